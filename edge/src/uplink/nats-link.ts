@@ -1,0 +1,121 @@
+/** The link on JetStream: publishes batches, reads the gateway's mark by direct get. */
+import { decodeMark, type Mark } from "@causeway/shared/mark.ts";
+import { reasonOf } from "@causeway/shared/errors.ts";
+import type { Logger } from "@causeway/shared/log.ts";
+import type { GatewayId } from "@causeway/shared/names.ts";
+import { connectNats, type NatsSettings } from "@causeway/shared/nats-connection.ts";
+import type { Random } from "@causeway/shared/random.ts";
+import { engineStream, subjects } from "@causeway/shared/subjects.ts";
+import type { NatsConnection } from "@nats-io/nats-core";
+import { headers as natsHeaders } from "@nats-io/nats-core";
+import type { Link, PublishOutcome } from "./link.ts";
+import type { PublishFault, UplinkLane } from "./uplink.ts";
+
+const answerTimeoutMs = 10_000;
+/** JetStream: message larger than the stream allows. */
+const messageTooLarge = 10_054;
+
+export interface NatsLinkParts {
+  readonly gateway: GatewayId;
+  readonly settings: NatsSettings;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export class NatsLink implements Link {
+  readonly #parts: NatsLinkParts;
+  #connection: NatsConnection | undefined;
+  #listener: ((state: "up" | "down") => void) | undefined;
+  #closed = false;
+
+  constructor(parts: NatsLinkParts) {
+    this.#parts = parts;
+  }
+
+  listen(listener: (state: "up" | "down") => void): void {
+    this.#listener = listener;
+  }
+
+  /** Begins to connect and returns; the cloud may be away for weeks. */
+  start(): void {
+    const { settings, gateway, random, log } = this.#parts;
+    const purpose = { name: `causeway-edge ${gateway}`, inboxPrefix: `_INBOX_${gateway}`, patient: true };
+    connectNats(settings, purpose, random).then(
+      (connection) => this.#connected(connection),
+      (failure) => {
+        log.error({ reason: reasonOf(failure) }, "the link to the cloud cannot be opened");
+      },
+    );
+  }
+
+  async publish(
+    lane: UplinkLane,
+    headers: readonly [string, string][],
+    body: Uint8Array,
+  ): Promise<PublishOutcome> {
+    const connection = this.#connection;
+    if (connection === undefined) return failed("retry", "not connected");
+    const maxPayload = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (body.length + 1_024 > maxPayload) return failed("too-large", `${body.length} of ${maxPayload} bytes`);
+    const head = natsHeaders();
+    for (const [name, value] of headers) head.set(name, value);
+    try {
+      const subject = subjects.telemetry(this.#parts.gateway, lane);
+      const answer = await connection.request(subject, body, { timeout: answerTimeoutMs, headers: head });
+      return outcomeOf(answer.string());
+    } catch (failure) {
+      return failed("retry", reasonOf(failure));
+    }
+  }
+
+  async readMark(): Promise<Mark | undefined> {
+    const connection = this.#connection;
+    if (connection === undefined) throw new Error("not connected");
+    const subject = `$JS.API.DIRECT.GET.${engineStream}.${subjects.markOfGateway(this.#parts.gateway)}`;
+    const answer = await connection.request(subject, undefined, { timeout: answerTimeoutMs });
+    const status = answer.headers?.code ?? 0;
+    if (status === 404) return undefined;
+    if (status >= 400) throw new Error(`direct get of the mark: ${status} ${answer.headers?.description}`);
+    return decodeMark(answer.string());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#connection?.close();
+  }
+
+  #connected(connection: NatsConnection): void {
+    if (this.#closed) return void connection.close();
+    this.#connection = connection;
+    this.#parts.log.info({ server: connection.getServer() }, "link up");
+    this.#listener?.("up");
+    void this.#watch(connection);
+  }
+
+  async #watch(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type === "disconnect") this.#tell("down", status.server);
+      if (status.type === "reconnect") this.#tell("up", status.server);
+    }
+  }
+
+  #tell(state: "up" | "down", server: string): void {
+    this.#parts.log.info({ server }, `link ${state}`);
+    this.#listener?.(state);
+  }
+}
+
+function failed(fault: PublishFault, reason: string): PublishOutcome {
+  return { kind: "failed", fault, reason };
+}
+
+/** A PubAck, or JetStream's error: full (10077) and unavailable (503) are waited out. */
+function outcomeOf(answer: string): PublishOutcome {
+  const { error, seq } = JSON.parse(answer) as {
+    error?: { err_code?: number; code?: number; description?: string };
+    seq?: number;
+  };
+  if (error === undefined && typeof seq === "number") return { kind: "stored" };
+  const reason = `${error?.err_code ?? error?.code ?? "no sequence"} ${error?.description ?? ""}`;
+  return failed(error?.err_code === messageTooLarge ? "too-large" : "retry", reason);
+}

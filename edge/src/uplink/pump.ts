@@ -1,0 +1,177 @@
+/** Performs what the uplink decides: reads the outbox, publishes, reads the mark, releases. */
+import { encodeHead, compressBody, joinBody } from "@causeway/shared/batch-codec.ts";
+import { frameBytes } from "@causeway/shared/block-codec.ts";
+import type { Cancel, Clock } from "@causeway/shared/clock.ts";
+import { reasonOf } from "@causeway/shared/errors.ts";
+import type { Logger } from "@causeway/shared/log.ts";
+import type { GatewayId } from "@causeway/shared/names.ts";
+import type { Random } from "@causeway/shared/random.ts";
+import type { Outbox, StoredBlock } from "../outbox/outbox.ts";
+import type { Link } from "./link.ts";
+import type { Batch, UplinkAction, UplinkBounds, UplinkEvent, UplinkStatus } from "./uplink.ts";
+import { Uplink } from "./uplink.ts";
+
+export interface PumpParts {
+  readonly gateway: GatewayId;
+  readonly outbox: Outbox;
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly bounds: UplinkBounds;
+  readonly log: Logger;
+}
+
+export interface PumpCounters {
+  readonly batches: number;
+  readonly bytes: number;
+  readonly failures: number;
+}
+
+export class Pump {
+  readonly #parts: PumpParts;
+  readonly #uplink: Uplink;
+  readonly #found = new Map<number, readonly StoredBlock[]>();
+  #wake: { readonly atMs: number; readonly cancel: Cancel } | undefined;
+  #stopped = false;
+  #counters = { batches: 0, bytes: 0, failures: 0 };
+
+  constructor(parts: PumpParts) {
+    this.#parts = parts;
+    this.#uplink = new Uplink(parts.bounds, parts.random, parts.outbox.epochs());
+    parts.link.listen((state) => this.feed({ kind: state === "up" ? "link-up" : "link-down" }));
+  }
+
+  status(): UplinkStatus {
+    return this.#uplink.status();
+  }
+
+  counters(): PumpCounters {
+    return { ...this.#counters };
+  }
+
+  feed(event: UplinkEvent): void {
+    if (this.#stopped) return;
+    for (const action of this.#uplink.step(event, this.#parts.clock.bootMs())) this.#act(action);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake?.cancel();
+  }
+
+  #act(action: UplinkAction): void {
+    switch (action.kind) {
+      case "ask-mark":
+        return this.#askMark();
+      case "read":
+        return this.#read(action);
+      case "publish":
+        return this.#publish(action.readId, action.batch);
+      case "release":
+        return this.#parts.outbox.release(action.epoch, action.log, action.through);
+      case "wake":
+        return this.#wakeAt(action.atMs);
+      case "report":
+        return this.#parts.log.warn({ lane: action.lane, reason: action.reason }, `uplink ${action.what}`);
+    }
+  }
+
+  #askMark(): void {
+    this.#parts.link.readMark().then(
+      (mark) => this.feed({ kind: "mark", mark }),
+      (failure) => {
+        this.#parts.log.debug({ reason: reasonOf(failure) }, "the mark cannot be read");
+        this.feed({ kind: "mark-failed" });
+      },
+    );
+  }
+
+  #read(action: Extract<UplinkAction, { kind: "read" }>): void {
+    const { readId, epoch, log, from, bytesMax } = action;
+    this.#parts.outbox.read(epoch, log, from, bytesMax).then(
+      (blocks) => {
+        const [first, last] = [blocks[0], blocks.at(-1)];
+        if (first === undefined || last === undefined) {
+          return this.feed({ kind: "read", readId, found: undefined });
+        }
+        this.#found.set(readId, blocks);
+        const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0);
+        this.feed({ kind: "read", readId, found: { from: first.from, to: last.to, bytes } });
+        this.#found.delete(readId);
+      },
+      (failure) => {
+        this.#parts.log.warn({ reason: reasonOf(failure) }, "the outbox cannot be read");
+        this.feed({ kind: "read", readId, found: undefined });
+      },
+    );
+  }
+
+  #publish(readId: number, batch: Batch): void {
+    const blocks = this.#found.get(readId) ?? [];
+    const { gateway, outbox, link } = this.#parts;
+    const headers = encodeHead({
+      run: outbox.run,
+      epoch: batch.epoch,
+      log: batch.log,
+      from: batch.from,
+      to: batch.to,
+      end: batch.end,
+      before: batch.before,
+      nonce: batch.nonce,
+      watermark: batch.lane === "live" ? this.#watermark(blocks) : undefined,
+    });
+    const body = compressBody(
+      joinBody(
+        gateway,
+        batch,
+        this.#boots(blocks),
+        blocks.map((block) => block.bytes),
+      ),
+    );
+    this.#counters.batches++;
+    this.#counters.bytes += body.length;
+    link.publish(batch.lane, headers, body).then((outcome) => {
+      if (outcome.kind === "stored") return this.feed({ kind: "stored", batchId: batch.id });
+      this.#counters.failures++;
+      this.#parts.log.debug({ batch: batch.id, reason: outcome.reason }, "publish failed");
+      this.feed({ kind: "failed", batchId: batch.id, fault: outcome.fault });
+    });
+  }
+
+  /** Everything older was sent before on this lane, so nothing below this time is unsent. */
+  #watermark(blocks: readonly StoredBlock[]): number | undefined {
+    const [first] = blocks;
+    const stamp = first === undefined ? undefined : stampOf(first.bytes);
+    const offset = stamp === undefined ? undefined : this.#parts.outbox.bootOffset(stamp.bootId);
+    return stamp === undefined || offset === undefined ? undefined : Math.max(0, stamp.bootMs + offset);
+  }
+
+  #boots(blocks: readonly StoredBlock[]): Record<string, number | null> {
+    const boots: Record<string, number | null> = {};
+    for (const block of blocks) {
+      const bootId = stampOf(block.bytes)?.bootId;
+      if (bootId !== undefined) boots[bootId] = this.#parts.outbox.bootOffset(bootId) ?? null;
+    }
+    return boots;
+  }
+
+  #wakeAt(atMs: number): void {
+    if (this.#wake !== undefined && this.#wake.atMs <= atMs) return;
+    this.#wake?.cancel();
+    const delayMs = Math.max(0, atMs - this.#parts.clock.bootMs());
+    const cancel = this.#parts.clock.after(delayMs, () => {
+      this.#wake = undefined;
+      this.feed({ kind: "wake" });
+    });
+    this.#wake = { atMs, cancel };
+  }
+}
+
+const stampPattern = /^\{"p":[0-9]+,"n":[0-9]+,"b":"([^"]*)","t":([0-9]+),/;
+
+/** Boot and time of a block's first event, read from its head without parsing the rest. */
+function stampOf(block: Uint8Array): { bootId: string; bootMs: number } | undefined {
+  const head = Buffer.from(block.buffer, block.byteOffset + frameBytes, Math.min(160, block.length - frameBytes));
+  const match = stampPattern.exec(head.toString("latin1"));
+  return match === null ? undefined : { bootId: match[1] ?? "", bootMs: Number(match[2]) };
+}

@@ -1,0 +1,347 @@
+/**
+ * A block holds consecutive events of one log, as they lie in the outbox and as they travel.
+ *
+ *   byte 0      version, 1
+ *   bytes 1-4   CRC-32C of all that follows, little endian
+ *   bytes 5-    JSON, UTF-8:
+ *     { "p": first position, "n": last position,
+ *       "b": boot id, "t": boot time of the first event in ms, "o": base of observed times in ms,
+ *       "r": [[device|null, topic|null], …]            routes, hoisted
+ *       "m": [[metric, unit|null], …]                  series, hoisted
+ *       "e": [event, …] }
+ *   event = [route, ms after t, ms after o | null, [series, value, series, value, …], extra?]
+ *         | [route, ms after t, ms after o | null, kind, body]
+ *   extra = { "q": [[index, quality, reason|null], …], "a": [[index, ms after o], …] }
+ *           the readings that are not good, and those with a time of their own
+ *
+ * An event takes one position; one whose body has "to" takes all from its own up to that one.
+ * Readers skip unknown keys, trailing elements and unknown kinds; another version is refused.
+ */
+import { crc32c } from "./checksum.ts";
+import { CodedError } from "./errors.ts";
+import type { Event, Quality, Reading } from "./event.ts";
+import {
+  eventSchema,
+  qualities,
+  readingsPerEventMax,
+  textCharactersMax,
+  timeMsMax,
+} from "./event.ts";
+import { isDeviceId, isMetricName } from "./names.ts";
+
+export const blockVersion = 1;
+export const frameBytes = 5;
+
+/** An event at its place; `event` is undefined where this build cannot read it, and `fault` says why. */
+export interface Item {
+  readonly from: number;
+  readonly to: number;
+  readonly event: Event | undefined;
+  readonly fault?: string;
+  /** The row as it came, kept only with a fault. */
+  readonly raw?: unknown;
+}
+
+export interface Block {
+  readonly from: number;
+  readonly to: number;
+  readonly bootId: string;
+  readonly items: readonly Item[];
+}
+
+/** Gathers events into one block. Bytes are counted in UTF-16 units, close enough for a bound. */
+export class BlockBuilder {
+  readonly #bootId: string;
+  readonly #routes: string[] = [];
+  readonly #routeDevices: (string | null)[] = [];
+  readonly #routeByTopic = new Map<string | null, number>();
+  readonly #series: string[] = [];
+  readonly #seriesUnits: (string | undefined)[] = [];
+  readonly #seriesByMetric = new Map<string, number>();
+  readonly #rows: string[] = [];
+  #baseBootMs = 0;
+  #baseObservedAt: number | undefined;
+  #positions = 0;
+  #size = 0;
+
+  constructor(bootId: string) {
+    this.#bootId = bootId;
+  }
+
+  /** Positions taken so far. */
+  get positions(): number {
+    return this.#positions;
+  }
+
+  /** Characters of the rows so far. */
+  get size(): number {
+    return this.#size;
+  }
+
+  add(event: Event, span = 1): void {
+    if (this.#rows.length === 0) this.#baseBootMs = event.bootMs;
+    const stamp = `${event.bootMs - this.#baseBootMs},${this.#sinceBase(event.observedAt)}`;
+    const row = `[${this.#route(event)},${stamp},${this.#content(event)}]`;
+    this.#rows.push(row);
+    this.#size += row.length + 1;
+    this.#positions += span;
+  }
+
+  /** The framed block, its first event at position `from`. */
+  finish(from: number): Buffer {
+    const json =
+      `{"p":${from},"n":${from + this.#positions - 1},"b":${JSON.stringify(this.#bootId)},` +
+      `"t":${this.#baseBootMs},"o":${this.#baseObservedAt ?? 0},"r":[${this.#routes.join(",")}],` +
+      `"m":[${this.#series.join(",")}],"e":[${this.#rows.join(",")}]}`;
+    return frame(json);
+  }
+
+  #sinceBase(observedAt: number | null): number | null {
+    if (observedAt === null) return null;
+    this.#baseObservedAt ??= observedAt;
+    return observedAt - this.#baseObservedAt;
+  }
+
+  #route(event: Event): number {
+    const known = this.#routeByTopic.get(event.topic);
+    if (known !== undefined && this.#routeDevices[known] === event.device) return known;
+    const route = this.#routes.length;
+    this.#routes.push(JSON.stringify([event.device, event.topic]));
+    this.#routeDevices.push(event.device);
+    this.#routeByTopic.set(event.topic, route);
+    this.#size += this.#routes[route]?.length ?? 0;
+    return route;
+  }
+
+  #content(event: Event): string {
+    if (event.kind === "reading") return this.#readings(event.readings);
+    const { kind, device: _d, topic: _t, bootMs: _b, observedAt: _o, ...body } = event;
+    return `${JSON.stringify(kind)},${JSON.stringify(body)}`;
+  }
+
+  #readings(readings: readonly Reading[]): string {
+    let values = "";
+    let faults = "";
+    let times = "";
+    for (let index = 0; index < readings.length; index++) {
+      const reading = readings[index] as Reading;
+      const value =
+        typeof reading.value === "number" ? `${reading.value}` : JSON.stringify(reading.value);
+      values += `${index === 0 ? "" : ","}${this.#seriesOf(reading)},${value}`;
+      if (reading.quality !== "good" || reading.reason !== undefined) {
+        const reason = JSON.stringify(reading.reason ?? null);
+        faults += `${faults === "" ? "" : ","}[${index},"${reading.quality}",${reason}]`;
+      }
+      if (reading.observedAt !== undefined) {
+        times += `${times === "" ? "" : ","}[${index},${this.#sinceBase(reading.observedAt)}]`;
+      }
+    }
+    if (faults === "" && times === "") return `[${values}]`;
+    const quality = faults === "" ? "" : `"q":[${faults}]`;
+    const observed = times === "" ? "" : `"a":[${times}]`;
+    return `[${values}],{${[quality, observed].filter((part) => part !== "").join(",")}}`;
+  }
+
+  #seriesOf(reading: Reading): number {
+    const known = this.#seriesByMetric.get(reading.metric);
+    if (known !== undefined && this.#seriesUnits[known] === reading.unit) return known;
+    const series = this.#series.length;
+    this.#series.push(JSON.stringify([reading.metric, reading.unit ?? null]));
+    this.#seriesUnits.push(reading.unit);
+    this.#seriesByMetric.set(reading.metric, series);
+    this.#size += this.#series[series]?.length ?? 0;
+    return series;
+  }
+}
+
+function frame(json: string): Buffer {
+  const block = Buffer.allocUnsafe(frameBytes + Buffer.byteLength(json));
+  block.write(json, frameBytes);
+  block[0] = blockVersion;
+  block.writeUInt32LE(crc32c(block, frameBytes), 1);
+  return block;
+}
+
+/** The JSON bytes of a framed block, checked; OUTBOX_CORRUPT or OUTBOX_VERSION_UNKNOWN otherwise. */
+export function unframe(block: Uint8Array): Uint8Array {
+  if (block.length < frameBytes) {
+    throw new CodedError("OUTBOX_CORRUPT", `a block of ${block.length} bytes has no frame`);
+  }
+  if (block[0] !== blockVersion) {
+    throw new CodedError(
+      "OUTBOX_VERSION_UNKNOWN",
+      `block version ${block[0]}, known is ${blockVersion}`,
+    );
+  }
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  const [stated, found] = [view.getUint32(1, true), crc32c(block, frameBytes)];
+  if (stated !== found) {
+    throw new CodedError("OUTBOX_CORRUPT", `a block's checksum is ${found}, it states ${stated}`);
+  }
+  return block.subarray(frameBytes);
+}
+
+/** Decodes a framed block; throws OUTBOX_CORRUPT, OUTBOX_VERSION_UNKNOWN or BATCH_MALFORMED. */
+export function decodeBlock(block: Uint8Array): Block {
+  return blockOf(JSON.parse(Buffer.from(unframe(block)).toString("utf8")));
+}
+
+/** Re-encodes items, for a batch that goes again in parts. Items with faults cannot be re-encoded. */
+export function encodeBlock(bootId: string, items: readonly Item[]): Buffer {
+  const builder = new BlockBuilder(bootId);
+  for (const item of items) {
+    if (item.event !== undefined) builder.add(item.event, item.to - item.from + 1);
+  }
+  return builder.finish(items[0]?.from ?? 1);
+}
+
+type Row = readonly unknown[];
+
+function malformed(what: string): never {
+  throw new CodedError("BATCH_MALFORMED", what);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isPosition(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
+
+interface Dictionary {
+  readonly baseBootMs: number;
+  readonly baseObservedAt: number;
+  readonly routes: readonly Row[];
+  readonly series: readonly Row[];
+}
+
+/** The block in parsed JSON; a row that cannot be read becomes an item with a fault, in its place. */
+export function blockOf(parsed: unknown): Block {
+  if (!isRecord(parsed)) return malformed("a block is not an object");
+  const { p: from, n: to, b: bootId, t: baseBootMs, o: baseObservedAt, r, m, e } = parsed;
+  if (!isPosition(from) || !isPosition(to)) return malformed(`a block from ${from} to ${to}`);
+  if (typeof bootId !== "string" || bootId.length > 64) return malformed("a block without boot id");
+  if (!Number.isSafeInteger(baseBootMs) || !Number.isSafeInteger(baseObservedAt)) {
+    return malformed("a block without base times");
+  }
+  if (!Array.isArray(r) || !Array.isArray(m) || !Array.isArray(e)) {
+    return malformed("a block without routes, series or events");
+  }
+  const dictionary: Dictionary = {
+    baseBootMs: baseBootMs as number,
+    baseObservedAt: baseObservedAt as number,
+    routes: r,
+    series: m,
+  };
+  return { from, to, bootId, items: itemsOf(e, from, to, dictionary) };
+}
+
+function itemsOf(
+  rows: readonly unknown[],
+  from: number,
+  to: number,
+  dictionary: Dictionary,
+): Item[] {
+  const items: Item[] = new Array(rows.length);
+  let position = from;
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index];
+    const last = lastPosition(row, position);
+    const event = eventOf(row, dictionary);
+    items[index] =
+      typeof event === "string"
+        ? { from: position, to: last, event: undefined, fault: event, raw: row }
+        : { from: position, to: last, event };
+    position = last + 1;
+  }
+  if (position !== to + 1)
+    malformed(`a block states positions ${from} to ${to} and ends at ${position - 1}`);
+  return items;
+}
+
+function lastPosition(row: unknown, position: number): number {
+  if (!Array.isArray(row) || typeof row[3] !== "string" || !isRecord(row[4])) return position;
+  const to = row[4]["to"];
+  if (to === undefined) return position;
+  return isPosition(to) && to >= position ? to : malformed(`an item at ${position} ends at ${to}`);
+}
+
+function eventOf(row: unknown, dictionary: Dictionary): Event | string {
+  if (!Array.isArray(row) || row.length < 4) return "an event is not a row of four";
+  const [routeIndex, bootDelta, observedDelta, content, rest] = row as unknown[];
+  const route = dictionary.routes[routeIndex as number];
+  if (!Array.isArray(route)) return `an event names route ${routeIndex}, which is not there`;
+  const [device, topic] = route as unknown[];
+  if (device !== null && (typeof device !== "string" || !isDeviceId(device)))
+    return "bad device name";
+  if (topic !== null && typeof topic !== "string") return "bad topic";
+  const bootMs = dictionary.baseBootMs + (bootDelta as number);
+  if (!Number.isSafeInteger(bootMs) || bootMs < 0) return "bad boot time";
+  const observedAt =
+    observedDelta === null ? null : dictionary.baseObservedAt + (observedDelta as number);
+  if (observedAt !== null && !isTime(observedAt)) return "bad observed time";
+  const common = { device, topic, bootMs, observedAt };
+  if (Array.isArray(content)) {
+    const readings = readingsOf(content, rest, dictionary);
+    return typeof readings === "string" ? readings : { ...common, kind: "reading", readings };
+  }
+  if (!isRecord(rest)) return "an event without body";
+  const checked = eventSchema.safeParse({ ...rest, ...common, kind: content });
+  return checked.success
+    ? checked.data
+    : `bad ${String(content)} event: ${checked.error.issues[0]?.message}`;
+}
+
+function isTime(value: number): boolean {
+  return Number.isInteger(value) && value <= timeMsMax && value >= -timeMsMax;
+}
+
+function readingsOf(content: Row, extra: unknown, dictionary: Dictionary): Reading[] | string {
+  const count = content.length / 2;
+  if (!Number.isInteger(count) || count < 1 || count > readingsPerEventMax) {
+    return `an event with ${count} readings`;
+  }
+  const readings: Reading[] = new Array(count);
+  for (let index = 0; index < count; index++) {
+    const series = dictionary.series[content[2 * index] as number];
+    const value = content[2 * index + 1];
+    if (!Array.isArray(series)) return "a reading names a series that is not there";
+    const [metric, unit] = series as unknown[];
+    if (typeof metric !== "string" || !isMetricName(metric)) return "bad metric name";
+    if (!isValue(value)) return "a reading whose value is neither number, text, boolean nor null";
+    readings[index] =
+      typeof unit === "string"
+        ? { metric, value, unit, quality: "good" }
+        : { metric, value, quality: "good" };
+  }
+  return isRecord(extra) ? (applyExtra(readings, extra, dictionary) ?? readings) : readings;
+}
+
+function isValue(value: unknown): value is Reading["value"] {
+  if (typeof value === "string") return value.length <= textCharactersMax;
+  return typeof value === "number" || typeof value === "boolean" || value === null;
+}
+
+/** Lays qualities and own times over the readings; the fault where they cannot be read. */
+function applyExtra(
+  readings: Reading[],
+  extra: Record<string, unknown>,
+  dictionary: Dictionary,
+): string | undefined {
+  for (const entry of Array.isArray(extra["q"]) ? extra["q"] : []) {
+    const [index, quality, reason] = entry as [number, Quality, unknown];
+    const reading = readings[index];
+    if (reading === undefined || !qualities.includes(quality)) return "bad quality";
+    reading.quality = quality;
+    if (typeof reason === "string") reading.reason = reason;
+  }
+  for (const entry of Array.isArray(extra["a"]) ? extra["a"] : []) {
+    const [index, delta] = entry as [number, number];
+    const reading = readings[index];
+    const observedAt = dictionary.baseObservedAt + delta;
+    if (reading === undefined || !isTime(observedAt)) return "bad reading time";
+    reading.observedAt = observedAt;
+  }
+  return undefined;
+}

@@ -1,0 +1,57 @@
+/**
+ * Every coded error of Causeway. The code is contract and never changes its meaning; the message
+ * is free to improve. A message names the thing, the value found and the cure.
+ */
+export const errorCodes = {
+  BATCH_MALFORMED: "a batch or block whose bytes do not follow the wire format",
+  BATCH_TOO_LARGE: "a batch that would expand beyond its bound",
+  BATCH_VERSION_UNKNOWN: "a batch of a major version this build does not know",
+  BROKER_ADDRESS_IN_USE: "the MQTT port is taken by another process",
+  BROKER_LISTEN_FAILED: "the MQTT listener could not be opened",
+  CLI_USAGE: "a command line that cannot be understood",
+  CONFIG_INVALID: "a setting that is unknown, missing or out of its bounds",
+  CONFIG_UNREADABLE: "a configuration file that cannot be read or is not YAML",
+  DATA_DIR_UNUSABLE: "the data folder cannot be created or written",
+  ENGINE_FENCED: "another engine has taken the partitions over",
+  HTTP_ADDRESS_IN_USE: "the HTTP port is taken by another process",
+  HTTP_LISTEN_FAILED: "the HTTP listener could not be opened",
+  INTERNAL_INVARIANT: "a broken invariant: the process stops rather than go on wrongly",
+  NAME_INVALID: "a gateway, device or metric name outside its alphabet or length",
+  NATS_AUTH_FAILED: "nats-server refused the credentials",
+  NATS_JETSTREAM_MISSING: "nats-server runs without JetStream or is too old",
+  NATS_UNREACHABLE: "no nats-server answers at the configured addresses",
+  OUTBOX_CORRUPT: "bytes in the outbox that fail their checksum or layout",
+  OUTBOX_FULL: "the outbox reached its bound; nothing more is acknowledged",
+  OUTBOX_LOCKED: "the outbox is open in another process",
+  OUTBOX_OPEN_FAILED: "the outbox could not be opened",
+  OUTBOX_POISONED: "a write to the outbox failed; it is reopened under a new epoch",
+  OUTBOX_VERSION_UNKNOWN: "an outbox written by a newer version",
+  RECEIVER_FAILED: "a receiver did not take a notification",
+  RULE_INVALID: "a rule that cannot be used",
+  SECURITY_REFUSED: "a setting that would open the system to anyone",
+  STREAM_MISMATCH: "a JetStream stream exists with settings that break the promise",
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An expected failure with a stable code; the message reads `CODE: what, value found, cure`. */
+export class CodedError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(`${code}: ${message}`, options);
+    this.name = "CodedError";
+    this.code = code;
+  }
+}
+
+/** The text of anything that was thrown. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The `code` of a system or library error, where it has one. */
+export function codeOf(thrown: unknown): string | undefined {
+  if (typeof thrown !== "object" || thrown === null || !("code" in thrown)) return undefined;
+  return typeof thrown.code === "string" ? thrown.code : undefined;
+}

@@ -1,0 +1,105 @@
+/**
+ * An event is an immutable fact: one device publish is one event at one position, holding 1..n
+ * readings. The schemas below are the contract (exported to shared/schema/); within a major
+ * version they only grow, and readers skip fields they do not know.
+ */
+import { z } from "zod";
+import { isDeviceId, isMetricName } from "./names.ts";
+
+export const eventVersion = 1;
+export const readingsPerEventMax = 4_096;
+export const textCharactersMax = 65_536;
+
+/** Milliseconds since 1970 that a JavaScript date can hold. */
+export const timeMsMax = 8_640_000_000_000_000;
+
+export const logs = ["telemetry", "priority"] as const;
+/** One of the outbox's two ordered logs. */
+export type Log = (typeof logs)[number];
+
+export const lanes = ["priority", "live", "history"] as const;
+/** A path on the wire. */
+export type Lane = (typeof lanes)[number];
+
+const timeMs = z.int().min(-timeMsMax).max(timeMsMax);
+
+export const qualities = ["good", "uncertain", "bad"] as const;
+export type Quality = (typeof qualities)[number];
+
+export const readingSchema = z.object({
+  metric: z.string().refine(isMetricName, "a metric name"),
+  /** Numbers are doubles; null where the device said that it has no value (quality bad). */
+  value: z.union([z.number(), z.string().max(textCharactersMax), z.boolean(), z.null()]),
+  /** The SenML registry symbol (RFC 8428 §12.1) where known, else as the device wrote it. */
+  unit: z.string().max(64).optional(),
+  quality: z.enum(qualities),
+  /** Why the quality is not good: `nan`, `null`, … */
+  reason: z.string().max(256).optional(),
+  /** Set where a reading has its own device time, other than its event's. */
+  observedAt: timeMs.optional(),
+});
+/** One value of one metric. */
+export type Reading = z.infer<typeof readingSchema>;
+
+const readingBody = {
+  kind: z.literal("reading"),
+  readings: z.array(readingSchema).min(1).max(readingsPerEventMax),
+};
+
+const quarantinedBody = {
+  kind: z.literal("quarantined"),
+  /** A stable word for why nothing could be read from it. */
+  reason: z.string().max(64),
+  detail: z.string().max(1_024),
+  /** The payload as it came, base64. */
+  payload: z.string(),
+  bytes: z.int().min(0),
+};
+
+const lossBody = {
+  kind: z.literal("loss"),
+  /** Last position that this loss covers; its first is the position of the item itself. */
+  to: z.int().min(1),
+  reason: z.string().max(64),
+  count: z.int().min(0),
+};
+
+const systemBody = {
+  kind: z.literal("system"),
+  /** A stable word: `started`, `heartbeat`, `packet-too-large`, … */
+  name: z.string().max(64),
+  detail: z.string().max(1_024),
+  fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+};
+
+const presenceBody = {
+  kind: z.literal("presence"),
+  online: z.boolean(),
+  reason: z.string().max(64),
+};
+
+const common = {
+  device: z.string().refine(isDeviceId, "a device name").nullable(),
+  topic: z.string().max(65_535).nullable(),
+  /** When the gateway received it, in ms since its boot; the batch head tells the boot's offset. */
+  bootMs: z.int().min(0).max(timeMsMax),
+  /** When the device says it was observed; null where it does not say. */
+  observedAt: timeMs.nullable(),
+};
+
+export const eventSchema = z.discriminatedUnion("kind", [
+  z.object({ ...common, ...readingBody }),
+  z.object({ ...common, ...quarantinedBody }),
+  z.object({ ...common, ...lossBody }),
+  z.object({ ...common, ...systemBody }),
+  z.object({ ...common, ...presenceBody }),
+]);
+
+export type Event = z.infer<typeof eventSchema>;
+export type EventKind = Event["kind"];
+export type ReadingEvent = Extract<Event, { kind: "reading" }>;
+
+/** `<gateway>/<epoch>/<log>/<position>`, the same on every path and for ever. */
+export function eventId(gateway: string, epoch: string, log: Log, position: number): string {
+  return `${gateway}/${epoch}/${log}/${position}`;
+}

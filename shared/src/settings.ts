@@ -1,0 +1,208 @@
+/**
+ * Settings come from a YAML file, then `CAUSEWAY_*` from the environment (`__` nests, `_` and case
+ * within a name do not matter), then `--set path=value`; later ones win. Values from the
+ * environment and from --set are read as YAML, so `8080` is a number and `[a, b]` a list.
+ * Every fault is told with its place: `edge.yaml:7:5 mqtt.listeners.0.port: …`.
+ */
+import type { Document, Node } from "yaml";
+import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, parse as parseYaml } from "yaml";
+import type { z } from "zod";
+import { CodedError } from "./errors.ts";
+
+export interface SettingsSources {
+  /** For messages, as the user named it. */
+  readonly fileName: string;
+  readonly text: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** `path=value`, dots nest. */
+  readonly sets: readonly string[];
+}
+
+type Path = readonly (string | number)[];
+
+interface Override {
+  readonly source: string;
+  readonly path: Path;
+  readonly value: unknown;
+}
+
+const environmentPrefix = "CAUSEWAY_";
+/** Read by tools and tests, not settings. */
+const environmentOthers = new Set(["CAUSEWAY_REQUIRE"]);
+
+/** The settings as `schema` understands them; CONFIG_UNREADABLE or CONFIG_INVALID otherwise. */
+export function loadSettings<Schema extends z.ZodType>(
+  schema: Schema,
+  sources: SettingsSources,
+): z.output<Schema> {
+  const lines = new LineCounter();
+  const document = parseDocument(sources.text, { lineCounter: lines });
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${sources.fileName}:${line}:${col}`;
+  };
+  const broken = document.errors[0];
+  if (broken !== undefined) {
+    const why = broken.message.split("\n")[0];
+    throw new CodedError("CONFIG_UNREADABLE", `${place(broken.pos[0])} ${why}`);
+  }
+  const overrides = [
+    ...environmentOverrides(schema, sources.environment),
+    ...setOverrides(schema, sources.sets),
+  ];
+  let settings: unknown = document.toJS() ?? {};
+  for (const override of overrides) settings = assign(settings, override.path, override.value);
+  const checked = schema.safeParse(settings);
+  if (checked.success) return checked.data;
+  const faults = checked.error.issues.flatMap(faultsOf).map(({ path, message }) => {
+    const override = overrides.findLast(({ path: set }) => startsWith(path, set));
+    const where = override?.source ?? place(offsetAt(document, path));
+    return `${where} ${path.join(".") || "(top)"}: ${message}`;
+  });
+  throw new CodedError("CONFIG_INVALID", faults.join("\n"));
+}
+
+interface Fault {
+  readonly path: Path;
+  readonly message: string;
+}
+
+function faultsOf(issue: z.core.$ZodIssue): readonly Fault[] {
+  const path = issue.path.map((key) => (typeof key === "number" ? key : String(key)));
+  if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+  return issue.keys.map((key) => ({ path: [...path, key], message: "unknown setting" }));
+}
+
+function startsWith(path: Path, prefix: Path): boolean {
+  return prefix.every((key, index) => String(path[index]) === String(key));
+}
+
+/** Where in the text a path stands, or the nearest thing above it that does. */
+function offsetAt(document: Document.Parsed, path: Path): number {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const key of path) {
+    const next = childOf(node, key);
+    if (next === undefined) break;
+    offset = next.offset;
+    node = next.node;
+  }
+  return offset;
+}
+
+function childOf(
+  node: unknown,
+  key: string | number,
+): { node: unknown; offset: number } | undefined {
+  if (isSeq(node)) {
+    const item = node.items[Number(key)];
+    return isNode(item) ? { node: item, offset: start(item) } : undefined;
+  }
+  if (!isMap(node)) return undefined;
+  const pair = node.items.find((item) => isPair(item) && String(item.key) === String(key));
+  if (pair === undefined || !isNode(pair.key)) return undefined;
+  return { node: pair.value, offset: start(pair.key) };
+}
+
+function start(node: Node): number {
+  return node.range?.[0] ?? 0;
+}
+
+function assign(target: unknown, path: Path, value: unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return value;
+  if (typeof key === "number") {
+    const list = Array.isArray(target) ? [...target] : [];
+    list[key] = assign(list[key], rest, value);
+    return list;
+  }
+  const record =
+    typeof target === "object" && target !== null && !Array.isArray(target) ? target : {};
+  return { ...record, [key]: assign((record as Record<string, unknown>)[key], rest, value) };
+}
+
+function environmentOverrides(
+  schema: z.ZodType,
+  environment: SettingsSources["environment"],
+): readonly Override[] {
+  const overrides: Override[] = [];
+  for (const [name, text] of Object.entries(environment)) {
+    if (text === undefined || !name.startsWith(environmentPrefix) || environmentOthers.has(name))
+      continue;
+    const path = resolvePath(schema, name.slice(environmentPrefix.length).split("__"));
+    if (path === undefined) {
+      throw new CodedError(
+        "CONFIG_INVALID",
+        `${name} names no setting: unset it or correct its name`,
+      );
+    }
+    overrides.push({ source: name, path, value: scalar(name, text) });
+  }
+  return overrides;
+}
+
+function setOverrides(schema: z.ZodType, sets: readonly string[]): readonly Override[] {
+  return sets.map((set) => {
+    const equals = set.indexOf("=");
+    if (equals < 1) throw new CodedError("CLI_USAGE", `--set ${set}: write it as path=value`);
+    const source = `--set ${set.slice(0, equals)}`;
+    const path = resolvePath(schema, set.slice(0, equals).split("."));
+    if (path === undefined) throw new CodedError("CONFIG_INVALID", `${source} names no setting`);
+    return { source, path, value: scalar(source, set.slice(equals + 1)) };
+  });
+}
+
+function scalar(source: string, text: string): unknown {
+  try {
+    return parseYaml(text);
+  } catch (failure) {
+    throw new CodedError("CONFIG_INVALID", `${source}: not a YAML value`, { cause: failure });
+  }
+}
+
+/** Finds the schema's own spelling of each key; undefined where there is no such setting. */
+function resolvePath(schema: z.ZodType, keys: readonly string[]): Path | undefined {
+  const path: (string | number)[] = [];
+  let at: unknown = schema;
+  for (const key of keys) {
+    const inner = unwrap(at);
+    if (inner.def?.type === "array" && /^[0-9]+$/.test(key)) {
+      path.push(Number(key));
+      at = inner.def.element;
+    } else if (inner.def?.type === "record") {
+      path.push(key);
+      at = inner.def.valueType;
+    } else {
+      const shape = inner.def?.shape ?? {};
+      const name = Object.keys(shape).find((known) => fold(known) === fold(key));
+      if (name === undefined) return undefined;
+      path.push(name);
+      at = shape[name];
+    }
+  }
+  return path;
+}
+
+interface SchemaNode {
+  readonly def?: {
+    readonly type?: string;
+    readonly innerType?: unknown;
+    readonly in?: unknown;
+    readonly element?: unknown;
+    readonly valueType?: unknown;
+    readonly shape?: Record<string, unknown>;
+  };
+}
+
+/** The schema under optional, default, prefault and pipe. */
+function unwrap(schema: unknown): SchemaNode {
+  let at = schema as SchemaNode;
+  while (at?.def?.innerType !== undefined || at?.def?.type === "pipe") {
+    at = (at.def.innerType ?? at.def.in) as SchemaNode;
+  }
+  return at ?? {};
+}
+
+function fold(key: string): string {
+  return key.replaceAll("_", "").toLowerCase();
+}

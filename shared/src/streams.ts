@@ -1,0 +1,64 @@
+/** The JetStream streams as data; shells create them or check what is there against this. */
+import { clockSubject, engineStream, partitionCount, telemetryStream } from "./subjects.ts";
+
+export interface StreamPlan {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly transform: { readonly src: string; readonly dest: string } | undefined;
+  readonly allowAtomicPublish: boolean;
+  readonly allowRollup: boolean;
+  readonly allowMessageTtl: boolean;
+  readonly maxBytes: number;
+  readonly replicas: number;
+}
+
+export interface StreamBounds {
+  readonly telemetryBytesMax: number;
+  readonly engineBytesMax: number;
+  readonly replicas: number;
+}
+
+/** The server's least duplicate window; no message ids are used, so it costs nothing. */
+export const duplicateWindowMs = 100;
+
+/**
+ * TLM is the wire and the journal: no age limit, no TTL, no roll-up, no atomic batches, so that a
+ * gateway's hostile headers are refused by the server. ENGINE holds state and alerts: no age limit,
+ * alerts carry a TTL of their own. Full means refused (`discard: new`), never silently dropped.
+ */
+export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
+  return [
+    {
+      name: telemetryStream,
+      subjects: ["tlm.*.*", clockSubject],
+      transform: {
+        src: "tlm.*.*",
+        dest: `tlm.{{partition(${partitionCount},1)}}.{{wildcard(1)}}.{{wildcard(2)}}`,
+      },
+      allowAtomicPublish: false,
+      allowRollup: false,
+      allowMessageTtl: false,
+      maxBytes: bounds.telemetryBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
+      name: engineStream,
+      subjects: [
+        "ckpt.*",
+        "snap.>",
+        "mark.*.*",
+        "open.*.*",
+        "alert.>",
+        "dlq.>",
+        "site.>",
+        "derived.>",
+      ],
+      transform: undefined,
+      allowAtomicPublish: true,
+      allowRollup: true,
+      allowMessageTtl: true,
+      maxBytes: bounds.engineBytesMax,
+      replicas: bounds.replicas,
+    },
+  ];
+}

@@ -1,0 +1,55 @@
+/** Every NATS subject, built and parsed here and nowhere else. */
+import type { Lane } from "./event.ts";
+import { lanes } from "./event.ts";
+import type { GatewayId, RuleName } from "./names.ts";
+import { isGatewayId } from "./names.ts";
+
+/** Fixed for ever: another count would move gateways to other partitions and break their order. */
+export const partitionCount = 64;
+
+export const telemetryStream = "TLM";
+export const engineStream = "ENGINE";
+export const clockSubject = "clk";
+
+export const subjects = {
+  /** Where a gateway publishes; the stream stores it under {@link storedTelemetry}. */
+  telemetry: (gateway: GatewayId, lane: Lane) => `tlm.${gateway}.${lane}`,
+  checkpoint: (partition: number) => `ckpt.${partition}`,
+  mark: (partition: number, gateway: string) => `mark.${partition}.${gateway}`,
+  /** A gateway reads its mark without knowing its partition. */
+  markOfGateway: (gateway: GatewayId) => `mark.*.${gateway}`,
+  alert: (partition: number, gateway: string, rule: RuleName) =>
+    `alert.${partition}.${gateway}.${rule}`,
+  openAlerts: (partition: number, gateway: string) => `open.${partition}.${gateway}`,
+  deadLetter: (partition: number, gateway: string) => `dlq.${partition}.${gateway}`,
+} as const;
+
+export interface StoredTelemetry {
+  readonly partition: number;
+  readonly gateway: GatewayId;
+  readonly lane: Lane;
+}
+
+/** `tlm.<partition>.<gateway>.<lane>`, or undefined where the subject is another one. */
+export function parseStoredTelemetry(subject: string): StoredTelemetry | undefined {
+  const [head, partitionText = "", gateway = "", laneText, ...rest] = subject.split(".");
+  const partition = Number(partitionText);
+  const lane = lanes.find((known) => known === laneText);
+  if (head !== "tlm" || rest.length > 0 || lane === undefined || !isGatewayId(gateway))
+    return undefined;
+  if (!/^[0-9]{1,2}$/.test(partitionText) || partition >= partitionCount) return undefined;
+  return { partition, gateway, lane };
+}
+
+export interface GatewaySubject {
+  readonly partition: number;
+  readonly gateway: string;
+}
+
+/** The partition and gateway of `mark.`, `open.`, `alert.` and `dlq.` subjects. */
+export function parseGatewaySubject(subject: string): GatewaySubject | undefined {
+  const [, partitionText = "", gateway = ""] = subject.split(".");
+  return /^[0-9]{1,2}$/.test(partitionText) && gateway !== ""
+    ? { partition: Number(partitionText), gateway }
+    : undefined;
+}

@@ -1,0 +1,70 @@
+/** How every `run` ends: by signal, or with its parent; and how a failed command tells why. */
+import { CodedError, reasonOf } from "./errors.ts";
+import type { Logger } from "./log.ts";
+
+/** Exit codes of every command (docs/cli.md). */
+export const exitCodes = { good: 0, finding: 1, usage: 2 } as const;
+
+/** A stop that takes longer is cut off, so that nothing hangs at shutdown. */
+const stopTimeoutMs = 9_000;
+
+const usageCodes: ReadonlySet<string> = new Set([
+  "CLI_USAGE",
+  "CONFIG_INVALID",
+  "CONFIG_UNREADABLE",
+  "NAME_INVALID",
+  "RULE_INVALID",
+  "SECURITY_REFUSED",
+]);
+
+export interface UntilStopped {
+  /** Ends when stdin closes: a child whose parent was killed must not live on. */
+  readonly endWithStdin: boolean;
+  readonly stop: () => Promise<void>;
+  readonly log: Logger;
+}
+
+/** Resolves with the exit code once SIGTERM, SIGINT or the end of stdin was worked off. */
+export async function untilStopped({ endWithStdin, stop, log }: UntilStopped): Promise<number> {
+  const reason = await new Promise<string>((resolve) => {
+    process.once("SIGTERM", () => resolve("SIGTERM"));
+    process.once("SIGINT", () => resolve("SIGINT"));
+    if (!endWithStdin) return;
+    process.stdin.once("end", () => resolve("stdin closed"));
+    process.stdin.once("error", () => resolve("stdin closed"));
+    process.stdin.resume();
+  });
+  log.info({ reason }, "stopping");
+  const cutOff = setTimeout(() => {
+    log.error({ stopTimeoutMs }, "the stop took too long and was cut off");
+    process.exit(exitCodes.finding);
+  }, stopTimeoutMs);
+  try {
+    await stop();
+    log.info({}, "stopped");
+    return exitCodes.good;
+  } catch (failure) {
+    log.error({ reason: reasonOf(failure) }, "the stop failed");
+    return exitCodes.finding;
+  } finally {
+    clearTimeout(cutOff);
+    process.stdin.destroy(); // an open stdin would keep the process alive
+  }
+}
+
+/** Prints a failure for people and answers with its exit code. */
+export function tellFailure(failure: unknown): number {
+  const coded = failure instanceof CodedError;
+  process.stderr.write(`${coded || !(failure instanceof Error) ? reasonOf(failure) : failure.stack}\n`);
+  return coded && usageCodes.has(failure.code) ? exitCodes.usage : exitCodes.finding;
+}
+
+/** Ends the process; a broken invariant or a forgotten rejection must not go on silently. */
+export function stopOnBrokenInvariant(log: Logger): void {
+  const end = (failure: unknown) => {
+    log.error({ reason: failure instanceof Error ? failure.stack : String(failure) }, "broken invariant");
+    process.exit(70);
+  };
+  process.on("uncaughtException", end);
+  process.on("unhandledRejection", end);
+}

@@ -1,0 +1,152 @@
+/**
+ * The connections of one run and what became of its publishes: counted, and told line by line to
+ * whoever keeps the acknowledgements.
+ */
+import type { Clock } from "@causeway/shared/clock.ts";
+import { sleep } from "@causeway/shared/clock.ts";
+import { CodedError } from "@causeway/shared/errors.ts";
+import type { Connect, Connection, ConnectionListener, Publish } from "./connection.ts";
+import { Tally } from "./tally.ts";
+
+/** After a signal the process has 10 s in all; the rest is for closing. */
+export const drainAfterSignalMsMax = 8_000;
+
+export interface SessionPorts {
+  readonly clock: Clock;
+  readonly connect: Connect;
+  /** A publish got its PUBACK at `ackedAtMs`, wall clock. */
+  acknowledged(publish: Publish, resends: number, ackedAtMs: number): void;
+  /** For people; each change is told once, not once a connection. */
+  say(text: string): void;
+}
+
+export interface Drained {
+  /** Publishes, sent or waiting, that were not acknowledged in time. */
+  readonly failed: number;
+}
+
+export class Session {
+  readonly tally = new Tally();
+  readonly connections: readonly Connection[];
+  readonly #ports: SessionPorts;
+  readonly #ending = new AbortController();
+  #online = 0;
+  #everOnline = false;
+  #saidOffline = false;
+  #offlineReason = "";
+  #failure: CodedError | undefined;
+
+  constructor(clientIds: readonly string[], ports: SessionPorts) {
+    this.#ports = ports;
+    this.connections = clientIds.map((clientId) => ports.connect(clientId, this.#listener()));
+  }
+
+  /** Aborted when the run is to produce no more: by `end` or by a failure. */
+  get ending(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  get failure(): CodedError | undefined {
+    return this.#failure;
+  }
+
+  get online(): number {
+    return this.#online;
+  }
+
+  get everOnline(): boolean {
+    return this.#everOnline;
+  }
+
+  /** Why the last connection was lost, while one is; empty otherwise. */
+  get offlineReason(): string {
+    return this.#online === this.connections.length ? "" : this.#offlineReason;
+  }
+
+  start(): void {
+    for (const connection of this.connections) connection.start();
+  }
+
+  end(): void {
+    this.#ending.abort();
+  }
+
+  /** The first failure counts; the run ends. */
+  fail(failure: CodedError): void {
+    this.#failure ??= failure;
+    this.end();
+  }
+
+  /**
+   * Waits until everything is acknowledged, at most `drainMs`, and at most drainAfterSignalMsMax
+   * once `signal` is aborted; then closes.
+   */
+  async drain(drainMs: number, signal: AbortSignal): Promise<Drained> {
+    const done = new AbortController();
+    const { clock } = this.#ports;
+    const settled = this.connections.map((connection) => connection.below(1, done.signal));
+    const shorten = () => {
+      clock.after(drainAfterSignalMsMax, () => done.abort());
+    };
+    signal.addEventListener("abort", shorten, { once: true });
+    if (signal.aborted) shorten();
+    if (this.#failure === undefined) {
+      await Promise.race([Promise.all(settled), sleep(clock, drainMs, done.signal)]);
+    }
+    signal.removeEventListener("abort", shorten);
+    done.abort();
+    const failed = this.connections.reduce((sum, { pending }) => sum + pending, 0);
+    await Promise.all(this.connections.map((connection) => connection.stop()));
+    return { failed };
+  }
+
+  #listener(): ConnectionListener {
+    const { tally } = this;
+    let online = false;
+    return {
+      online: () => {
+        online = true;
+        this.#wentOnline();
+      },
+      offline: (reason) => {
+        this.#wentOffline(online, reason);
+        online = false;
+      },
+      sent: () => {
+        tally.sent += 1;
+      },
+      acknowledged: (publish, resends) => {
+        tally.acknowledged += 1;
+        if (resends > 0) tally.resent += 1;
+        this.#ports.acknowledged(publish, resends, this.#ports.clock.wallMs());
+      },
+      written: () => {
+        tally.written += 1;
+      },
+      refused: (reason) => this.fail(refusal(reason)),
+    };
+  }
+
+  #wentOnline(): void {
+    this.#online += 1;
+    this.#everOnline = true;
+    if (!this.#saidOffline || this.#online < this.connections.length) return;
+    this.#saidOffline = false;
+    this.#ports.say("connected to the broker");
+  }
+
+  #wentOffline(wasOnline: boolean, reason: string): void {
+    if (wasOnline) this.#online -= 1;
+    this.#offlineReason = reason;
+    if (this.#saidOffline || this.#online > 0 || this.ending.aborted) return;
+    this.#saidOffline = true;
+    this.#ports.say(`no connection to the broker, trying again: ${reason}`);
+  }
+}
+
+function refusal(reason: string): CodedError {
+  return new CodedError(
+    "CLI_USAGE",
+    `${reason}; give --username and --password-file as the broker knows them`,
+  );
+}
