@@ -6,7 +6,7 @@ import { isLoopback } from "@causeway/shared/loopback.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
-import { stopOnBrokenInvariant, untilStopped } from "@causeway/shared/system-process.ts";
+import { endOrder, stopOnBrokenInvariant, untilEnded } from "@causeway/shared/system-process.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
@@ -25,6 +25,7 @@ import { defaultUplinkBounds } from "./uplink/uplink.ts";
 export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<number> {
   const log = systemLogger(config.logLevel, { service: "causeway-edge", gateway: config.gateway });
   stopOnBrokenInvariant(log);
+  const order = endOrder(endWithStdin);
   const clock = systemClock();
   const random = systemRandom;
   const gatewayName = gatewayId(config.gateway);
@@ -67,7 +68,7 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
     { name: "broker", start: () => broker.start(), stop: () => broker.stop() },
   ]);
   log.info({ addresses: { mqtt: broker.addresses(), http: http.url() } }, "ready");
-  return untilStopped({ endWithStdin, stop: lifecycle.stop, log });
+  return untilEnded(order, lifecycle.stop, log);
 }
 
 /** Undefined admits anyone, which is refused where others than this machine can connect. */

@@ -16,6 +16,7 @@ export const errorCodes = {
   HTTP_ADDRESS_IN_USE: "the HTTP port is taken by another process",
   HTTP_LISTEN_FAILED: "the HTTP listener could not be opened",
   INTERNAL_INVARIANT: "a broken invariant: the process stops rather than go on wrongly",
+  JOURNAL_ROLLED_BACK: "the journal no longer has a message that was read",
   NAME_INVALID: "a gateway, device or metric name outside its alphabet or length",
   NATS_AUTH_FAILED: "nats-server refused the credentials",
   NATS_JETSTREAM_MISSING: "nats-server runs without JetStream or is too old",

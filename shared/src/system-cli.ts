@@ -35,7 +35,8 @@ export function program(name: string, description: string): Cli {
         // Commander has told its own failures by now; help and version are none.
         exitCode = failure instanceof CommanderError ? commanderExit(failure) : tellFailure(failure);
       }
-      process.exitCode = exitCode;
+      // What still waits, such as a dial to a server that is away, must not hold the process.
+      process.exit(exitCode);
     },
   };
 }

@@ -17,24 +17,30 @@ const usageCodes: ReadonlySet<string> = new Set([
   "SECURITY_REFUSED",
 ]);
 
-export interface UntilStopped {
-  /** Ends when stdin closes: a child whose parent was killed must not live on. */
-  readonly endWithStdin: boolean;
-  readonly stop: () => Promise<void>;
-  readonly log: Logger;
+/** Aborted by SIGTERM, by SIGINT, or when stdin closes; the abort's reason names which. */
+export function endOrder(endWithStdin: boolean): AbortSignal {
+  const order = new AbortController();
+  process.once("SIGTERM", () => order.abort("SIGTERM"));
+  process.once("SIGINT", () => order.abort("SIGINT"));
+  if (endWithStdin) {
+    // A child whose parent was killed must not live on; its end of the pipe tells it.
+    process.stdin.once("end", () => order.abort("stdin closed"));
+    process.stdin.once("error", () => order.abort("stdin closed"));
+    process.stdin.resume();
+  }
+  return order.signal;
 }
 
-/** Resolves with the exit code once SIGTERM, SIGINT or the end of stdin was worked off. */
-export async function untilStopped({ endWithStdin, stop, log }: UntilStopped): Promise<number> {
-  const reason = await new Promise<string>((resolve) => {
-    process.once("SIGTERM", () => resolve("SIGTERM"));
-    process.once("SIGINT", () => resolve("SIGINT"));
-    if (!endWithStdin) return;
-    process.stdin.once("end", () => resolve("stdin closed"));
-    process.stdin.once("error", () => resolve("stdin closed"));
-    process.stdin.resume();
-  });
-  log.info({ reason }, "stopping");
+/** Waits for the order to end, stops, and resolves with the exit code. */
+export async function untilEnded(
+  order: AbortSignal,
+  stop: () => Promise<void>,
+  log: Logger,
+): Promise<number> {
+  if (!order.aborted) {
+    await new Promise((resolve) => order.addEventListener("abort", resolve, { once: true }));
+  }
+  log.info({ reason: String(order.reason) }, "stopping");
   const cutOff = setTimeout(() => {
     log.error({ stopTimeoutMs }, "the stop took too long and was cut off");
     process.exit(exitCodes.finding);
@@ -48,7 +54,6 @@ export async function untilStopped({ endWithStdin, stop, log }: UntilStopped): P
     return exitCodes.finding;
   } finally {
     clearTimeout(cutOff);
-    process.stdin.destroy(); // an open stdin would keep the process alive
   }
 }
 

@@ -10,7 +10,7 @@ const gatherMsMax = 100;
 const gatherCharactersMax = 65_536;
 
 export interface JsonLines {
-  write(line: Readonly<Record<string, unknown>>): void;
+  write(line: object): void;
   /** What was written is in the file when this returns. */
   close(): void;
 }

@@ -32,7 +32,7 @@ export class Session {
   readonly #ending = new AbortController();
   #online = 0;
   #everOnline = false;
-  #saidOffline = false;
+  #said: "nothing" | "online" | "offline" = "nothing";
   #offlineReason = "";
   #failure: CodedError | undefined;
 
@@ -85,15 +85,11 @@ export class Session {
     const done = new AbortController();
     const { clock } = this.#ports;
     const settled = this.connections.map((connection) => connection.below(1, done.signal));
-    const shorten = () => {
-      clock.after(drainAfterSignalMsMax, () => done.abort());
-    };
-    signal.addEventListener("abort", shorten, { once: true });
-    if (signal.aborted) shorten();
-    if (this.#failure === undefined) {
-      await Promise.race([Promise.all(settled), sleep(clock, drainMs, done.signal)]);
-    }
-    signal.removeEventListener("abort", shorten);
+    const limits = [
+      sleep(clock, drainMs, done.signal),
+      abortOf(signal, done.signal).then(() => sleep(clock, drainAfterSignalMsMax, done.signal)),
+    ];
+    if (this.#failure === undefined) await Promise.race([Promise.all(settled), ...limits]);
     done.abort();
     const failed = this.connections.reduce((sum, { pending }) => sum + pending, 0);
     await Promise.all(this.connections.map((connection) => connection.stop()));
@@ -130,18 +126,27 @@ export class Session {
   #wentOnline(): void {
     this.#online += 1;
     this.#everOnline = true;
-    if (!this.#saidOffline || this.#online < this.connections.length) return;
-    this.#saidOffline = false;
+    if (this.#said === "online" || this.#online < this.connections.length) return;
+    this.#said = "online";
     this.#ports.say("connected to the broker");
   }
 
   #wentOffline(wasOnline: boolean, reason: string): void {
     if (wasOnline) this.#online -= 1;
     this.#offlineReason = reason;
-    if (this.#saidOffline || this.#online > 0 || this.ending.aborted) return;
-    this.#saidOffline = true;
+    if (this.#said === "offline" || this.#online > 0 || this.ending.aborted) return;
+    this.#said = "offline";
     this.#ports.say(`no connection to the broker, trying again: ${reason}`);
   }
+}
+
+/** Resolves when either is aborted. */
+function abortOf(...signals: AbortSignal[]): Promise<void> {
+  const either = AbortSignal.any(signals);
+  return new Promise((resolve) => {
+    if (either.aborted) resolve();
+    else either.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 function refusal(reason: string): CodedError {

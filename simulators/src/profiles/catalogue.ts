@@ -11,6 +11,7 @@ const kinds: readonly [Profile, ...Profile[]] = [temperature, vibration, energy]
 
 /** `mixed` deals the profiles out in turn; `index` counts from 0. */
 export function profileOf(name: ProfileName, index: number): Profile {
-  const wanted = name === "mixed" ? kinds[index % kinds.length] : kinds.find((k) => k.name === name);
+  const wanted =
+    name === "mixed" ? kinds[index % kinds.length] : kinds.find((k) => k.name === name);
   return wanted ?? kinds[0];
 }

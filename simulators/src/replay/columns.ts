@@ -38,11 +38,15 @@ export function columnsOf(header: readonly string[], choice: ColumnChoice): Colu
     const [column = "", metric = column] = splitAtLast(text);
     const cell = find(column);
     if (!isMetricName(metric) || reserved.includes(metric)) {
-      throw usage(`column ${JSON.stringify(column)} cannot be the metric ${JSON.stringify(metric)}`);
+      throw usage(
+        `column ${JSON.stringify(column)} cannot be the metric ${JSON.stringify(metric)}`,
+      );
     }
     return { cell, metric };
   });
-  const twice = values.find(({ metric }, at) => values.some((v, i) => i < at && v.metric === metric));
+  const twice = values.find(({ metric }, at) =>
+    values.some((v, i) => i < at && v.metric === metric),
+  );
   if (twice !== undefined) throw usage(`metric ${JSON.stringify(twice.metric)} is named twice`);
   return { width: names.length, time: find(choice.timeColumn), values };
 }
@@ -57,7 +61,7 @@ export function rowOf(cells: readonly string[], columns: Columns): Row | string 
   if (timeMs === undefined) return `${JSON.stringify(timeText)} is no time`;
   const metrics: Record<string, RowValue> = {};
   for (const { cell, metric } of columns.values) {
-    const value = valueOf(cells[cell] ?? "");
+    const value = cellValue(cells[cell] ?? "");
     if (value === undefined) return `${metric}: ${JSON.stringify(cells[cell])} is no number`;
     metrics[metric] = value;
   }
@@ -71,7 +75,7 @@ function splitAtLast(text: string): readonly string[] {
 }
 
 /** null, which travels as bad quality, where the recording itself has nothing. */
-function valueOf(cell: string): RowValue | undefined {
+function cellValue(cell: string): RowValue | undefined {
   const text = cell.trim();
   if (/^(?:|nan|null|na|n\/a)$/i.test(text)) return null;
   if (/^(?:true|false)$/i.test(text)) return text.toLowerCase() === "true";

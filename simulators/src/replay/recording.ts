@@ -13,6 +13,8 @@ export interface RecordingChoice extends ColumnChoice {
 /** Lines without their ends, in batches, so that a row costs no promise. */
 export type LineBatches = AsyncIterable<readonly string[]>;
 
+const openQuote = "no CSV: a quote is left open or stands amid a cell";
+
 /** Batches of rows; CLI_USAGE for a header, CONFIG_UNREADABLE for a row, with file and line. */
 export async function* rowsOf(
   fileName: string,
@@ -32,7 +34,7 @@ export async function* rowsOf(
         columns = columnsOf(headerOf(cells, fileName), choice);
         continue;
       }
-      const row = cells === undefined ? "a quote is left open" : rowOf(cells, columns);
+      const row = cells === undefined ? openQuote : rowOf(cells, columns);
       if (typeof row !== "string") rows.push(row);
       else if (choice.skipBadRows) skipped(`${fileName}:${lineNumber}`, row);
       else throw unreadable(`${fileName}:${lineNumber} ${row}; --skip-bad-rows leaves such out`);
@@ -43,7 +45,7 @@ export async function* rowsOf(
 }
 
 function headerOf(cells: readonly string[] | undefined, fileName: string): readonly string[] {
-  if (cells === undefined) throw unreadable(`${fileName}:1 a quote is left open`);
+  if (cells === undefined) throw unreadable(`${fileName}:1 ${openQuote}`);
   return cells;
 }
 

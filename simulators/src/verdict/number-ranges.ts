@@ -28,6 +28,13 @@ export class NumberRanges {
     return true;
   }
 
+  /** All of them, rising. */
+  *numbers(): Generator<number> {
+    for (const [at, from] of this.#froms.entries()) {
+      for (let number = from; number <= (this.#tos[at] as number); number++) yield number;
+    }
+  }
+
   /** The last range that begins at or before the number, -1 where none does. */
   #atOrBefore(number: number): number {
     let low = 0;

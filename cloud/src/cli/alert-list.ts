@@ -1,0 +1,51 @@
+/** What `causeway-cloud alerts` prints: each alert once, in its last state. */
+import type { AlertTransition } from "../alert/alert.ts";
+
+export interface AlertLine {
+  readonly id: string;
+  readonly state: "firing" | "resolved";
+  readonly rule: string;
+  readonly severity: string;
+  readonly gateway: string;
+  readonly device: string;
+  readonly metric: string;
+  readonly firingAt: number;
+  readonly resolvedAt: number | null;
+  readonly value: AlertTransition["value"];
+  readonly unit: string | null;
+  readonly reason: string;
+  readonly late: boolean;
+}
+
+/** In the order in which they began to fire. */
+export function alertLines(transitions: readonly AlertTransition[]): readonly AlertLine[] {
+  const lines = new Map<string, AlertLine>();
+  for (const transition of transitions) {
+    const known = lines.get(transition.id);
+    const { id, state, rule, severity, gateway, device, metric, firingAt, late } = transition;
+    const first = known ?? transition;
+    lines.set(id, {
+      id,
+      state,
+      rule,
+      severity,
+      gateway,
+      device,
+      metric,
+      firingAt,
+      resolvedAt: state === "resolved" ? transition.at : null,
+      value: first.value,
+      unit: first.unit ?? null,
+      reason: first.reason,
+      late,
+    });
+  }
+  return [...lines.values()];
+}
+
+export function alertText(line: AlertLine): string {
+  const from = new Date(line.firingAt).toISOString();
+  const until = line.resolvedAt === null ? "" : ` until ${new Date(line.resolvedAt).toISOString()}`;
+  const what = `${line.gateway} ${line.device} ${line.metric}: ${line.reason}`;
+  return `${line.state.padEnd(8)}  ${line.severity.padEnd(8)}  ${from}${until}  ${line.rule}  ${what}`;
+}

@@ -1,0 +1,35 @@
+/** Stream ENGINE as the engine sees it; nats-engine-store.ts is the real one. */
+import type { Checkpoint } from "./checkpoint.ts";
+
+export interface StoredCheckpoint {
+  readonly checkpoint: Checkpoint;
+  /** The subject's last sequence, which the next write expects; 0 where there is none. */
+  readonly lastSequence: number;
+}
+
+export interface CommitMessage {
+  readonly subject: string;
+  readonly data: string;
+  /** Replaces the subject's earlier messages. */
+  readonly rollup: boolean;
+  /** Undefined is for ever. */
+  readonly ttlSeconds?: number;
+  /** Refuses the whole commit where the subject's last sequence is another one. */
+  readonly expectedLast?: number;
+}
+
+export type CommitOutcome =
+  /** `last` is the sequence of the last message; those before it are consecutive. */
+  | { readonly kind: "committed"; readonly last: number }
+  | { readonly kind: "refused"; readonly reason: string }
+  /** No answer: it may have been committed or not. */
+  | { readonly kind: "unknown"; readonly reason: string };
+
+export interface EngineStore {
+  /** From the stream's leader, by partition. */
+  loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>>;
+  /** The newest message of each subject under the filter. */
+  loadLast(filter: string): Promise<readonly { readonly subject: string; readonly text: string }[]>;
+  /** All of it or nothing. */
+  commit(messages: readonly CommitMessage[]): Promise<CommitOutcome>;
+}

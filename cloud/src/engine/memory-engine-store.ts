@@ -1,0 +1,60 @@
+/** Stream ENGINE in memory, with the same refusals as the real one. */
+import { subjects } from "@causeway/shared/subjects.ts";
+import { decodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
+import type { CommitMessage, CommitOutcome, EngineStore, StoredCheckpoint } from "./engine-store.ts";
+
+interface Stored {
+  readonly sequence: number;
+  readonly subject: string;
+  readonly text: string;
+}
+
+export class MemoryEngineStore implements EngineStore {
+  #messages: Stored[] = [];
+  #sequence = 0;
+  /** What the next commits are answered with instead; `lost` commits without telling. */
+  readonly faults: ("refused" | "unknown" | "lost")[] = [];
+
+  get messages(): readonly Stored[] {
+    return this.#messages;
+  }
+
+  async loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>> {
+    return new Map(
+      partitions.map((partition) => {
+        const found = this.#last(subjects.checkpoint(partition));
+        const checkpoint = found === undefined ? noCheckpoint : decodeCheckpoint(found.text);
+        return [partition, { checkpoint, lastSequence: found?.sequence ?? 0 }];
+      }),
+    );
+  }
+
+  async loadLast(filter: string): Promise<readonly { subject: string; text: string }[]> {
+    const pattern = new RegExp(`^${filter.replaceAll(".", "\\.").replaceAll("*", "[^.]+")}$`);
+    const last = new Map(this.#messages.map(({ subject, text }) => [subject, text]));
+    return [...last]
+      .filter(([subject]) => pattern.test(subject))
+      .map(([subject, text]) => ({ subject, text }));
+  }
+
+  async commit(messages: readonly CommitMessage[]): Promise<CommitOutcome> {
+    const fault = this.faults.shift();
+    if (fault === "refused" || fault === "unknown") return { kind: fault, reason: "asked for" };
+    for (const { subject, expectedLast } of messages) {
+      const last = this.#last(subject)?.sequence ?? 0;
+      if (expectedLast !== undefined && expectedLast !== last) {
+        return { kind: "refused", reason: `10071 wrong last sequence: ${last}` };
+      }
+    }
+    for (const { subject, data, rollup } of messages) {
+      if (rollup) this.#messages = this.#messages.filter((stored) => stored.subject !== subject);
+      this.#messages.push({ sequence: ++this.#sequence, subject, text: data });
+    }
+    if (fault === "lost") return { kind: "unknown", reason: "asked for" };
+    return { kind: "committed", last: this.#sequence };
+  }
+
+  #last(subject: string): Stored | undefined {
+    return this.#messages.findLast((stored) => stored.subject === subject);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The engine's store on JetStream. Commits are atomic batches (ADR-50) written by hand: the client's
+ * `startBatch` drops the expectation of all but the first message, so its fence would not hold.
+ */
+import { reasonOf } from "@causeway/shared/errors.ts";
+import type { Random } from "@causeway/shared/random.ts";
+import { engineStream, subjects } from "@causeway/shared/subjects.ts";
+import type { JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
+import { DeliverPolicy } from "@nats-io/jetstream";
+import type { MsgHdrs, NatsConnection } from "@nats-io/nats-core";
+import { headers } from "@nats-io/nats-core";
+import { decodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
+import type { CommitMessage, CommitOutcome, EngineStore, StoredCheckpoint } from "./engine-store.ts";
+
+const answerTimeoutMs = 10_000;
+
+export class NatsEngineStore implements EngineStore {
+  readonly #connection: NatsConnection;
+  readonly #jetstream: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  readonly #random: Random;
+
+  constructor(
+    connection: NatsConnection,
+    jetstream: JetStreamClient,
+    manager: JetStreamManager,
+    random: Random,
+  ) {
+    this.#connection = connection;
+    this.#jetstream = jetstream;
+    this.#manager = manager;
+    this.#random = random;
+  }
+
+  async loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>> {
+    const loaded = await Promise.all(
+      partitions.map(async (partition) => [partition, await this.#checkpoint(partition)] as const),
+    );
+    return new Map(loaded);
+  }
+
+  async #checkpoint(partition: number): Promise<StoredCheckpoint> {
+    const query = { last_by_subj: subjects.checkpoint(partition) };
+    const found = await this.#manager.streams.getMessage(engineStream, query);
+    if (found === null) return { checkpoint: noCheckpoint, lastSequence: 0 };
+    return { checkpoint: decodeCheckpoint(found.string()), lastSequence: found.seq };
+  }
+
+  async loadLast(filter: string): Promise<readonly { subject: string; text: string }[]> {
+    const consumer = await this.#jetstream.consumers.get(engineStream, {
+      filter_subjects: [filter],
+      deliver_policy: DeliverPolicy.LastPerSubject,
+    });
+    const loaded: { subject: string; text: string }[] = [];
+    if ((await consumer.info()).num_pending === 0) return loaded;
+    const messages = await consumer.consume();
+    for await (const message of messages as AsyncIterable<JsMsg>) {
+      loaded.push({ subject: message.subject, text: message.string() });
+      if (message.info.pending === 0) break;
+    }
+    messages.stop();
+    return loaded;
+  }
+
+  /** Sends all and waits for the answer of the last, which commits; an error comes as its answer. */
+  async commit(messages: readonly CommitMessage[]): Promise<CommitOutcome> {
+    const batch = this.#random.hex(24);
+    const [last, lastIndex] = [messages.at(-1), messages.length - 1];
+    if (last === undefined) return { kind: "refused", reason: "an empty commit" };
+    try {
+      for (const [index, message] of messages.slice(0, lastIndex).entries()) {
+        const head = headersOf(message, batch, index + 1);
+        this.#connection.publish(message.subject, message.data, { headers: head });
+      }
+      const head = headersOf(last, batch, messages.length);
+      head.set("Nats-Batch-Commit", "1");
+      const answer = await this.#connection.request(last.subject, last.data, {
+        headers: head,
+        timeout: answerTimeoutMs,
+      });
+      return outcomeOf(answer.string(), messages.length);
+    } catch (failure) {
+      return { kind: "unknown", reason: reasonOf(failure) };
+    }
+  }
+}
+
+function headersOf(message: CommitMessage, batch: string, sequence: number): MsgHdrs {
+  const head = headers();
+  head.set("Nats-Batch-Id", batch);
+  head.set("Nats-Batch-Sequence", `${sequence}`);
+  if (message.rollup) head.set("Nats-Rollup", "sub");
+  if (message.ttlSeconds !== undefined) head.set("Nats-TTL", `${message.ttlSeconds}s`);
+  if (message.expectedLast !== undefined) {
+    head.set("Nats-Expected-Last-Subject-Sequence", `${message.expectedLast}`);
+  }
+  return head;
+}
+
+function outcomeOf(answer: string, count: number): CommitOutcome {
+  const { error, seq, count: stored } = JSON.parse(answer) as {
+    error?: { err_code?: number; description?: string };
+    seq?: number;
+    count?: number;
+  };
+  if (error !== undefined) return { kind: "refused", reason: `${error.err_code} ${error.description}` };
+  if (typeof seq !== "number" || stored !== count) {
+    return { kind: "unknown", reason: `the answer names ${stored} of ${count} messages` };
+  }
+  return { kind: "committed", last: seq };
+}

@@ -1,0 +1,111 @@
+// Every reader folds the journal alike: each event once, in order, and what is wrong is told.
+import { expect, test } from "vitest";
+import { bootOffset, journalMessage, readingEvent } from "../testing/journal-writer.ts";
+import { foldMessage, Ledgers } from "./fold.ts";
+
+const events = (count: number) =>
+  Array.from({ length: count }, (_, index) => readingEvent("d1", "temperature", index, 1_000 + index));
+
+test("events come out once, with id, time and lane", () => {
+  const folded = foldMessage(new Ledgers(), journalMessage(1, 1, events(2)));
+  expect(folded?.taken.map(({ id }) => id)).toEqual([
+    "g1/1-00000001/telemetry/1",
+    "g1/1-00000001/telemetry/2",
+  ]);
+  expect(folded?.taken[1]).toMatchObject({
+    receivedAt: bootOffset + 1_001,
+    timeQuality: "synchronised",
+    lane: "live",
+    late: false,
+    effect: true,
+  });
+});
+
+test("a repeated batch yields nothing, an overlapping one only the rest", () => {
+  const ledgers = new Ledgers();
+  foldMessage(ledgers, journalMessage(1, 1, events(3)));
+  expect(foldMessage(ledgers, journalMessage(2, 1, events(3)))?.taken).toEqual([]);
+  const overlapping = foldMessage(ledgers, journalMessage(3, 2, events(4)));
+  expect(overlapping?.taken.map(({ position }) => position)).toEqual([4, 5]);
+});
+
+test("a batch behind a hole is not taken, and its nonce is told back", () => {
+  const ledgers = new Ledgers();
+  foldMessage(ledgers, journalMessage(1, 1, events(3)));
+  const folded = foldMessage(ledgers, journalMessage(2, 5, events(1), { head: { nonce: "4.abc" } }));
+  expect(folded?.taken).toEqual([]);
+  expect(folded?.doubt).toMatchObject({ kind: "expected", expected: 4, nonce: "4.abc" });
+});
+
+test("a body that speaks for another gateway is refused", () => {
+  const message = journalMessage(1, 1, events(1), { gateway: "g2" });
+  const folded = foldMessage(new Ledgers(), { ...message, subject: "tlm.3.g1.live" });
+  expect(folded?.taken).toEqual([]);
+  expect(folded?.doubt).toMatchObject({ kind: "refused", expected: 1 });
+});
+
+test.each([
+  ["no zstd", Buffer.from("garbage")],
+  ["empty", Buffer.alloc(0)],
+])("a body that is %s is refused, and the next batch goes on", (_what, body) => {
+  const ledgers = new Ledgers();
+  expect(foldMessage(ledgers, journalMessage(1, 1, events(1), { body }))?.doubt?.kind).toBe("refused");
+  expect(foldMessage(ledgers, journalMessage(2, 1, events(1)))?.taken).toHaveLength(1);
+});
+
+test("a batch of an unknown version becomes a dead letter", () => {
+  const message = journalMessage(1, 1, events(1));
+  const header = (name: string) => (name === "Cw-Version" ? "9" : message.header(name));
+  const folded = foldMessage(new Ledgers(), { ...message, header });
+  expect(folded?.dead).toMatchObject([{ code: "BATCH_VERSION_UNKNOWN", gateway: "g1" }]);
+});
+
+test("without a known offset the time of storing stands in, marked unsynchronised", () => {
+  const message = journalMessage(1, 1, events(1), { boots: { boot1: null } });
+  expect(foldMessage(new Ledgers(), message)?.taken[0]).toMatchObject({
+    receivedAt: message.storedAt,
+    timeQuality: "unsynchronised",
+  });
+});
+
+test("a loss takes its whole stretch and is booked with its reason", () => {
+  const ledgers = new Ledgers();
+  const loss = {
+    kind: "loss" as const,
+    device: null,
+    topic: null,
+    bootMs: 1_000,
+    observedAt: null,
+    to: 40,
+    reason: "disk-full",
+    count: 40,
+  };
+  const folded = foldMessage(ledgers, journalMessage(1, 1, [loss, ...events(1)]));
+  expect(folded?.taken.map(({ position }) => position)).toEqual([1, 41]);
+  expect(ledgers.of("g1").epochs()[0]?.logs.telemetry).toMatchObject({
+    through: 41,
+    stretches: [{ from: 1, to: 40, state: "lost", reason: "disk-full" }],
+  });
+});
+
+test("an older epoch that comes after a newer one is late; before it, it is not", () => {
+  const ledgers = new Ledgers();
+  const older = { head: { epoch: "1-00000001" } };
+  const newer = { head: { epoch: "2-00000002" } };
+  expect(foldMessage(ledgers, journalMessage(1, 1, events(1), older))?.taken[0]?.late).toBe(false);
+  expect(foldMessage(ledgers, journalMessage(2, 1, events(1), newer))?.taken[0]?.late).toBe(false);
+  expect(foldMessage(ledgers, journalMessage(3, 2, events(1), older))?.taken[0]?.late).toBe(true);
+});
+
+test("a successor's batches tell the ends of its predecessor, also when they repeat", () => {
+  const ledgers = new Ledgers();
+  foldMessage(ledgers, journalMessage(1, 1, events(3)));
+  const before = { epoch: "1-00000001", ends: { telemetry: 3, priority: 0 } };
+  foldMessage(ledgers, journalMessage(2, 1, events(1), { head: { epoch: "2-00000002", before } }));
+  expect(ledgers.of("g1").epochs()[0]?.logs.telemetry.end).toBe(3);
+});
+
+test("messages that are none of a gateway's are passed over", () => {
+  const message = { ...journalMessage(1, 1, events(1)), subject: "clk" };
+  expect(foldMessage(new Ledgers(), message)).toBeUndefined();
+});

@@ -1,0 +1,97 @@
+// Of an epoch's log exactly the next position is taken; nothing is forgotten, nothing waits for ever.
+import { describe, expect, test } from "vitest";
+import { decodeMark, encodeMark } from "@causeway/shared/mark.ts";
+import { GatewayLedger } from "./ledger.ts";
+
+const first = "1-00000001";
+const second = "2-00000002";
+
+function ledgerWith(through: number): GatewayLedger {
+  const ledger = new GatewayLedger("g1");
+  ledger.take(first, "telemetry", through);
+  return ledger;
+}
+
+describe("what is judged", () => {
+  test.each([
+    { through: 0, from: 1, to: 5, judged: { kind: "taken", from: 1, effect: true } },
+    { through: 5, from: 6, to: 9, judged: { kind: "taken", from: 6, effect: true } },
+    { through: 5, from: 3, to: 9, judged: { kind: "taken", from: 6, effect: true } },
+    { through: 5, from: 1, to: 5, judged: { kind: "repeat" } },
+    { through: 5, from: 7, to: 9, judged: { kind: "expected", expected: 6 } },
+  ])("after $through, positions $from to $to are $judged.kind", ({ through, from, to, judged }) => {
+    expect(ledgerWith(through).judge(first, "telemetry", from, to)).toEqual(judged);
+  });
+
+  test("the logs and the epochs of a gateway are accounted for apart", () => {
+    const ledger = ledgerWith(5);
+    expect(ledger.expected(first, "priority")).toBe(1);
+    expect(ledger.expected(second, "telemetry")).toBe(1);
+  });
+});
+
+test("an end, once told, does not change", () => {
+  const ledger = ledgerWith(5);
+  ledger.noteEnd(first, "telemetry", 7);
+  ledger.noteEnd(first, "telemetry", 9);
+  expect(ledger.epochs()[0]?.logs.telemetry.end).toBe(7);
+});
+
+test("adjoining stretches of one cause become one, others stay apart", () => {
+  const ledger = ledgerWith(0);
+  ledger.take(first, "telemetry", 3, { from: 1, to: 3, state: "lost", reason: "full" });
+  ledger.take(first, "telemetry", 5, { from: 4, to: 5, state: "lost", reason: "full" });
+  ledger.take(first, "telemetry", 6, { from: 6, to: 6, state: "dead", reason: "malformed" });
+  expect(ledger.epochs()[0]?.logs.telemetry.stretches).toEqual([
+    { from: 1, to: 5, state: "lost", reason: "full" },
+    { from: 6, to: 6, state: "dead", reason: "malformed" },
+  ]);
+});
+
+test("an epoch older than the newest seen on live is late", () => {
+  const ledger = ledgerWith(1);
+  ledger.noteLive(second);
+  expect(ledger.isLate(first)).toBe(true);
+  expect(ledger.isLate(second)).toBe(false);
+  expect(ledger.isLate("3-00000003")).toBe(false);
+});
+
+describe("a replay under a committed mark", () => {
+  const committed = ledgerWith(20);
+  committed.take(first, "telemetry", 25, { from: 21, to: 25, state: "lost", reason: "full" });
+  const mark = decodeMark(encodeMark(committed.mark(7, [])));
+
+  test("what the mark covers is read again without effect, what follows has effect", () => {
+    const ledger = GatewayLedger.fromMark(mark, "replay");
+    expect(ledger.judge(first, "telemetry", 1, 20)).toMatchObject({ kind: "taken", effect: false });
+    ledger.take(first, "telemetry", 25);
+    expect(ledger.judge(first, "telemetry", 26, 30)).toMatchObject({ kind: "taken", effect: true });
+  });
+
+  test("stretches that the mark holds are not booked a second time", () => {
+    const ledger = GatewayLedger.fromMark(mark, "replay");
+    ledger.take(first, "telemetry", 20);
+    ledger.take(first, "telemetry", 25, { from: 21, to: 25, state: "lost", reason: "full" });
+    expect(ledger.mark(8, []).epochs).toEqual(mark.epochs);
+  });
+
+  test("the mark of a replay never says less than was committed", () => {
+    const ledger = GatewayLedger.fromMark(mark, "replay");
+    ledger.take(first, "telemetry", 3);
+    expect(ledger.mark(8, []).epochs[0]?.logs.telemetry.through).toBe(25);
+  });
+
+  test("a hole is waited for until the commit that covers it is passed, then told and passed", () => {
+    const ledger = GatewayLedger.fromMark(mark, "replay");
+    ledger.take(first, "telemetry", 10);
+    expect(ledger.judge(first, "telemetry", 16, 20)).toMatchObject({ kind: "expected" });
+    expect(ledger.passFloor()).toBe(15);
+    expect(ledger.judge(first, "telemetry", 26, 26)).toMatchObject({ kind: "taken", effect: true });
+  });
+
+  test("continuing from a mark takes the next position only", () => {
+    const ledger = GatewayLedger.fromMark(mark, "continue");
+    expect(ledger.judge(first, "telemetry", 1, 25)).toEqual({ kind: "repeat" });
+    expect(ledger.judge(first, "telemetry", 26, 26)).toMatchObject({ kind: "taken", effect: true });
+  });
+});

@@ -1,0 +1,35 @@
+/** The lossless mapping of a taken event to CloudEvents 1.0 (JSON format, spec §2-3). */
+import type { Event } from "./event.ts";
+import { eventVersion } from "./event.ts";
+
+export interface EventPlace {
+  readonly id: string;
+  readonly gateway: string;
+  readonly receivedAt: number;
+}
+
+export interface CloudEvent {
+  readonly specversion: "1.0";
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly time: string;
+  readonly datacontenttype: "application/json";
+  readonly dataschema: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export function cloudEvent(place: EventPlace, event: Event): CloudEvent {
+  const { kind, device, bootMs: _boot, ...data } = event;
+  const gateway = `/gateways/${encodeURIComponent(place.gateway)}`;
+  return {
+    specversion: "1.0",
+    id: place.id,
+    source: device === null ? gateway : `${gateway}/devices/${encodeURIComponent(device)}`,
+    type: `dev.causeway.${kind}.v${eventVersion}`,
+    time: new Date(event.observedAt ?? place.receivedAt).toISOString(),
+    datacontenttype: "application/json",
+    dataschema: `urn:causeway:schema:${kind}:v${eventVersion}`,
+    data: { ...data, receivedAt: place.receivedAt },
+  };
+}

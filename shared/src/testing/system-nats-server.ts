@@ -1,0 +1,106 @@
+/** Starts a real nats-server for a test: free port, own store, killed with the test process. */
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface NatsServer {
+  readonly url: string;
+  readonly port: number;
+  readonly folder: string;
+  readonly pid: () => number | undefined;
+  /** Starts again on the same port and store. */
+  start(): Promise<void>;
+  /** Ends in order. */
+  stop(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Ends and deletes the store. */
+  remove(): Promise<void>;
+}
+
+const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const startTimeoutMs = 10_000;
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
+function executable(): string {
+  const cached = join(checkout, ".cache/nats-server");
+  return process.env["NATS_SERVER"] ?? (existsSync(cached) ? cached : "nats-server");
+}
+
+export async function startNatsServer(): Promise<NatsServer> {
+  const folder = mkdtempSync(join(tmpdir(), "causeway-nats-"));
+  const port = await freePort();
+  const file = join(folder, "nats.conf");
+  const store = JSON.stringify(join(folder, "store"));
+  const limits = "max_file_store: 4GB, sync_interval: always";
+  writeFileSync(file, `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${store}, ${limits} }\n`);
+  let child: ChildProcess | undefined;
+  const end = async (signal: NodeJS.Signals) => {
+    const running = child;
+    child = undefined;
+    if (running === undefined || running.exitCode !== null) return;
+    const exited = new Promise((resolve) => running.once("exit", resolve));
+    running.kill(signal);
+    await exited;
+    children.delete(running);
+  };
+  const server: NatsServer = {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    folder,
+    pid: () => child?.pid,
+    async start() {
+      child = spawn(executable(), ["-c", file], { stdio: "ignore" });
+      children.add(child);
+      await listening(port, child);
+    },
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    async remove() {
+      await end("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  await server.start();
+  return server;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
+
+/** Asks until something accepts connections; there is no event to wait on in another process. */
+async function listening(port: number, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + startTimeoutMs;
+  while (!(await accepts(port))) {
+    if (child.exitCode !== null) throw new Error(`nats-server ended with ${child.exitCode}`);
+    if (Date.now() > deadline) throw new Error(`nats-server does not listen on ${port}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: "127.0.0.1", port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
