@@ -66,8 +66,9 @@ test("what is sent again says so by DUP, what is new does not", async () => {
   connection.publish(publishOf(1));
   await broker.untilReceived(1);
   await broker.away();
-  connection.publish(publishOf(2));
   await broker.back();
+  await connection.below(1, never);
+  connection.publish(publishOf(2));
   await connection.below(1, never);
   expect(broker.received.map(({ payload, dup }) => [payload, dup])).toEqual([
     ['{"seq":1}', false],

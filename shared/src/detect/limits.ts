@@ -93,7 +93,7 @@ export function limitsDetector(settings: LimitsSettings): Detector<LimitsState> 
     const isBeyond = level > 0 ? value > limit : value < limit;
     const side = level > 0 ? "above" : "below";
     const where = isBeyond ? side : `not yet ${hysteresis} back from`;
-    const reason = `${inWords(value)} is ${where} the ${names[level]} limit ${limit}`;
+    const reason = `${value} is ${where} the ${names[level]} limit ${limit}`;
     return { kind: "anomalous", score: Math.abs(level) / 2, reason };
   };
   return {
