@@ -4,7 +4,7 @@ import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { startAll } from "@causeway/shared/lifecycle.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
-import { compileRules } from "@causeway/shared/rules/rule.ts";
+import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
 import { telemetryStream } from "@causeway/shared/subjects.ts";
@@ -27,6 +27,7 @@ import { NatsEngineStore } from "./engine/nats-engine-store.ts";
 import { readJournal } from "./ingest/nats-journal.ts";
 import { ensureStreams } from "./ingest/nats-streams.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
+import { openReceivers } from "./notify/system-receivers.ts";
 import { NatsViewFeed } from "./views/nats-view-feed.ts";
 import { FleetView } from "./views/fleet-view.ts";
 
@@ -40,6 +41,7 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   const clock = systemClock();
   const random = systemRandom;
   const token = config.http.tokenFile === undefined ? undefined : readSecret(config.http.tokenFile);
+  const receivers = openReceivers(config.receivers, clock, log);
   const alerting = createAlerting(compileRules(config.rules));
   const connection = await connectWhenThere(config, order, log);
   if (connection === undefined) return exitCodes.good;
@@ -57,8 +59,16 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
     log,
   });
   const view = new FleetView();
-  const feed = new NatsViewFeed({ connection, view, clock, random, log });
-  const notifier = new NatsNotifier({ connection, receivers: config.receivers, clock, random, log });
+  const feed = new NatsViewFeed({
+    connection,
+    jetstream: client,
+    manager,
+    view,
+    clock,
+    random,
+    log,
+  });
+  const notifier = new NatsNotifier({ connection, jetstream: client, manager, receivers, clock, random, log });
   const api = new HttpApi({
     address: config.http,
     token,
@@ -89,7 +99,7 @@ async function connectWhenThere(
   const clock = systemClock();
   for (let attempt = 1; !order.aborted; attempt++) {
     try {
-      return await connectNats(config.nats, { name: "causeway-cloud", patient: false }, systemRandom);
+      return await connectNats(config.nats, { name: "causeway-cloud", reconnect: true }, systemRandom);
     } catch (failure) {
       if (!(failure instanceof CodedError) || failure.code !== "NATS_UNREACHABLE") throw failure;
       log.warn({ code: failure.code, reason: failure.message }, "waiting for nats-server");

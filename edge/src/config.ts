@@ -13,7 +13,10 @@ export const edgeSchema = z.strictObject({
   dataDir: z.string().min(1),
   mqtt: z
     .strictObject({
-      listeners: z.array(address).min(1).default([{ host: "127.0.0.1", port: 1883 }]),
+      listeners: z
+        .array(address)
+        .min(1)
+        .default([{ host: "127.0.0.1", port: 1883 }]),
       auth: z
         .strictObject({
           /** Only where every listener is on loopback. */
@@ -21,22 +24,42 @@ export const edgeSchema = z.strictObject({
           passwordFile: z.string().optional(),
         })
         .prefault({}),
-      packetBytesMax: z.int().min(1_024).max(16 * mebibyte).default(256 * 1_024),
+      packetBytesMax: z
+        .int()
+        .min(1_024)
+        .max(16 * mebibyte)
+        .default(256 * 1_024),
       connectionsMax: z.int().min(1).max(100_000).default(2_000),
       inflightPerClientMax: z.int().min(1).max(65_535).default(1_000),
     })
     .prefault({}),
   outbox: z
     .strictObject({
-      bytesMax: z.int().min(mebibyte).default(4_096 * mebibyte),
-      tailBytesMax: z.int().min(0).default(256 * mebibyte),
-      pendingBytesMax: z.int().min(mebibyte).default(16 * mebibyte),
+      bytesMax: z
+        .int()
+        .min(mebibyte)
+        .default(4_096 * mebibyte),
+      tailBytesMax: z
+        .int()
+        .min(0)
+        .default(256 * mebibyte),
+      pendingBytesMax: z
+        .int()
+        .min(mebibyte)
+        .default(16 * mebibyte),
     })
     .prefault({}),
   uplink: z.strictObject({
     ...natsSettings,
-    windowBytes: z.int().min(64 * 1_024).default(8 * mebibyte),
-    batchBytes: z.int().min(4 * 1_024).max(mebibyte).default(512 * 1_024),
+    windowBytes: z
+      .int()
+      .min(64 * 1_024)
+      .default(8 * mebibyte),
+    batchBytes: z
+      .int()
+      .min(4 * 1_024)
+      .max(mebibyte)
+      .default(512 * 1_024),
     inflightMax: z.int().min(1).max(64).default(4),
     gatherMs: z.int().min(0).max(60_000).default(50),
   }),

@@ -59,8 +59,10 @@ export class Gateway {
     this.#pump = new Pump({ ...parts, bounds: parts.uplinkBounds });
     parts.outbox.listen({
       epochOpened: (epoch) => this.#pump.feed({ kind: "epoch-opened", epoch }),
-      appended: (epoch, log, last, bytes) => this.#pump.feed({ kind: "appended", epoch, log, last, bytes }),
-      poisoned: (failure) => parts.log.error({ code: failure.code, reason: failure.message }, "outbox poisoned"),
+      appended: (epoch, log, last, bytes) =>
+        this.#pump.feed({ kind: "appended", epoch, log, last, bytes }),
+      poisoned: (failure) =>
+        parts.log.error({ code: failure.code, reason: failure.message }, "outbox poisoned"),
     });
   }
 
@@ -113,7 +115,10 @@ export class Gateway {
         log.warn({ reason: reasonOf(failure) }, "the clock's offset could not be written");
       }
     } else {
-      log.warn({ wallMs: clock.wallMs() }, "the clock is not set; events are marked unsynchronised");
+      log.warn(
+        { wallMs: clock.wallMs() },
+        "the clock is not set; events are marked unsynchronised",
+      );
     }
     this.#clockCheck = clock.after(clockCheckEveryMs, () => void this.#fixClock());
   }
@@ -144,7 +149,8 @@ export class Gateway {
       fields,
     };
     this.#parts.outbox.append("priority", event, (failure) => {
-      if (failure !== undefined) this.#parts.log.warn({ name, reason: failure.message }, "system event not kept");
+      if (failure !== undefined)
+        this.#parts.log.warn({ name, reason: failure.message }, "system event not kept");
     });
   }
 }

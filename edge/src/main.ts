@@ -1,13 +1,17 @@
 /** `causeway-edge`: the command line of the gateway. */
+
+import { randomBytes } from "node:crypto";
+import { text } from "node:stream/consumers";
 import { collect, program } from "@causeway/shared/system-cli.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import { passwordLine } from "./broker/access.ts";
 import { edgeSchema } from "./config.ts";
 import { run } from "./system-run.ts";
-import { randomBytes } from "node:crypto";
-import { text } from "node:stream/consumers";
 
-const cli = program("causeway-edge", "Keeps what devices publish over MQTT until the cloud has taken it");
+const cli = program(
+  "causeway-edge",
+  "Keeps what devices publish over MQTT until the cloud has taken it",
+);
 
 cli.command(
   "run",

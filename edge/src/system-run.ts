@@ -38,7 +38,7 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
     bounds: config.outbox,
     log,
   });
-  const link = new NatsLink({ gateway: gatewayName, settings: config.uplink, random, log });
+  const link = new NatsLink({ gateway: gatewayName, settings: config.uplink, clock, random, log });
   const { windowBytes, batchBytes, inflightMax, gatherMs } = config.uplink;
   const uplinkBounds = { ...defaultUplinkBounds, windowBytes, batchBytes, inflightMax, gatherMs };
   const { heartbeatMs } = config;
@@ -82,5 +82,8 @@ function passwordsOf({ mqtt }: EdgeConfig): Passwords | undefined {
   const open = mqtt.listeners.find(({ host }) => !isLoopback(host));
   if (open === undefined) return undefined;
   const cure = "set mqtt.auth.passwordFile, or the listener's host to 127.0.0.1";
-  throw new CodedError("SECURITY_REFUSED", `mqtt listener ${open.host} would admit anyone: ${cure}`);
+  throw new CodedError(
+    "SECURITY_REFUSED",
+    `mqtt listener ${open.host} would admit anyone: ${cure}`,
+  );
 }

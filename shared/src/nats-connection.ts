@@ -4,7 +4,6 @@ import { connect, nkeyAuthenticator, tokenAuthenticator, usernamePasswordAuthent
 import { z } from "zod";
 import { CodedError, reasonOf } from "./errors.ts";
 import type { Random } from "./random.ts";
-import { retryDelayMs } from "./retry.ts";
 import { readSecret } from "./system-settings.ts";
 
 /** The `servers`, `auth` and `tls` that edge and cloud share in their configurations. */
@@ -30,7 +29,8 @@ export const natsSettings = {
 const natsSchema = z.object(natsSettings);
 export type NatsSettings = z.infer<typeof natsSchema>;
 
-const reconnect = { firstMs: 250, maxMs: 15_000, factor: 2 };
+/** Between two dials of the client's own reconnecting, with full jitter. */
+const redialMs = 2_000;
 const connectTimeoutMs = 5_000;
 const pingIntervalMs = 10_000;
 
@@ -38,17 +38,16 @@ export interface ConnectPurpose {
   /** Shown in the server's connection list. */
   readonly name: string;
   readonly inboxPrefix?: string;
-  /** Waits for a server that is not there yet, instead of failing. */
-  readonly patient: boolean;
+  /** Whether the client dials again by itself; without it the connection closes when it breaks. */
+  readonly reconnect: boolean;
 }
 
-/** Reconnects for ever with full jitter; NATS_UNREACHABLE or NATS_AUTH_FAILED where it is not patient. */
+/** Throws NATS_UNREACHABLE or NATS_AUTH_FAILED. */
 export async function connectNats(
   settings: NatsSettings,
   purpose: ConnectPurpose,
   random: Random,
 ): Promise<NatsConnection> {
-  let attempt = 0;
   const options: ConnectionOptions = {
     servers: [...settings.servers],
     name: purpose.name,
@@ -56,27 +55,18 @@ export async function connectNats(
     pingInterval: pingIntervalMs,
     maxPingOut: 2,
     maxReconnectAttempts: -1,
-    reconnect: true,
-    waitOnFirstConnect: purpose.patient,
+    reconnect: purpose.reconnect,
     ignoreAuthErrorAbort: true,
-    reconnectDelayHandler: () => retryDelayMs(reconnect, ++attempt, random),
+    reconnectDelayHandler: () => Math.floor(random.next() * redialMs),
     ...(purpose.inboxPrefix === undefined ? {} : { inboxPrefix: purpose.inboxPrefix }),
     ...authOptions(settings),
     ...tlsOptions(settings),
   };
   try {
-    const connection = await connect(options);
-    void resetOnReconnect(connection, () => {
-      attempt = 0;
-    });
-    return connection;
+    return await connect(options);
   } catch (failure) {
     throw connectFailure(settings, failure);
   }
-}
-
-async function resetOnReconnect(connection: NatsConnection, reset: () => void): Promise<void> {
-  for await (const status of connection.status()) if (status.type === "reconnect") reset();
 }
 
 function authOptions({ auth }: NatsSettings): Partial<ConnectionOptions> {

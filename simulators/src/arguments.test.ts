@@ -43,7 +43,8 @@ test("a delimiter is one character, and tab has a name", () => {
 
 test("a broker's address names a protocol that is MQTT and holds no password", () => {
   expect(brokerUrl("mqtts://gateway:8883")).toBe("mqtts://gateway:8883");
-  for (const text of ["http://x", "127.0.0.1", ""]) expect(() => brokerUrl(text)).toThrow("mqtt://");
+  for (const text of ["http://x", "127.0.0.1", ""])
+    expect(() => brokerUrl(text)).toThrow("mqtt://");
   expect(() => brokerUrl("mqtt://me:secret@x")).toThrow("--password-file");
 });
 

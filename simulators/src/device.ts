@@ -7,7 +7,7 @@ import { additionAt, occurrenceAt } from "./faults/fault.ts";
 import type { Metrics, Model } from "./profiles/profile.ts";
 
 /** A fault that this sample is the first to show. */
-export interface Onset {
+interface Onset {
   readonly fault: Fault;
   readonly occurrence: Occurrence;
 }

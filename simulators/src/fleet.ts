@@ -44,7 +44,7 @@ export interface FleetPorts {
   label(label: FaultLabel): void;
 }
 
-/** A sample may be late by this or by one interval, whichever is more, before it is skipped (F2). */
+/** A sample may be late by this, or by one interval if that is more, before it is skipped (F2). */
 const latenessMsMax = 1_000;
 
 /** `<prefix>001`…, with as many digits as the last one needs and three at least. */

@@ -173,7 +173,7 @@ quality; another text that is no number is a row that cannot be read.
 
 Examples:
   causeway-sim replay machine.csv.gz --value-column value=temperature --device machine
-  causeway-sim replay plant.csv --delimiter ';' --time-column datetime --value-column Current,Voltage
+  causeway-sim replay plant.csv --delimiter ';' --time-column datetime --value-column Amps,Volts
   causeway-sim replay machine.csv --speed 60 --time shift`;
 
 function declareReplay(command: Command): Command {

@@ -100,9 +100,13 @@ test("QoS 0 and QoS 2 come to their ends too", async () => {
 test("a wrong password is told as a refusal", async () => {
   const broker = await openBroker("right");
   const refusal = await new Promise<string>((resolve) => {
+    const credentials = { username: "pump", password: "wrong" };
     const options = {
-      ...{ url: broker.url, clientId: "pump", qos: 1, windowMax: 1 },
-      ...{ username: "pump", password: "wrong" },
+      url: broker.url,
+      clientId: "pump",
+      qos: 1,
+      windowMax: 1,
+      ...credentials,
     } as const;
     const listener = {
       ...deaf,

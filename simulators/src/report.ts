@@ -42,9 +42,10 @@ export function summaryJson(summary: Summary): string {
 export function summaryText(summary: Summary): string {
   const { command, counts, failed, complete, everOnline, elapsedMs } = summary;
   const seconds = (elapsedMs / 1_000).toFixed(1);
+  const perSecond = grouped(rate(counts.acknowledged, elapsedMs));
   const parts = [
     `${grouped(counts.sent)} sent`,
-    `${grouped(counts.acknowledged)} acknowledged (${grouped(rate(counts.acknowledged, elapsedMs))}/s)`,
+    `${grouped(counts.acknowledged)} acknowledged (${perSecond}/s)`,
     `${grouped(failed)} failed`,
     ...some(counts.resent, "re-sent"),
     ...some(counts.skipped, "skipped"),

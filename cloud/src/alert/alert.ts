@@ -4,9 +4,10 @@
  * `alert.<partition>.<gateway>.<rule>`; a message packs those of one commit.
  */
 import type { Reading } from "@causeway/shared/event.ts";
+import type { Severity } from "@causeway/shared/rules/severity.ts";
 
-export const severities = ["info", "warning", "critical"] as const;
-export type Severity = (typeof severities)[number];
+export type { Severity } from "@causeway/shared/rules/severity.ts";
+export { severities } from "@causeway/shared/rules/severity.ts";
 
 export interface AlertTransition {
   /** The alert's id, the same in its firing and its resolved transition and in every replay. */

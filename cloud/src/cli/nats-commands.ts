@@ -39,7 +39,7 @@ async function connected<Result>(
   parts: CommandParts,
   act: (connection: NatsConnection) => Promise<Result>,
 ): Promise<Result> {
-  const purpose = { name: "causeway-cloud command", patient: false };
+  const purpose = { name: "causeway-cloud command", reconnect: true };
   const connection = await connectNats(parts.settings, purpose, parts.random);
   try {
     return await act(connection);

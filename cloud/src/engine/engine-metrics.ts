@@ -1,5 +1,5 @@
 /** The engine's status as Prometheus metrics. */
-import type { Metric } from "../metric.ts";
+import type { Metric } from "../api/metric.ts";
 import type { EngineStatus } from "./engine.ts";
 
 export function engineMetrics(status: EngineStatus): readonly Metric[] {

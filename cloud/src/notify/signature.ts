@@ -14,7 +14,10 @@ export function signingKey(secret: string, source: string): Buffer {
   if (isBase64 && key.length >= secretBytes.least && key.length <= secretBytes.most) return key;
   const { least, most } = secretBytes;
   const cure = "make one with: openssl rand -base64 32";
-  throw new CodedError("CONFIG_INVALID", `${source}: not base64 of ${least}-${most} bytes; ${cure}`);
+  throw new CodedError(
+    "CONFIG_INVALID",
+    `${source}: not base64 of ${least}-${most} bytes; ${cure}`,
+  );
 }
 
 export interface SignedParts {

@@ -103,32 +103,32 @@ export interface AlertView {
   readonly transition: AlertTransition;
 }
 
+export interface AlertsView {
+  /** In the order in which they began to fire. */
+  readonly open: readonly AlertTransition[];
+  /** The last transitions, the newest first. */
+  readonly recent: readonly AlertTransition[];
+}
+
 export interface ViewSnapshot {
   readonly generation: number;
   readonly version: number;
   readonly counters: ViewCounters;
   readonly gateways: readonly GatewayView[];
   readonly series: readonly SeriesView[];
-  readonly alerts: {
-    /** In the order in which they began to fire. */
-    readonly open: readonly AlertTransition[];
-    /** The newest first. */
-    readonly recent: readonly AlertTransition[];
-  };
-}
-
-interface Row {
-  version: number;
-  readonly gateway: string;
-  readonly device: string;
-  readonly metric: string;
-  ordinal: number;
-  latest: Reading;
-  taken: TakenEvent;
-  readonly recent: number[];
+  readonly alerts: AlertsView;
 }
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+
+/** Holds no more of its event than is shown: events are large. */
+interface Row extends Mutable<Omit<SeriesView, "recent">> {
+  /** Of the epoch. */
+  ordinal: number;
+  /** The reading's own time, not its event's. */
+  ownObservedAt: number | undefined;
+  readonly recent: number[];
+}
 
 const emptyCounts = { events: 0, readings: 0, quarantined: 0, dead: 0, repeats: 0, doubts: 0 };
 type Counts = typeof emptyCounts & { lost: number; late: number; seriesEvicted: number };
@@ -263,8 +263,11 @@ export class FleetView {
     return this.#transitions.filter((alert) => alert.version > version);
   }
 
-  openAlerts(): readonly AlertTransition[] {
-    return [...this.#open.values()];
+  alerts(): AlertsView {
+    return {
+      open: [...this.#open.values()],
+      recent: this.#transitions.map(({ transition }) => transition).reverse(),
+    };
   }
 
   snapshot(limit: number): ViewSnapshot {
@@ -274,10 +277,7 @@ export class FleetView {
       counters: this.counters(),
       gateways: this.gateways(limit),
       series: this.latestSeries(limit),
-      alerts: {
-        open: this.openAlerts(),
-        recent: this.#transitions.map(({ transition }) => transition).reverse(),
-      },
+      alerts: this.alerts(),
     };
   }
 
@@ -300,26 +300,19 @@ export class FleetView {
   }
 
   #applyReading(taken: TakenEvent, device: string, reading: Reading): void {
-    const key = `${taken.gateway}\n${device}\n${reading.metric}`;
-    const ordinal = epochOrdinal(taken.epoch) ?? 0;
+    const { metric, value } = reading;
+    const key = `${taken.gateway}\n${device}\n${metric}`;
     const known = this.#series.get(key);
-    if (known !== undefined && !isNewer(known, taken, ordinal, reading)) return;
-    const latest = this.#bounded(reading);
-    const row = known ?? newRow(taken, device, latest, ordinal);
-    Object.assign(row, { version: ++this.#version, ordinal, latest, taken });
-    if (typeof latest.value === "number") {
-      row.recent.push(latest.value);
+    if (known !== undefined && !isNewer(known, taken, reading)) return;
+    const fields = rowFields(taken, device, reading, this.#bounds.textMax);
+    const row = { ...fields, version: ++this.#version, recent: known?.recent ?? [] };
+    if (typeof value === "number") {
+      row.recent.push(value);
       if (row.recent.length > this.#bounds.recentMax) row.recent.shift();
     }
     this.#series.delete(key);
     this.#series.set(key, row);
     this.#counts.seriesEvicted += evictOldest(this.#series, this.#bounds.seriesMax);
-  }
-
-  #bounded(reading: Reading): Reading {
-    const { value } = reading;
-    if (typeof value !== "string" || value.length <= this.#bounds.textMax) return reading;
-    return { ...reading, value: `${value.slice(0, this.#bounds.textMax - 1)}…` };
   }
 
   /** Heartbeats travel by `priority` and may overtake; an older one is not news. */
@@ -342,44 +335,57 @@ export class FleetView {
 }
 
 /** V1. */
-function isNewer(row: Row, taken: TakenEvent, ordinal: number, reading: Reading): boolean {
-  if (row.taken.id === taken.id) return !isObservedBefore(reading, row.latest);
-  if (!taken.late && ordinal >= row.ordinal) return true;
+function isNewer(row: Row, taken: TakenEvent, reading: Reading): boolean {
+  if (row.event === taken.id) return !isObservedBefore(reading, row.ownObservedAt);
+  if (!taken.late && ordinalOf(taken) >= row.ordinal) return true;
   // Without a clock `receivedAt` is when the journal stored it, which says nothing of its age.
   if (taken.late && taken.timeQuality === "unsynchronised") return false;
-  return taken.receivedAt >= row.taken.receivedAt;
+  return taken.receivedAt >= row.receivedAt;
 }
 
 /** One event may hold several values of a metric, in any order, each with its own time. */
-function isObservedBefore(one: Reading, other: Reading): boolean {
-  if (one.observedAt === undefined || other.observedAt === undefined) return false;
-  return one.observedAt < other.observedAt;
+function isObservedBefore({ observedAt }: Reading, other: number | undefined): boolean {
+  return observedAt !== undefined && other !== undefined && observedAt < other;
 }
 
-function newRow(taken: TakenEvent, device: string, latest: Reading, ordinal: number): Row {
-  const { gateway } = taken;
-  return { version: 0, gateway, device, metric: latest.metric, ordinal, latest, taken, recent: [] };
+function ordinalOf(taken: TakenEvent): number {
+  return epochOrdinal(taken.epoch) ?? 0;
 }
 
-function seriesView({ version, gateway, device, metric, latest, taken, recent }: Row): SeriesView {
-  const { value, unit, quality, reason } = latest;
-  const { receivedAt, timeQuality, late, id, event } = taken;
+function rowFields(
+  taken: TakenEvent,
+  device: string,
+  reading: Reading,
+  textMax: number,
+): Omit<Row, "version" | "recent"> {
+  const { gateway, receivedAt, timeQuality, late, id, event } = taken;
   return {
-    version,
     gateway,
     device,
-    metric,
-    value,
-    unit,
-    quality,
-    qualityReason: reason,
-    observedAt: latest.observedAt ?? event.observedAt,
+    metric: reading.metric,
+    value: typeof reading.value === "string" ? shortened(reading.value, textMax) : reading.value,
+    unit: reading.unit,
+    quality: reading.quality,
+    qualityReason: reading.reason,
+    observedAt: reading.observedAt ?? event.observedAt,
     receivedAt,
     timeQuality,
     late,
     event: id,
-    recent: [...recent],
+    ordinal: ordinalOf(taken),
+    ownObservedAt: reading.observedAt,
   };
+}
+
+/** A copy: a slice would keep the whole text in memory. */
+function shortened(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text;
+  const head = Buffer.from(text.slice(0, charactersMax - 1), "utf16le").toString("utf16le");
+  return `${head}…`;
+}
+
+function seriesView({ ordinal: _ordinal, ownObservedAt: _own, ...row }: Row): SeriesView {
+  return { ...row, recent: [...row.recent] };
 }
 
 function evictOldest(table: Map<string, unknown>, sizeMax: number): number {

@@ -28,7 +28,10 @@ export function parsePasswords(text: string, fileName: string): Passwords {
     const entry = parseEntry(line.slice(colon + 1).trim());
     if (colon < 1 || entry === undefined) {
       const cure = "write it by `causeway-edge passwd`";
-      throw new CodedError("CONFIG_INVALID", `${fileName}:${index + 1}: not name:scrypt$…; ${cure}`);
+      throw new CodedError(
+        "CONFIG_INVALID",
+        `${fileName}:${index + 1}: not name:scrypt$…; ${cure}`,
+      );
     }
     passwords.set(line.slice(0, colon), entry);
   }
@@ -55,12 +58,23 @@ export function passwordLine(name: string, password: string, salt: Buffer): stri
   const { cost, blockSize, parallel, hashBytes } = current;
   const options = { N: cost, r: blockSize, p: parallel, maxmem: memoryBytesMax };
   const hash = scryptSync(password, salt, hashBytes, options);
-  const fields = ["scrypt", cost, blockSize, parallel, salt.toString("base64"), hash.toString("base64")];
+  const fields = [
+    "scrypt",
+    cost,
+    blockSize,
+    parallel,
+    salt.toString("base64"),
+    hash.toString("base64"),
+  ];
   return `${name}:${fields.join("$")}`;
 }
 
 /** Compares in constant time; an unknown user costs as much as a wrong password. */
-export function checkPassword(passwords: Passwords, name: string, password: Buffer): Promise<boolean> {
+export function checkPassword(
+  passwords: Passwords,
+  name: string,
+  password: Buffer,
+): Promise<boolean> {
   const entry = passwords.get(name);
   const salt = entry?.salt ?? Buffer.alloc(16);
   const { cost, blockSize, parallel } = entry ?? current;

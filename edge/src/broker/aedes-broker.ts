@@ -110,24 +110,36 @@ export class AedesBroker {
       authorizePublish: (client, packet, done) => this.#authorise(client, packet, done),
       authorizeSubscribe: (_client, subscription, done) => {
         // aedes would grant a shared subscription and deliver nothing to it.
-        const refused = subscription.topic.startsWith("$share/") || badTopic.test(subscription.topic);
+        const refused =
+          subscription.topic.startsWith("$share/") || badTopic.test(subscription.topic);
         done(null, refused ? null : subscription);
       },
     };
   }
 
-  async #authenticate(client: Client, name: string | undefined, password: Buffer | undefined): Promise<boolean> {
+  async #authenticate(
+    client: Client,
+    name: string | undefined,
+    password: Buffer | undefined,
+  ): Promise<boolean> {
     const { passwords } = this.#options;
     if (passwords === undefined) return true;
     const admitted = await checkPassword(passwords, name ?? "", password ?? Buffer.alloc(0));
     if (!admitted) {
       const from = addressOf(client.conn);
-      this.#notice(from, { name: "authentication-failed", detail: `user ${JSON.stringify(name ?? "")} from ${from}` });
+      this.#notice(from, {
+        name: "authentication-failed",
+        detail: `user ${JSON.stringify(name ?? "")} from ${from}`,
+      });
     }
     return admitted;
   }
 
-  #authorise(client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
+  #authorise(
+    client: Client | null,
+    packet: PublishPacket,
+    done: (error?: Error | null) => void,
+  ): void {
     if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS/ is the broker's own"));
     if (badTopic.test(packet.topic)) {
       const from = client === null ? "a will" : addressOf(client.conn);
@@ -138,13 +150,18 @@ export class AedesBroker {
     this.#append(client, packet, (failure) => done(failure ?? null));
   }
 
-  #append(client: Client | null, packet: PublishPacket, settle: (failure: CodedError | undefined) => void): void {
+  #append(
+    client: Client | null,
+    packet: PublishPacket,
+    settle: (failure: CodedError | undefined) => void,
+  ): void {
     const listener = this.#listener;
     if (listener === undefined) {
       return settle(new CodedError("BROKER_LISTEN_FAILED", "the gateway is not ready"));
     }
     this.#hold(client);
-    const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
+    const payload =
+      typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     const publish = { client: client?.id ?? "", topic: packet.topic, payload, qos: packet.qos };
     listener.publish(publish, (failure) => {
       this.#letGo(client);
@@ -196,7 +213,9 @@ export class AedesBroker {
       server.once("error", (failure) => reject(listenFailure(address, failure)));
       server.listen(address.port, address.host, resolve);
     });
-    server.on("error", (failure) => this.#options.log.error({ reason: failure.message }, "MQTT listener"));
+    server.on("error", (failure) =>
+      this.#options.log.error({ reason: failure.message }, "MQTT listener"),
+    );
     this.#servers.push(server);
   }
 
@@ -219,7 +238,10 @@ export class AedesBroker {
       if (verdict === "fine") return chunk;
       const from = addressOf(socket);
       const bound = this.#options.packetBytesMax;
-      this.#notice(from, { name: `packet-${verdict}`, detail: `from ${from}, bound ${bound} bytes` });
+      this.#notice(from, {
+        name: `packet-${verdict}`,
+        detail: `from ${from}, bound ${bound} bytes`,
+      });
       socket.destroy();
       return null;
     };
@@ -275,5 +297,7 @@ function listenFailure(address: BrokerAddress, failure: Error): CodedError {
     const cure = `${where} is taken: stop the other program or set mqtt.listeners to another port`;
     return new CodedError("BROKER_ADDRESS_IN_USE", cure, { cause: failure });
   }
-  return new CodedError("BROKER_LISTEN_FAILED", `${where}: ${reasonOf(failure)}`, { cause: failure });
+  return new CodedError("BROKER_LISTEN_FAILED", `${where}: ${reasonOf(failure)}`, {
+    cause: failure,
+  });
 }

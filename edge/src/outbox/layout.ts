@@ -9,9 +9,10 @@
  *
  * An epoch's ends are written once it is closed; from then on whatever lies beyond is ignored.
  */
-import { blockVersion, frameBytes } from "@causeway/shared/block-codec.ts";
+
 import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
+import { blockVersion, frameBytes } from "@causeway/shared/block-codec.ts";
 import { crc32c } from "@causeway/shared/checksum.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import type { Log } from "@causeway/shared/event.ts";
@@ -46,7 +47,10 @@ export function blockPosition(key: Uint8Array): number {
 export function logRange(log: Log, ordinal: number): { from: Buffer; until: Buffer } {
   return {
     from: blockKey(log, ordinal, 0),
-    until: ordinal < ordinalMax ? blockKey(log, ordinal + 1, 0) : Buffer.from([0x62, logs.indexOf(log) + 1]),
+    until:
+      ordinal < ordinalMax
+        ? blockKey(log, ordinal + 1, 0)
+        : Buffer.from([0x62, logs.indexOf(log) + 1]),
   };
 }
 
@@ -83,7 +87,10 @@ export function encodeRecord(value: unknown): Buffer {
 export function decodeRecord(record: Uint8Array, what: string): Record<string, unknown> {
   const bytes = Buffer.from(record.buffer, record.byteOffset, record.length);
   if (bytes[0] !== blockVersion) {
-    throw new CodedError("OUTBOX_VERSION_UNKNOWN", `${what} has version ${bytes[0]}, known is ${blockVersion}`);
+    throw new CodedError(
+      "OUTBOX_VERSION_UNKNOWN",
+      `${what} has version ${bytes[0]}, known is ${blockVersion}`,
+    );
   }
   if (bytes.length < frameBytes || bytes.readUInt32LE(1) !== crc32c(bytes, frameBytes)) {
     throw new CodedError("OUTBOX_CORRUPT", `${what} fails its checksum`);
@@ -100,7 +107,10 @@ export function decodeEpoch(record: Uint8Array): EpochRecord {
   const { v, id, before, ends } = decodeRecord(record, "an epoch record");
   const ordinal = typeof id === "string" ? epochOrdinal(id) : undefined;
   if (v !== layoutVersion) {
-    throw new CodedError("OUTBOX_VERSION_UNKNOWN", `the outbox has layout ${v}, known is ${layoutVersion}`);
+    throw new CodedError(
+      "OUTBOX_VERSION_UNKNOWN",
+      `the outbox has layout ${v}, known is ${layoutVersion}`,
+    );
   }
   if (ordinal === undefined) throw new CodedError("OUTBOX_CORRUPT", `an epoch record names ${id}`);
   return {
@@ -113,8 +123,13 @@ export function decodeEpoch(record: Uint8Array): EpochRecord {
 
 /** First and last position of a framed block, read from its head without parsing the rest. */
 export function blockRange(block: Uint8Array): { readonly from: number; readonly to: number } {
-  const head = Buffer.from(block.buffer, block.byteOffset + frameBytes, Math.min(64, block.length - frameBytes));
+  const head = Buffer.from(
+    block.buffer,
+    block.byteOffset + frameBytes,
+    Math.min(64, block.length - frameBytes),
+  );
   const match = /^\{"p":([0-9]+),"n":([0-9]+),/.exec(head.toString("latin1"));
-  if (match === null) throw new CodedError("OUTBOX_CORRUPT", "a block without positions at its head");
+  if (match === null)
+    throw new CodedError("OUTBOX_CORRUPT", "a block without positions at its head");
   return { from: Number(match[1]), to: Number(match[2]) };
 }

@@ -13,7 +13,8 @@ export class MemoryDisk {
   #openStores = 0;
 
   open(): Store {
-    if (this.#openStores > 0) throw new CodedError("OUTBOX_LOCKED", "the memory disk is open already");
+    if (this.#openStores > 0)
+      throw new CodedError("OUTBOX_LOCKED", "the memory disk is open already");
     this.#openStores++;
     return new MemoryStore(this);
   }

@@ -182,7 +182,11 @@ export class Outbox {
   /** Fixes a boot's offset, once and for ever; durable when it resolves. */
   async fixBootOffset(bootId: string, offsetMs: number): Promise<void> {
     if (this.#offsets.has(bootId)) return;
-    const change = { kind: "put", key: bootKey(bootId), value: encodeRecord({ offsetMs }) } as const;
+    const change = {
+      kind: "put",
+      key: bootKey(bootId),
+      value: encodeRecord({ offsetMs }),
+    } as const;
     await this.#store.write([change], { sync: true });
     this.#offsets.set(bootId, offsetMs);
   }
@@ -257,7 +261,10 @@ export class Outbox {
     }
     if (this.#storedBytes < bytesMax) return undefined;
     const cure = "the cloud takes nothing, or raise outbox.bytesMax";
-    return new CodedError("OUTBOX_FULL", `${this.#storedBytes} of ${bytesMax} bytes are used: ${cure}`);
+    return new CodedError(
+      "OUTBOX_FULL",
+      `${this.#storedBytes} of ${bytesMax} bytes are used: ${cure}`,
+    );
   }
 
   #schedule(): void {
@@ -348,7 +355,10 @@ export class Outbox {
         this.#store = await openStore();
         await this.#closeCurrentEpoch();
       } catch (failure) {
-        log.error({ attempt, reason: reasonOf(failure) }, "outbox could not be reopened, trying again");
+        log.error(
+          { attempt, reason: reasonOf(failure) },
+          "outbox could not be reopened, trying again",
+        );
         continue;
       }
       this.#beginEpoch();
@@ -380,7 +390,8 @@ export class Outbox {
     const last = this.#epochs.at(-1);
     const ordinal = (last?.record.ordinal ?? 0) + 1;
     const ends = last?.record.ends;
-    const before = last === undefined || ends === undefined ? undefined : { epoch: last.record.id, ends };
+    const before =
+      last === undefined || ends === undefined ? undefined : { epoch: last.record.id, ends };
     const id = epochId(ordinal, this.#parts.random.hex(8));
     this.#epochs.push(newEpoch({ id, ordinal, before, ends: undefined }, false));
   }
@@ -407,7 +418,9 @@ export class Outbox {
   #scheduleMaintenance(): void {
     this.#maintenance = this.#parts.clock.after(maintainEveryMs, () => {
       this.#maintain()
-        .catch((failure) => this.#parts.log.warn({ reason: reasonOf(failure) }, "outbox maintenance failed"))
+        .catch((failure) =>
+          this.#parts.log.warn({ reason: reasonOf(failure) }, "outbox maintenance failed"),
+        )
         .finally(() => {
           if (this.#state !== "closed") this.#scheduleMaintenance();
         });
@@ -441,7 +454,12 @@ export class Outbox {
     const { ordinal } = epoch.record;
     const from = blockKey(log, ordinal, epoch.kept[log]);
     const until = blockKey(log, ordinal, epoch.released[log] + 1);
-    const entries = await this.#store.scan({ from, until, countMax: giveUpBlocksMax, bytesMax: bytes });
+    const entries = await this.#store.scan({
+      from,
+      until,
+      countMax: giveUpBlocksMax,
+      bytesMax: bytes,
+    });
     const whole = entries.filter(([, block]) => blockRange(block).to <= epoch.released[log]);
     const last = whole.at(-1);
     if (last === undefined) return;
@@ -505,11 +523,17 @@ async function checkIdentity(store: Store, gateway: string): Promise<void> {
   }
   const identity = decodeRecord(found, "the outbox identity");
   if (identity["v"] !== layoutVersion) {
-    throw new CodedError("OUTBOX_VERSION_UNKNOWN", `the outbox has layout ${identity["v"]}, known is ${layoutVersion}`);
+    throw new CodedError(
+      "OUTBOX_VERSION_UNKNOWN",
+      `the outbox has layout ${identity["v"]}, known is ${layoutVersion}`,
+    );
   }
   if (identity["gateway"] !== gateway) {
     const whose = `the data folder belongs to gateway ${identity["gateway"]}, not to ${gateway}`;
-    throw new CodedError("CONFIG_INVALID", `${whose}: set another dataDir, or the gateway's own name`);
+    throw new CodedError(
+      "CONFIG_INVALID",
+      `${whose}: set another dataDir, or the gateway's own name`,
+    );
   }
 }
 
@@ -548,7 +572,11 @@ function isReadable([, block]: Entry): boolean {
 }
 
 async function readOffsets(store: Store): Promise<Map<string, number>> {
-  const entries = await store.scan({ from: Buffer.from("o"), until: Buffer.from("p"), countMax: epochsMax });
+  const entries = await store.scan({
+    from: Buffer.from("o"),
+    until: Buffer.from("p"),
+    countMax: epochsMax,
+  });
   return new Map(
     entries.map(([key, value]) => {
       const bootId = Buffer.from(key).toString("utf8").slice(1);

@@ -63,9 +63,24 @@ export class HttpStatus {
       const now = () => edgeMetrics(status()).find((metric) => metric.name === name)?.value ?? 0;
       const registers = [this.#registry];
       if (kind === "gauge") {
-        new Gauge({ name, help, registers, collect() { this.set(now()); } });
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            this.set(now());
+          },
+        });
       } else {
-        new Counter({ name, help, registers, collect() { this.reset(); this.inc(now()); } });
+        new Counter({
+          name,
+          help,
+          registers,
+          collect() {
+            this.reset();
+            this.inc(now());
+          },
+        });
       }
     }
   }
@@ -76,7 +91,8 @@ export class HttpStatus {
       "content-type": type,
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
-      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      "content-security-policy":
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       ...(code === 401 ? { "www-authenticate": 'Basic realm="causeway"' } : {}),
     });
     response.end(request.method === "HEAD" ? undefined : body);
@@ -87,19 +103,30 @@ export class HttpStatus {
     if (request.method !== "GET" && request.method !== "HEAD") return text(405, "only GET\n");
     if (path === "/livez") return text(200, "ok\n");
     if (path === "/readyz") return this.#ready();
-    if (!isAdmitted(this.#options.token, request.headers.authorization)) return text(401, "token needed\n");
+    if (!isAdmitted(this.#options.token, request.headers.authorization))
+      return text(401, "token needed\n");
     if (path === "/metrics") {
       return { code: 200, type: this.#registry.contentType, body: await this.#registry.metrics() };
     }
     if (path === "/api/status") return json(200, this.#options.status());
-    if (path === "/") return { code: 200, type: "text/html; charset=utf-8", body: statusPage(this.#options.status()) };
+    if (path === "/")
+      return {
+        code: 200,
+        type: "text/html; charset=utf-8",
+        body: statusPage(this.#options.status()),
+      };
     return text(404, "not found\n");
   }
 
   /** Ready means that devices are acknowledged; the link may be down for weeks. */
   #ready(): Answer {
     const { uplink, outbox } = this.#options.status();
-    return json(200, { ready: true, link: uplink.link, untakenEvents: uplink.untakenEvents, outboxBytes: outbox.bytes });
+    return json(200, {
+      ready: true,
+      link: uplink.link,
+      untakenEvents: uplink.untakenEvents,
+      outboxBytes: outbox.bytes,
+    });
   }
 }
 

@@ -9,7 +9,10 @@ export interface EdgeStatus extends GatewayStatus {
 
 export function statusPage(status: EdgeStatus): string {
   const { uplink, outbox, intake, broker } = status;
-  const taken = status.takenAgoMs === undefined ? "never yet" : `${Math.round(status.takenAgoMs / 1_000)} s ago`;
+  const taken =
+    status.takenAgoMs === undefined
+      ? "never yet"
+      : `${Math.round(status.takenAgoMs / 1_000)} s ago`;
   const rows: readonly [string, string | number][] = [
     ["Link to the cloud", uplink.link],
     ["Events not yet taken by the cloud", uplink.untakenEvents],
@@ -24,7 +27,10 @@ export function statusPage(status: EdgeStatus): string {
     ["Version", status.version],
   ];
   const body = rows
-    .map(([name, value]) => `<tr><th scope="row">${name}</th><td>${escapeHtml(String(value))}</td></tr>`)
+    .map(
+      ([name, value]) =>
+        `<tr><th scope="row">${name}</th><td>${escapeHtml(String(value))}</td></tr>`,
+    )
     .join("");
   const title = `Gateway ${escapeHtml(status.gateway)}`;
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>
@@ -35,7 +41,11 @@ td{font-variant-numeric:tabular-nums}</style></head><body><main><h1>${title}</h1
 }
 
 function escapeHtml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
 }
 
 export interface Metric {
@@ -47,29 +57,75 @@ export interface Metric {
 
 export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
   const { uplink, outbox, intake, broker, pump } = status;
-  const gauge = (name: string, help: string, value: number): Metric => ({ name, help, kind: "gauge", value });
-  const counter = (name: string, help: string, value: number): Metric => ({ name, help, kind: "counter", value });
+  const gauge = (name: string, help: string, value: number): Metric => ({
+    name,
+    help,
+    kind: "gauge",
+    value,
+  });
+  const counter = (name: string, help: string, value: number): Metric => ({
+    name,
+    help,
+    kind: "counter",
+    value,
+  });
   return [
-    gauge("causeway_edge_link_up", "1 while the link to the cloud is up", uplink.link === "up" ? 1 : 0),
-    gauge("causeway_edge_untaken_events", "Events appended and not taken by the cloud", uplink.untakenEvents),
-    gauge("causeway_edge_unsent_events", "Events not sent since the last go-back", uplink.unsentEvents),
+    gauge(
+      "causeway_edge_link_up",
+      "1 while the link to the cloud is up",
+      uplink.link === "up" ? 1 : 0,
+    ),
+    gauge(
+      "causeway_edge_untaken_events",
+      "Events appended and not taken by the cloud",
+      uplink.untakenEvents,
+    ),
+    gauge(
+      "causeway_edge_unsent_events",
+      "Events not sent since the last go-back",
+      uplink.unsentEvents,
+    ),
     gauge("causeway_edge_outbox_bytes", "Bytes of blocks in the outbox", outbox.bytes),
     gauge("causeway_edge_pending_bytes", "Bytes that wait for their sync", outbox.pendingBytes),
-    gauge("causeway_edge_taken_age_seconds", "Seconds since the cloud last took something, -1 for never", ageSeconds(status)),
-    gauge("causeway_edge_clock_synchronised", "1 once the boot's offset is fixed", status.synchronised ? 1 : 0),
+    gauge(
+      "causeway_edge_taken_age_seconds",
+      "Seconds since the cloud last took something, -1 for never",
+      ageSeconds(status),
+    ),
+    gauge(
+      "causeway_edge_clock_synchronised",
+      "1 once the boot's offset is fixed",
+      status.synchronised ? 1 : 0,
+    ),
     gauge("causeway_edge_mqtt_connections", "Open MQTT connections", broker.connections),
     counter("causeway_edge_published_total", "Publishes acknowledged", broker.published),
-    counter("causeway_edge_refused_total", "Publishes refused, their connection closed", broker.refused),
+    counter(
+      "causeway_edge_refused_total",
+      "Publishes refused, their connection closed",
+      broker.refused,
+    ),
     counter("causeway_edge_readings_total", "Readings decoded", intake.readings),
     counter("causeway_edge_quarantined_total", "Publishes quarantined", intake.quarantined),
     counter("causeway_edge_appended_total", "Events appended and synced", outbox.appended),
     counter("causeway_edge_groups_total", "Group commits", outbox.groups),
-    counter("causeway_edge_poisonings_total", "Failed writes that closed the store", outbox.poisonings),
+    counter(
+      "causeway_edge_poisonings_total",
+      "Failed writes that closed the store",
+      outbox.poisonings,
+    ),
     counter("causeway_edge_batches_total", "Batches published", pump.batches),
     counter("causeway_edge_batch_bytes_total", "Compressed bytes of published batches", pump.bytes),
     counter("causeway_edge_publish_failures_total", "Batches refused or unanswered", pump.failures),
-    counter("causeway_edge_go_backs_total", "Times a lane went back behind the mark", uplink.goBacks),
-    counter("causeway_edge_rollbacks_total", "Times the cloud was found rolled back", uplink.rollbacks),
+    counter(
+      "causeway_edge_go_backs_total",
+      "Times a lane went back behind the mark",
+      uplink.goBacks,
+    ),
+    counter(
+      "causeway_edge_rollbacks_total",
+      "Times the cloud was found rolled back",
+      uplink.rollbacks,
+    ),
   ];
 }
 

@@ -10,7 +10,11 @@ export interface Link {
   /** Called with every change of the connection; the link reconnects by itself. */
   listen(listener: (state: "up" | "down") => void): void;
   /** Publishes in call order. Never rejects. */
-  publish(lane: UplinkLane, headers: readonly [string, string][], body: Uint8Array): Promise<PublishOutcome>;
+  publish(
+    lane: UplinkLane,
+    headers: readonly [string, string][],
+    body: Uint8Array,
+  ): Promise<PublishOutcome>;
   /** The gateway's mark; undefined where the cloud has none. Rejects when it cannot be read. */
   readMark(): Promise<Mark | undefined>;
   close(): Promise<void>;

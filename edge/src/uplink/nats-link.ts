@@ -1,10 +1,14 @@
 /** The link on JetStream: publishes batches, reads the gateway's mark by direct get. */
-import { decodeMark, type Mark } from "@causeway/shared/mark.ts";
+
+import type { Clock } from "@causeway/shared/clock.ts";
+import { sleep } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import { decodeMark, type Mark } from "@causeway/shared/mark.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import { connectNats, type NatsSettings } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
+import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { engineStream, subjects } from "@causeway/shared/subjects.ts";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { headers as natsHeaders } from "@nats-io/nats-core";
@@ -15,9 +19,14 @@ const answerTimeoutMs = 10_000;
 /** JetStream: message larger than the stream allows. */
 const messageTooLarge = 10_054;
 
+const redial = { firstMs: 500, maxMs: 15_000, factor: 2 };
+/** An absent cloud is told once in so many tries, or it would fill the log for weeks. */
+const tellEveryTries = 20;
+
 export interface NatsLinkParts {
   readonly gateway: GatewayId;
   readonly settings: NatsSettings;
+  readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
 }
@@ -26,7 +35,8 @@ export class NatsLink implements Link {
   readonly #parts: NatsLinkParts;
   #connection: NatsConnection | undefined;
   #listener: ((state: "up" | "down") => void) | undefined;
-  #closed = false;
+  #dialing: Promise<void> | undefined;
+  readonly #closing = new AbortController();
 
   constructor(parts: NatsLinkParts) {
     this.#parts = parts;
@@ -36,16 +46,9 @@ export class NatsLink implements Link {
     this.#listener = listener;
   }
 
-  /** Begins to connect and returns; the cloud may be away for weeks. */
+  /** Begins to dial and returns; the cloud may be away for weeks. */
   start(): void {
-    const { settings, gateway, random, log } = this.#parts;
-    const purpose = { name: `causeway-edge ${gateway}`, inboxPrefix: `_INBOX_${gateway}`, patient: true };
-    connectNats(settings, purpose, random).then(
-      (connection) => this.#connected(connection),
-      (failure) => {
-        log.error({ reason: reasonOf(failure) }, "the link to the cloud cannot be opened");
-      },
-    );
+    this.#dialing = this.#dialForEver();
   }
 
   async publish(
@@ -56,12 +59,16 @@ export class NatsLink implements Link {
     const connection = this.#connection;
     if (connection === undefined) return failed("retry", "not connected");
     const maxPayload = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    if (body.length + 1_024 > maxPayload) return failed("too-large", `${body.length} of ${maxPayload} bytes`);
+    if (body.length + 1_024 > maxPayload)
+      return failed("too-large", `${body.length} of ${maxPayload} bytes`);
     const head = natsHeaders();
     for (const [name, value] of headers) head.set(name, value);
     try {
       const subject = subjects.telemetry(this.#parts.gateway, lane);
-      const answer = await connection.request(subject, body, { timeout: answerTimeoutMs, headers: head });
+      const answer = await connection.request(subject, body, {
+        timeout: answerTimeoutMs,
+        headers: head,
+      });
       return outcomeOf(answer.string());
     } catch (failure) {
       return failed("retry", reasonOf(failure));
@@ -75,33 +82,41 @@ export class NatsLink implements Link {
     const answer = await connection.request(subject, undefined, { timeout: answerTimeoutMs });
     const status = answer.headers?.code ?? 0;
     if (status === 404) return undefined;
-    if (status >= 400) throw new Error(`direct get of the mark: ${status} ${answer.headers?.description}`);
+    if (status >= 400)
+      throw new Error(`direct get of the mark: ${status} ${answer.headers?.description}`);
     return decodeMark(answer.string());
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     await this.#connection?.close();
+    await this.#dialing;
   }
 
-  #connected(connection: NatsConnection): void {
-    if (this.#closed) return void connection.close();
-    this.#connection = connection;
-    this.#parts.log.info({ server: connection.getServer() }, "link up");
-    this.#listener?.("up");
-    void this.#watch(connection);
-  }
-
-  async #watch(connection: NatsConnection): Promise<void> {
-    for await (const status of connection.status()) {
-      if (status.type === "disconnect") this.#tell("down", status.server);
-      if (status.type === "reconnect") this.#tell("up", status.server);
+  /** Every dial is a new connection: addresses are resolved anew, and the first retry has jitter too. */
+  async #dialForEver(): Promise<void> {
+    const { clock, random, log, settings, gateway } = this.#parts;
+    const purpose = { name: `causeway-edge ${gateway}`, inboxPrefix: `_INBOX_${gateway}`, reconnect: false };
+    for (let attempt = 1; !this.#closing.signal.aborted; attempt++) {
+      try {
+        await this.#serve(await connectNats(settings, purpose, random));
+        attempt = 0;
+      } catch (failure) {
+        if (attempt % tellEveryTries === 1) log.warn({ reason: reasonOf(failure), attempt }, "link down");
+      }
+      await sleep(clock, retryDelayMs(redial, Math.max(1, attempt), random), this.#closing.signal);
     }
   }
 
-  #tell(state: "up" | "down", server: string): void {
-    this.#parts.log.info({ server }, `link ${state}`);
-    this.#listener?.(state);
+  async #serve(connection: NatsConnection): Promise<void> {
+    if (this.#closing.signal.aborted) return connection.close();
+    this.#connection = connection;
+    this.#parts.log.info({ server: connection.getServer() }, "link up");
+    this.#listener?.("up");
+    const fault = await connection.closed();
+    this.#connection = undefined;
+    this.#parts.log.info({ reason: fault?.message ?? "closed" }, "link down");
+    this.#listener?.("down");
   }
 }
 

@@ -1,5 +1,5 @@
 /** Performs what the uplink decides: reads the outbox, publishes, reads the mark, releases. */
-import { encodeHead, compressBody, joinBody } from "@causeway/shared/batch-codec.ts";
+import { compressBody, encodeHead, joinBody } from "@causeway/shared/batch-codec.ts";
 import { frameBytes } from "@causeway/shared/block-codec.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
@@ -72,7 +72,10 @@ export class Pump {
       case "wake":
         return this.#wakeAt(action.atMs);
       case "report":
-        return this.#parts.log.warn({ lane: action.lane, reason: action.reason }, `uplink ${action.what}`);
+        return this.#parts.log.warn(
+          { lane: action.lane, reason: action.reason },
+          `uplink ${action.what}`,
+        );
     }
   }
 
@@ -143,7 +146,9 @@ export class Pump {
     const [first] = blocks;
     const stamp = first === undefined ? undefined : stampOf(first.bytes);
     const offset = stamp === undefined ? undefined : this.#parts.outbox.bootOffset(stamp.bootId);
-    return stamp === undefined || offset === undefined ? undefined : Math.max(0, stamp.bootMs + offset);
+    return stamp === undefined || offset === undefined
+      ? undefined
+      : Math.max(0, stamp.bootMs + offset);
   }
 
   #boots(blocks: readonly StoredBlock[]): Record<string, number | null> {
@@ -171,7 +176,11 @@ const stampPattern = /^\{"p":[0-9]+,"n":[0-9]+,"b":"([^"]*)","t":([0-9]+),/;
 
 /** Boot and time of a block's first event, read from its head without parsing the rest. */
 function stampOf(block: Uint8Array): { bootId: string; bootMs: number } | undefined {
-  const head = Buffer.from(block.buffer, block.byteOffset + frameBytes, Math.min(160, block.length - frameBytes));
+  const head = Buffer.from(
+    block.buffer,
+    block.byteOffset + frameBytes,
+    Math.min(160, block.length - frameBytes),
+  );
   const match = stampPattern.exec(head.toString("latin1"));
   return match === null ? undefined : { bootId: match[1] ?? "", bootMs: Number(match[2]) };
 }

@@ -12,12 +12,13 @@
  *   U6  A lower position under a higher commit number is a rollback at once; a lower commit number
  *       is doubted for `doubtMs` first, since a stale replica may have answered.
  */
+
+import { unreachable } from "@causeway/shared/assert.ts";
 import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import type { Doubt, Mark } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { unreachable } from "@causeway/shared/assert.ts";
 
 export type UplinkLane = "live" | "priority";
 
@@ -104,7 +105,13 @@ export type UplinkEvent =
   | { readonly kind: "link-up" }
   | { readonly kind: "link-down" }
   | { readonly kind: "epoch-opened"; readonly epoch: EpochFacts }
-  | { readonly kind: "appended"; readonly epoch: EpochId; readonly log: Log; readonly last: number; readonly bytes: number }
+  | {
+      readonly kind: "appended";
+      readonly epoch: EpochId;
+      readonly log: Log;
+      readonly last: number;
+      readonly bytes: number;
+    }
   | { readonly kind: "read"; readonly readId: number; readonly found: Found | undefined }
   | { readonly kind: "stored"; readonly batchId: number }
   | { readonly kind: "failed"; readonly batchId: number; readonly fault: PublishFault }
@@ -133,12 +140,29 @@ export interface EpochFacts {
 
 export type UplinkAction =
   | { readonly kind: "ask-mark" }
-  | { readonly kind: "read"; readonly readId: number; readonly epoch: EpochId; readonly log: Log; readonly from: number; readonly bytesMax: number }
+  | {
+      readonly kind: "read";
+      readonly readId: number;
+      readonly epoch: EpochId;
+      readonly log: Log;
+      readonly from: number;
+      readonly bytesMax: number;
+    }
   /** Publishes what the read of the same id found. */
   | { readonly kind: "publish"; readonly readId: number; readonly batch: Batch }
-  | { readonly kind: "release"; readonly epoch: EpochId; readonly log: Log; readonly through: number }
+  | {
+      readonly kind: "release";
+      readonly epoch: EpochId;
+      readonly log: Log;
+      readonly through: number;
+    }
   | { readonly kind: "wake"; readonly atMs: number }
-  | { readonly kind: "report"; readonly what: "rollback" | "go-back"; readonly lane: UplinkLane; readonly reason: string };
+  | {
+      readonly kind: "report";
+      readonly what: "rollback" | "go-back";
+      readonly lane: UplinkLane;
+      readonly reason: string;
+    };
 
 export interface UplinkStatus {
   readonly link: "down" | "asking" | "up";
@@ -300,16 +324,33 @@ export class Uplink {
     return enough ? lane.lastReadMs : lane.lastReadMs + this.#bounds.gatherMs;
   }
 
-  #beginRead(lane: Lane, cursor: Cursor, bytesMax: number, nowMs: number, actions: UplinkAction[]): void {
+  #beginRead(
+    lane: Lane,
+    cursor: Cursor,
+    bytesMax: number,
+    nowMs: number,
+    actions: UplinkAction[],
+  ): void {
     const readId = ++this.#ids;
     lane.reading = true;
     lane.lastReadMs = nowMs;
     lane.gatheredBytes = 0;
     this.#reads.set(readId, { lane, cursor, generation: lane.generation });
-    actions.push({ kind: "read", readId, epoch: cursor.epoch, log: lane.log, from: cursor.next, bytesMax });
+    actions.push({
+      kind: "read",
+      readId,
+      epoch: cursor.epoch,
+      log: lane.log,
+      from: cursor.next,
+      bytesMax,
+    });
   }
 
-  #read(event: Extract<UplinkEvent, { kind: "read" }>, nowMs: number, actions: UplinkAction[]): void {
+  #read(
+    event: Extract<UplinkEvent, { kind: "read" }>,
+    nowMs: number,
+    actions: UplinkAction[],
+  ): void {
     const read = this.#reads.get(event.readId);
     this.#reads.delete(event.readId);
     if (read === undefined || read.generation !== read.lane.generation) return;
@@ -386,7 +427,9 @@ export class Uplink {
     this.#doubtSinceMs = undefined;
     const progressed = this.#applyMark(found, commit, nowMs, actions);
     this.#link = "up";
-    this.#askIntervalMs = progressed ? markSoonMs : Math.min(markIntervalMaxMs, this.#askIntervalMs * 2);
+    this.#askIntervalMs = progressed
+      ? markSoonMs
+      : Math.min(markIntervalMaxMs, this.#askIntervalMs * 2);
     this.#askAtMs = undefined;
     if (this.#lanes.some((lane) => lane.sent.length > 0)) this.#askBy(nowMs + this.#askIntervalMs);
   }
@@ -397,7 +440,12 @@ export class Uplink {
   }
 
   /** Whether anything more was taken than was known. */
-  #applyMark(found: Mark | undefined, commit: number, nowMs: number, actions: UplinkAction[]): boolean {
+  #applyMark(
+    found: Mark | undefined,
+    commit: number,
+    nowMs: number,
+    actions: UplinkAction[],
+  ): boolean {
     const throughs = new Map(found?.epochs.map((epoch) => [epoch.epoch, epoch.logs]) ?? []);
     let progressed = false;
     let rolledBack = false;
@@ -435,7 +483,12 @@ export class Uplink {
   }
 
   /** U5: one answer for each generation; the engine tells what it could not take. */
-  #answerDoubts(lane: Lane, doubts: readonly Doubt[], nowMs: number, actions: UplinkAction[]): void {
+  #answerDoubts(
+    lane: Lane,
+    doubts: readonly Doubt[],
+    nowMs: number,
+    actions: UplinkAction[],
+  ): void {
     const doubt = doubts.find(
       ({ log, nonce }) => log === lane.log && nonce.startsWith(`${lane.generation}.`),
     );

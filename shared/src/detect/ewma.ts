@@ -200,8 +200,17 @@ function encode(state: EwmaState): unknown {
 
 function decode(json: unknown): EwmaState | undefined {
   if (!Array.isArray(json) || json.length < 9 || !json.every(Number.isFinite)) return undefined;
-  const [readings, changes, last, resolution, mean, variance, straySquared, flag, odd] =
-    json as [number, number, number, number, number, number, number, number, number];
+  const [readings, changes, last, resolution, mean, variance, straySquared, flag, odd] = json as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const isAnomalous = flag === 1;
   return {
     readings,

@@ -113,11 +113,14 @@ function judge(
   { value, timeMs }: NumericReading,
 ): readonly RuleVerdict[] {
   let verdicts: RuleVerdict[] | undefined;
-  for (const [index, rule] of rules.entries()) {
+  let index = 0;
+  for (const rule of rules) {
     const verdict = rule.detector.observe(states[index], value, timeMs);
-    if (verdict.kind === "normal") continue;
-    verdicts ??= [...normal];
-    verdicts[index] = { rule, verdict };
+    if (verdict.kind !== "normal") {
+      verdicts ??= [...normal];
+      verdicts[index] = { rule, verdict };
+    }
+    index += 1;
   }
   return verdicts ?? normal;
 }

@@ -12,7 +12,7 @@ export interface FaultTarget {
 }
 
 /** Early enough to be seen by who tries Causeway for three minutes, and over in that time. */
-export const demoFault = "kind=shift,device=1,at=75s,for=45s,every=4m";
+const demoFault = "kind=shift,device=1,at=75s,for=45s,every=4m";
 
 const keys = ["kind", "device", "metric", "at", "for", "every", "size"] as const;
 type Key = (typeof keys)[number];

@@ -16,7 +16,7 @@ export interface Columns {
   readonly values: readonly { readonly cell: number; readonly metric: string }[];
 }
 
-export type RowValue = number | boolean | null;
+type RowValue = number | boolean | null;
 
 export interface Row {
   readonly timeMs: number;

@@ -1,7 +1,9 @@
 /** The time of a row, as people write it in CSV files. */
 
-const isoPattern =
-  /^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?))?\s?([zZ]|[+-][0-9]{2}(?::?[0-9]{2})?)?$/;
+const dayPattern = "([0-9]{4}-[0-9]{2}-[0-9]{2})";
+const clockPattern = "([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)";
+const zonePattern = "([zZ]|[+-][0-9]{2}(?::?[0-9]{2})?)";
+const isoPattern = new RegExp(`^${dayPattern}(?:[T ]${clockPattern}\\s?${zonePattern}?)?$`);
 const numberPattern = /^[0-9]+(?:\.[0-9]+)?$/;
 /** Bare numbers from here on are milliseconds since 1970 (1973 on), below it seconds. */
 const millisecondsFrom = 100_000_000_000;

@@ -119,7 +119,8 @@ class MemoryConnection implements Connection {
 
   #send(sent: Sent): void {
     const { publish, onSession } = sent;
-    if (this.#broker.take(publish)) this.#listener.acknowledged(publish, this.#sessions - onSession);
+    if (this.#broker.take(publish))
+      this.#listener.acknowledged(publish, this.#sessions - onSession);
     else this.#unacknowledged.push(sent);
   }
 }

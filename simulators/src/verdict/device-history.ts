@@ -41,7 +41,7 @@ export class DeviceHistory {
   }
 }
 
-export interface Placed {
+interface Placed {
   /** Came after an event of a newer epoch: the gateway went live first and caught up later. */
   readonly older: boolean;
   /** The sequence number that should have come after this one, where order is broken. */

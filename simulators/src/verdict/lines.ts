@@ -22,6 +22,8 @@ export interface TailReading {
   readonly device: string;
   /** Set where this reading is the device's own sequence number. */
   readonly seq: number | undefined;
+  /** Marked as late, or caught up with by the lane `history`. */
+  readonly late: boolean;
   readonly lane: string;
   /** ms since 1970; undefined where it is not known or not to be trusted. */
   readonly receivedAt: number | undefined;
@@ -34,17 +36,22 @@ export function ackedOf(line: string): Acked | undefined {
   return { device, seq, ackedAt: timeOf(ackedAt), resends: isCount(resends) ? resends : 0 };
 }
 
-const idPattern = /^([^/]+)\/([^/]+)\/([^/]+)\/([0-9]+)\/([0-9]+)$/;
+const idPattern = /^([^/]+)\/([^/]+)\/([^/]+)\/([0-9]+)(?:\/([0-9]+))?$/;
 
-/** Undefined where the line is no reading with an id `gateway/epoch/log/position/place`. */
-export function tailReadingOf(line: string): TailReading | undefined {
-  const { id, device, metric, value, lane, receivedAt, timeQuality } = objectOf(line) ?? {};
+/**
+ * A reading has an id `gateway/epoch/log/position/place`, an event of another kind one without a
+ * place; undefined where the line is neither.
+ */
+export function tailReadingOf(line: string): TailReading | "other" | undefined {
+  const { id, device, metric, value, lane, receivedAt, timeQuality, late } = objectOf(line) ?? {};
   if (typeof id !== "string" || typeof lane !== "string") return undefined;
   const [, gateway = "", epoch = "", log = "", position, place] = idPattern.exec(id) ?? [];
   const ordinal = epochOrdinal(epoch);
   if (ordinal === undefined) return undefined;
+  if (place === undefined) return "other";
   return {
     ...{ gateway, epoch, ordinal, log, id, lane },
+    late: late === true || lane === "history",
     position: Number(position),
     place: Number(place),
     device: typeof device === "string" ? device : "",

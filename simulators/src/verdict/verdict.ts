@@ -7,7 +7,7 @@
  *   resent      one publish as two events where the client had to send it again: MQTT's QoS 1
  *               leaves the broker no sure way to tell, so this is counted and no fault
  *   misordered  taken after a later publish of the same device, within an epoch
- *   late        taken by the lane `history` or after a newer epoch: marked as such, no fault
+ *   late        marked as late, by the lane `history`, or after a newer epoch: no fault
  *
  * All acknowledgements are told first, then the tail, line by line.
  */
@@ -24,7 +24,7 @@ export interface Example {
   readonly detail: string;
 }
 
-export interface Lateness {
+interface Lateness {
   readonly count: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -83,6 +83,7 @@ export class Verdict {
   tailLine(line: string): void {
     if (line.trim() === "") return;
     const reading = tailReadingOf(line);
+    if (reading === "other") return;
     if (reading === undefined) this.#unreadableLine(line);
     else if (this.#gateway === undefined || reading.gateway === this.#gateway) this.#tail(reading);
   }
@@ -130,12 +131,12 @@ export class Verdict {
   }
 
   #first(reading: TailReading, seq: number, history: DeviceHistory): void {
-    const { device, id, lane, receivedAt, ordinal } = reading;
+    const { device, id, lane, late, receivedAt, ordinal } = reading;
     this.#counts.taken += 1;
     if (!history.acked.has(seq)) this.#unacknowledged += 1;
     const order = history.orderOf(reading.gateway, reading.log);
     const { older, after } = order.place(reading.epoch, ordinal, seq);
-    if (older || lane === "history") {
+    if (older || late) {
       this.#counts.late += 1;
       this.#example("late", device, seq, `id ${id} by lane ${lane}`);
     }

@@ -1,0 +1,173 @@
+/**
+ * The alerts of one gateway, as its commits hold them. They depend on verdicts alone and never on
+ * the states of detectors, which a replay restores on its own.
+ *
+ * B1 Bounded: at `alertsMax` fingerprints the one that has been inactive for longest is forgotten
+ *    (its occurrences count from 1 again); where all are open, a new one is refused and counted.
+ * B2 A fingerprint that never fired is kept only while it is pending.
+ * B3 What a later rule set no longer judges is withdrawn: it could not come back to normal.
+ *
+ * Encoded, the inactive ones last and those that have been so for longest first:
+ *   {"v":1, "refused": count, "alerts": [{"rule","device","metric","occurrences",
+ *     "pending"?: {"since","late"},
+ *     "firing"?:  {"id","ruleVersion","severity","at","late","normalSince"?}}, …]}
+ */
+import { parseState } from "@causeway/shared/rules/parse-state.ts";
+import type { RuleSet } from "@causeway/shared/rules/rule-set.ts";
+import { SeriesMap } from "@causeway/shared/rules/series-map.ts";
+import { severities } from "@causeway/shared/rules/severity.ts";
+import { z } from "zod";
+import type { Alert, Phase } from "./lifecycle.ts";
+import { inactive } from "./lifecycle.ts";
+
+export const alertsVersion = 1;
+
+export class GatewayAlerts {
+  readonly #alertsMax: number;
+  readonly #bySeries = new SeriesMap<Alert[]>();
+  /** In the order in which they became so (B1). */
+  readonly #inactive = new Set<Alert>();
+  #count = 0;
+  #refused: number;
+  #isChanged = false;
+  /** Open, and judged by no rule any more (B3). */
+  unjudged: readonly Alert[] = [];
+
+  constructor(alertsMax: number, refused = 0) {
+    this.#alertsMax = alertsMax;
+    this.#refused = refused;
+  }
+
+  /** Alerts that were not opened, since the table is full of open ones (B1). */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Whether anything, pending alerts included, has changed since it was encoded or decoded. */
+  get isChanged(): boolean {
+    return this.#isChanged;
+  }
+
+  find(rule: string, device: string, metric: string): Alert | undefined {
+    const alerts = this.#bySeries.get(device, metric);
+    if (alerts === undefined) return undefined;
+    for (const alert of alerts) if (alert.rule === rule) return alert;
+    return undefined;
+  }
+
+  /** A new one, inactive; undefined where there is no room (B1). */
+  add(rule: string, device: string, metric: string): Alert | undefined {
+    if (this.#count >= this.#alertsMax) {
+      const [longest] = this.#inactive;
+      if (longest === undefined) {
+        this.#refused += 1;
+        this.#isChanged = true;
+        return undefined;
+      }
+      this.#remove(longest);
+    }
+    const alert: Alert = { rule, device, metric, occurrences: 0, phase: inactive };
+    this.#insert(alert);
+    return alert;
+  }
+
+  /** To be called when the phase of `alert` was replaced. */
+  settle(alert: Alert): void {
+    this.#isChanged = true;
+    this.#inactive.delete(alert);
+    if (alert.phase.kind !== "inactive") return;
+    if (alert.occurrences === 0) this.#remove(alert);
+    else this.#inactive.add(alert);
+  }
+
+  encode(): string {
+    const alerts: unknown[] = [];
+    for (const [, , own] of this.#bySeries.entries()) {
+      for (const alert of own) if (alert.phase.kind !== "inactive") alerts.push(rowOf(alert));
+    }
+    for (const alert of this.#inactive) alerts.push(rowOf(alert));
+    this.#isChanged = false;
+    return JSON.stringify({ v: alertsVersion, refused: this.#refused, alerts });
+  }
+
+  /** Throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
+  static decode(text: string, ruleSet: RuleSet, alertsMax: number): GatewayAlerts {
+    const { refused, alerts: rows } = parseState("alert", alertsSchema, text);
+    const alerts = new GatewayAlerts(alertsMax, refused);
+    const unjudged: Alert[] = [];
+    for (const row of rows) {
+      const { rule, device, metric, occurrences } = row;
+      const alert = { rule, device, metric, occurrences, phase: phaseOf(row) };
+      alerts.#insert(alert);
+      if (alert.phase.kind === "inactive") alerts.#inactive.add(alert);
+      else if (!isJudged(alert, ruleSet)) unjudged.push(alert);
+    }
+    alerts.unjudged = unjudged;
+    return alerts;
+  }
+
+  #insert(alert: Alert): void {
+    const alerts = this.#bySeries.get(alert.device, alert.metric);
+    if (alerts === undefined) this.#bySeries.set(alert.device, alert.metric, [alert]);
+    else alerts.push(alert);
+    this.#count += 1;
+  }
+
+  #remove(alert: Alert): void {
+    const alerts = this.#bySeries.get(alert.device, alert.metric) ?? [];
+    const others = alerts.filter((other) => other !== alert);
+    if (others.length === 0) this.#bySeries.delete(alert.device, alert.metric);
+    else this.#bySeries.set(alert.device, alert.metric, others);
+    this.#inactive.delete(alert);
+    this.#count -= 1;
+  }
+}
+
+function isJudged({ rule, device, metric }: Alert, ruleSet: RuleSet): boolean {
+  const { rules } = ruleSet.select(device, metric);
+  return rules.some(({ name, mode }) => name === rule && mode === "live");
+}
+
+const alertsSchema = z.object({
+  v: z.literal(alertsVersion),
+  refused: z.int().min(0),
+  alerts: z.array(
+    z.object({
+      rule: z.string(),
+      device: z.string(),
+      metric: z.string(),
+      occurrences: z.int().min(0),
+      pending: z.object({ since: z.number(), late: z.boolean() }).optional(),
+      firing: z
+        .object({
+          id: z.string(),
+          ruleVersion: z.string(),
+          severity: z.enum(severities),
+          at: z.number(),
+          late: z.boolean(),
+          normalSince: z.number().optional(),
+        })
+        .optional(),
+    }),
+  ),
+});
+type AlertRow = z.infer<typeof alertsSchema>["alerts"][number];
+
+function rowOf({ rule, device, metric, occurrences, phase }: Alert): AlertRow {
+  const row = { rule, device, metric, occurrences };
+  switch (phase.kind) {
+    case "inactive":
+      return row;
+    case "pending":
+      return { ...row, pending: { since: phase.since, late: phase.late } };
+    case "firing": {
+      const { kind, ...firing } = phase;
+      return { ...row, firing };
+    }
+  }
+}
+
+function phaseOf({ pending, firing }: AlertRow): Phase {
+  if (firing !== undefined) return { kind: "firing", ...firing };
+  return pending === undefined ? inactive : { kind: "pending", ...pending };
+}

@@ -1,0 +1,92 @@
+// Commits on a real nats-server: all or nothing, and never by an engine whose view is stale.
+import { systemRandom } from "@causeway/shared/system-random.ts";
+import { connectNats } from "@causeway/shared/nats-connection.ts";
+import { streamPlans } from "@causeway/shared/streams.ts";
+import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
+import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/nats-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ensureStreams } from "../ingest/nats-streams.ts";
+import { encodeCheckpoint } from "./checkpoint.ts";
+import type { CommitMessage } from "./engine-store.ts";
+import { NatsEngineStore } from "./nats-engine-store.ts";
+
+const mebibyte = 1_024 * 1_024;
+const bounds = { telemetryBytesMax: 64 * mebibyte, engineBytesMax: 64 * mebibyte, replicas: 1 };
+
+let server: NatsServer;
+let connection: NatsConnection;
+let store: NatsEngineStore;
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  connection = await connectNats({ servers: [server.url] }, { name: "test", reconnect: true }, systemRandom);
+  const manager = await jetstreamManager(connection);
+  await ensureStreams(manager, streamPlans(bounds));
+  store = new NatsEngineStore(connection, jetstream(connection), manager, systemRandom);
+});
+afterAll(async () => {
+  await connection.close();
+  await server.remove();
+});
+
+function checkpoint(partition: number, commit: number, expectedLast: number): CommitMessage {
+  const data = encodeCheckpoint({ fence: 1, commit, sequence: 0, nonce: "n" });
+  return { subject: `ckpt.${partition}`, data, rollup: true, expectedLast };
+}
+
+async function messages(): Promise<number> {
+  const manager = await jetstreamManager(connection);
+  return (await manager.streams.info(engineStream)).state.messages;
+}
+
+describe("a commit", () => {
+  test("of many partitions is stored whole, its sequences consecutive", async () => {
+    const outcome = await store.commit([checkpoint(0, 1, 0), checkpoint(1, 1, 0)]);
+    expect(outcome).toEqual({ kind: "committed", last: 2 });
+    const found = await store.loadCheckpoints([0, 1, 2]);
+    expect(found.get(0)).toMatchObject({ lastSequence: 1, checkpoint: { commit: 1 } });
+    expect(found.get(1)).toMatchObject({ lastSequence: 2 });
+    expect(found.get(2)).toMatchObject({ lastSequence: 0, checkpoint: { fence: 0 } });
+  });
+
+  test.each([0, 1])("with a stale expectation at place %i is refused, and nothing of it is stored", async (stale) => {
+    const found = await store.loadCheckpoints([0, 1]);
+    const expected = [0, 1].map((partition) => found.get(partition)?.lastSequence ?? 0);
+    expected[stale] = 99_999;
+    const before = await messages();
+    const outcome = await store.commit([
+      { subject: "mark.0.g1", data: "{}", rollup: true },
+      checkpoint(0, 2, expected[0] ?? 0),
+      checkpoint(1, 2, expected[1] ?? 0),
+    ]);
+    expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringContaining("10071") });
+    expect(await messages()).toBe(before);
+  });
+
+  test("replaces what it rolls up and keeps what it does not", async () => {
+    for (const data of ["one", "two"]) {
+      await store.commit([
+        { subject: "alert.5.g1.rule", data, rollup: false, ttlSeconds: 3_600 },
+        { subject: "mark.5.g1", data, rollup: true },
+      ]);
+    }
+    const manager = await jetstreamManager(connection);
+    const info = await manager.streams.info(engineStream, { subjects_filter: "*.5.>" });
+    expect(info.state.subjects).toEqual({ "alert.5.g1.rule": 2, "mark.5.g1": 1 });
+    expect(await store.loadLast("mark.*.*")).toContainEqual({ subject: "mark.5.g1", text: "two" });
+  });
+});
+
+test("loading from a filter that matches nothing answers at once", async () => {
+  expect(await store.loadLast("open.*.*")).toEqual([]);
+});
+
+test("a stream whose settings break the promise is refused with the setting's name", async () => {
+  const manager = await jetstreamManager(connection);
+  await manager.streams.delete(telemetryStream);
+  await manager.streams.add({ name: telemetryStream, subjects: ["tlm.*.*", "clk"], max_age: 1_000_000_000_000 });
+  await expect(ensureStreams(manager, streamPlans(bounds))).rejects.toThrow(/STREAM_MISMATCH.*max_age/);
+});

@@ -1,0 +1,216 @@
+/**
+ * Keeps the fleet view fed: reads the journal TLM from its first message, folded by ledgers of its
+ * own, and the alerts of ENGINE.
+ *
+ *   F1  After an interruption the reading goes on behind the last message.
+ *   F2  A stream that was rolled back holds another message, or none, where the last one stood; then
+ *       that part of the view is emptied and read again from the first message.
+ *   F3  Reading a long journal leaves the process time for everything else.
+ */
+import type { Clock } from "@causeway/shared/clock.ts";
+import { sleep } from "@causeway/shared/clock.ts";
+import { reasonOf } from "@causeway/shared/errors.ts";
+import type { Logger } from "@causeway/shared/log.ts";
+import type { Random } from "@causeway/shared/random.ts";
+import { retryDelayMs } from "@causeway/shared/retry.ts";
+import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/nats-core";
+import { foldMessage, Ledgers } from "../ingest/fold.ts";
+import type { JournalMessage } from "../ingest/journal.ts";
+import { readJournal } from "../ingest/nats-journal.ts";
+import { decodeAlertMessage } from "../notify/message.ts";
+import type { FleetView } from "./fleet-view.ts";
+
+export interface ViewFeedParts {
+  readonly connection: NatsConnection;
+  readonly jetstream: JetStreamClient;
+  readonly manager: JetStreamManager;
+  readonly view: FleetView;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface FeedStatus {
+  /** The last message that was worked off. */
+  readonly sequence: number;
+  readonly messages: number;
+  readonly interruptions: number;
+  /** Times that the stream was found rolled back. */
+  readonly rebuilds: number;
+  /** Why nothing is read just now; undefined while it is. */
+  readonly waitingFor: string | undefined;
+}
+
+export interface ViewFeedStatus {
+  readonly events: FeedStatus;
+  readonly alerts: FeedStatus;
+}
+
+const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
+/** F3. */
+const workMsMax = 20;
+
+export class NatsViewFeed {
+  readonly #events: Follower;
+  readonly #alerts: Follower;
+  readonly #stopping = new AbortController();
+  #running: readonly Promise<void>[] = [];
+
+  constructor(parts: ViewFeedParts) {
+    this.#events = new Follower(parts, eventsPart(parts.view));
+    this.#alerts = new Follower(parts, alertsPart(parts.view));
+  }
+
+  /** Waits for nothing: the streams may be away. */
+  start(): void {
+    const { signal } = this.#stopping;
+    this.#running = [this.#events.run(signal), this.#alerts.run(signal)];
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#running);
+  }
+
+  status(): ViewFeedStatus {
+    return { events: this.#events.status(), alerts: this.#alerts.status() };
+  }
+}
+
+/** What is read of one stream, and what it does to the view. */
+interface FollowedPart {
+  readonly stream: string;
+  readonly subject: string;
+  take(message: JournalMessage): void;
+  reset(): void;
+}
+
+function eventsPart(view: FleetView): FollowedPart {
+  let ledgers = new Ledgers();
+  return {
+    stream: telemetryStream,
+    subject: "tlm.>",
+    take(message) {
+      const folded = foldMessage(ledgers, message);
+      if (folded !== undefined) view.applyFolded(folded, message.storedAt);
+    },
+    reset() {
+      ledgers = new Ledgers();
+      view.resetEvents();
+    },
+  };
+}
+
+function alertsPart(view: FleetView): FollowedPart {
+  return {
+    stream: engineStream,
+    subject: "alert.>",
+    take({ data }) {
+      const text = Buffer.from(data).toString("utf8");
+      for (const transition of decodeAlertMessage(text)) view.applyAlert(transition);
+    },
+    reset: () => view.resetAlerts(),
+  };
+}
+
+class Follower {
+  readonly #parts: ViewFeedParts;
+  readonly #part: FollowedPart;
+  #last: JournalMessage | undefined;
+  #messages = 0;
+  #interruptions = 0;
+  #rebuilds = 0;
+  #waitingFor: string | undefined = "its first message";
+
+  constructor(parts: ViewFeedParts, part: FollowedPart) {
+    this.#parts = parts;
+    this.#part = part;
+  }
+
+  status(): FeedStatus {
+    return {
+      sequence: this.#last?.sequence ?? 0,
+      messages: this.#messages,
+      interruptions: this.#interruptions,
+      rebuilds: this.#rebuilds,
+      waitingFor: this.#waitingFor,
+    };
+  }
+
+  /** F1. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#parts;
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        await this.#checkIdentity();
+        await this.#read(signal, () => {
+          attempt = 1;
+        });
+      } catch (failure) {
+        this.#interruptions++;
+        this.#waitingFor = reasonOf(failure);
+        const fields = { stream: this.#part.stream, reason: this.#waitingFor };
+        log.debug(fields, "the view's reading was interrupted");
+      }
+      await sleep(clock, retryDelayMs(reopenSchedule, attempt, random), signal);
+    }
+  }
+
+  /** F3. */
+  async #read(signal: AbortSignal, progress: () => void): Promise<void> {
+    const { connection, jetstream, clock } = this.#parts;
+    const { stream, subject } = this.#part;
+    const from = (this.#last?.sequence ?? 0) + 1;
+    this.#waitingFor = undefined;
+    let begunAt = clock.bootMs();
+    for await (const message of readJournal(connection, jetstream, {
+      stream,
+      subjects: [subject],
+      from,
+      signal,
+    })) {
+      progress();
+      this.#take(message);
+      this.#last = message;
+      this.#messages++;
+      if (clock.bootMs() - begunAt < workMsMax) continue;
+      await new Promise<void>((resolve) => clock.soon(resolve));
+      begunAt = clock.bootMs();
+    }
+  }
+
+  /** What cannot be shown must not end the view of all else. */
+  #take(message: JournalMessage): void {
+    try {
+      this.#part.take(message);
+    } catch (failure) {
+      const { sequence, subject } = message;
+      const fields = { sequence, subject, reason: reasonOf(failure) };
+      this.#parts.log.error(fields, "a message is missing from the view");
+    }
+  }
+
+  /** F2. Asks the leader; a message that was purged in order is no sign of a rollback. */
+  async #checkIdentity(): Promise<void> {
+    const last = this.#last;
+    if (last === undefined) return;
+    const { manager, log } = this.#parts;
+    const { stream } = this.#part;
+    const { state } = await manager.streams.info(stream);
+    const isPurged = state.first_seq > last.sequence && state.last_seq >= last.sequence;
+    if (isPurged) return;
+    if (state.last_seq >= last.sequence) {
+      const found = await manager.streams.getMessage(stream, { seq: last.sequence });
+      if (found?.subject === last.subject && Buffer.compare(found.data, last.data) === 0) return;
+    }
+    log.warn(
+      { stream, sequence: last.sequence },
+      "the stream was rolled back; the view is rebuilt",
+    );
+    this.#rebuilds++;
+    this.#last = undefined;
+    this.#part.reset();
+  }
+}

@@ -1,0 +1,585 @@
+/**
+ * Goal: the uplink keeps U1-U6 whatever order its events come in. The journey over a lossy link with
+ * a cloud that takes only the next one is uplink-journey.test.ts.
+ */
+import type { EpochId } from "@causeway/shared/batch-codec.ts";
+import type { Log } from "@causeway/shared/event.ts";
+import { logs } from "@causeway/shared/event.ts";
+import type { Doubt, Mark } from "@causeway/shared/mark.ts";
+import { emptyLogLedger } from "@causeway/shared/mark.ts";
+import { seededRandom } from "@causeway/shared/random.ts";
+import { describe, expect, test } from "vitest";
+import type { EpochFacts, UplinkAction, UplinkBounds, UplinkEvent } from "./uplink.ts";
+import { defaultUplinkBounds, Uplink } from "./uplink.ts";
+
+type Action<Kind extends UplinkAction["kind"]> = Extract<UplinkAction, { kind: Kind }>;
+type Throughs = Readonly<Record<EpochId, Partial<Record<Log, number>>>>;
+
+const first = "1-00000001";
+const second = "2-00000002";
+const eventBytes = 100;
+
+/** The pump, the outbox and the clock in a few lines; positions exist up to each epoch's `last`. */
+class Bench {
+  readonly #uplink: Uplink;
+  nowMs = 1_000;
+  wakeAtMs: number | undefined;
+  done: UplinkAction[] = [];
+
+  constructor(epochs: readonly EpochFacts[], bounds: Partial<UplinkBounds> = {}) {
+    const random = seededRandom("bench");
+    this.#uplink = new Uplink({ ...defaultUplinkBounds, ...bounds }, random, epochs);
+  }
+
+  step(event: UplinkEvent): readonly UplinkAction[] {
+    const actions = this.#uplink.step(event, this.nowMs);
+    this.done.push(...actions);
+    const wake = actions.findLast((action) => action.kind === "wake");
+    this.wakeAtMs = wake?.kind === "wake" ? wake.atMs : undefined;
+    return actions;
+  }
+
+  /** Moves time on, waking where asked to; fails on a wake that neither acts nor moves time. */
+  pass(ms: number): void {
+    const untilMs = this.nowMs + ms;
+    let idle = 0;
+    while (this.wakeAtMs !== undefined && this.wakeAtMs <= untilMs) {
+      idle = this.wakeAtMs > this.nowMs ? 0 : idle + 1;
+      this.nowMs = Math.max(this.nowMs, this.wakeAtMs);
+      if (this.step({ kind: "wake" }).some(({ kind }) => kind !== "wake")) idle = 0;
+      expect(idle, `wakes at ${this.nowMs} again and again`).toBeLessThan(3);
+    }
+    this.nowMs = untilMs;
+  }
+
+  of<Kind extends UplinkAction["kind"]>(kind: Kind): Action<Kind>[] {
+    return this.done.filter((action): action is Action<Kind> => action.kind === kind);
+  }
+
+  last<Kind extends UplinkAction["kind"]>(kind: Kind): Action<Kind> {
+    const found = this.of(kind).at(-1);
+    if (found === undefined) throw new Error(`no ${kind} among ${JSON.stringify(this.done)}`);
+    return found;
+  }
+
+  count(kind: UplinkAction["kind"]): number {
+    return this.of(kind).length;
+  }
+
+  /** Answers the last read with so many events from where it asked. */
+  found(events: number, bytes = events * eventBytes): Action<"publish"> {
+    const { readId, from } = this.last("read");
+    this.step({ kind: "read", readId, found: { from, to: from + events - 1, bytes } });
+    return this.last("publish");
+  }
+
+  mark(throughs: Throughs, commit = 1, doubts: readonly Doubt[] = []): readonly UplinkAction[] {
+    return this.step({ kind: "mark", mark: markOf(throughs, commit, doubts) });
+  }
+
+  up(throughs: Throughs = {}, commit = 0): void {
+    this.step({ kind: "link-up" });
+    this.mark(throughs, commit);
+  }
+
+  status() {
+    return this.#uplink.status();
+  }
+}
+
+function markOf(throughs: Throughs, commit: number, doubts: readonly Doubt[]): Mark {
+  const epochs = Object.entries(throughs).map(([epoch, through]) => ({
+    epoch,
+    logs: {
+      telemetry: { ...emptyLogLedger, through: through.telemetry ?? 0 },
+      priority: { ...emptyLogLedger, through: through.priority ?? 0 },
+    },
+  }));
+  return { commit, gateway: "gw", run: undefined, epochs, doubts };
+}
+
+/** An epoch with so many telemetry events; closed where `closed`. */
+function epochOf(id: EpochId, telemetry: number, options: { closed?: boolean } = {}): EpochFacts {
+  const last = { telemetry, priority: 0 };
+  return {
+    id,
+    ordinal: Number(id.split("-")[0]),
+    before: undefined,
+    ends: options.closed ? last : undefined,
+    last,
+    released: { telemetry: 0, priority: 0 },
+  };
+}
+
+function doubtAbout(nonce: string, expected: number, kind: Doubt["kind"] = "expected"): Doubt {
+  return { epoch: first, log: "telemetry", expected, nonce, kind, reason: "test" };
+}
+
+describe("before anything is sent", () => {
+  test("nothing is done while the link is down, and no wake is asked for", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.step({ kind: "appended", epoch: first, log: "telemetry", last: 101, bytes: 10 });
+    bench.pass(3_600_000);
+    expect(bench.done).toEqual([]);
+  });
+
+  test("the mark is read when the link comes up, and nothing is read from the outbox before", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.step({ kind: "link-up" });
+    expect(bench.done.map(({ kind }) => kind)).toEqual(["ask-mark"]);
+    bench.pass(60_000);
+    expect(bench.count("read")).toBe(0);
+  });
+
+  test("sending begins behind the mark and not at the first event", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up({ [first]: { telemetry: 40 } }, 7);
+    expect(bench.last("read")).toMatchObject({ epoch: first, log: "telemetry", from: 41 });
+    expect(bench.last("release")).toMatchObject({ epoch: first, log: "telemetry", through: 40 });
+  });
+
+  test("a mark beyond what this outbox holds is not believed beyond its last position", () => {
+    const bench = new Bench([epochOf(first, 100, { closed: true })]);
+    bench.up({ [first]: { telemetry: 500 } }, 7);
+    expect(bench.last("release").through).toBe(100);
+    expect(bench.status()).toMatchObject({ unsentEvents: 0, untakenEvents: 0 });
+  });
+
+  test("a mark that cannot be read is asked for again, later each time, and never in a spin", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.step({ kind: "link-up" });
+    for (let failure = 1; failure <= 10; failure++) {
+      expect(bench.count("ask-mark")).toBe(failure);
+      bench.step({ kind: "mark-failed" });
+      expect(bench.count("ask-mark"), "not at once").toBe(failure);
+      bench.pass(31_000);
+    }
+    expect(bench.count("read")).toBe(0);
+  });
+
+  test("a mark that arrives after the link went down starts nothing", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.step({ kind: "link-up" });
+    bench.step({ kind: "link-down" });
+    bench.mark({});
+    bench.pass(60_000);
+    expect(bench.count("read")).toBe(0);
+  });
+});
+
+describe("U1 order", () => {
+  test("batches follow each other without a gap", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up();
+    bench.found(10);
+    bench.pass(1_000);
+    bench.found(5);
+    expect(bench.of("publish").map(({ batch }) => [batch.from, batch.to])).toEqual([
+      [1, 10],
+      [11, 15],
+    ]);
+  });
+
+  test("the older epoch goes to its last position before the newer one begins", () => {
+    const ends = { telemetry: 10, priority: 0 };
+    const newer = { ...epochOf(second, 5), before: { epoch: first, ends } };
+    const bench = new Bench([epochOf(first, 10, { closed: true }), newer]);
+    bench.up();
+    bench.found(10);
+    bench.pass(1_000);
+    expect(bench.last("read")).toMatchObject({ epoch: second, from: 1 });
+    const { batch } = bench.found(5);
+    expect(batch).toMatchObject({ before: { epoch: first, ends }, end: undefined });
+    expect(bench.of("publish")[0]?.batch.end, "a closed epoch tells its end").toBe(10);
+  });
+
+  test("an epoch's end is known from its successor's record", () => {
+    const bench = new Bench([epochOf(first, 10)]);
+    bench.up();
+    const before = { epoch: first, ends: { telemetry: 8, priority: 0 } };
+    bench.step({ kind: "epoch-opened", epoch: { ...epochOf(second, 0), before } });
+    expect(bench.found(8).batch).toMatchObject({ to: 8, end: 8 });
+    bench.pass(1_000);
+    expect(bench.count("read"), "nothing is left beyond the end").toBe(1);
+  });
+
+  test("one read at a time for each lane", () => {
+    const bench = new Bench([epochOf(first, 1_000)]);
+    bench.up();
+    bench.pass(59_000);
+    expect(bench.count("read")).toBe(1);
+  });
+
+  test("a priority event does not wait for telemetry", () => {
+    const facts = { ...epochOf(first, 1_000), last: { telemetry: 1_000, priority: 3 } };
+    const bench = new Bench([facts]);
+    bench.up();
+    expect(bench.of("read").map(({ log }) => log)).toEqual(["priority", "telemetry"]);
+  });
+});
+
+describe("U2 release", () => {
+  test("a PubAck releases nothing", () => {
+    const bench = new Bench([epochOf(first, 10)]);
+    bench.up();
+    const { batch } = bench.found(10);
+    bench.step({ kind: "stored", batchId: batch.id });
+    bench.pass(10_000);
+    expect(bench.count("release")).toBe(0);
+  });
+
+  test("the mark is asked for soon after a PubAck, and releases exactly what it covers", () => {
+    const bench = new Bench([epochOf(first, 10)]);
+    bench.up();
+    const { batch } = bench.found(10);
+    bench.step({ kind: "stored", batchId: batch.id });
+    bench.pass(300);
+    expect(bench.count("ask-mark")).toBe(2);
+    bench.mark({ [first]: { telemetry: 7 } }, 2);
+    expect(bench.of("release")).toEqual([
+      { kind: "release", epoch: first, log: "telemetry", through: 7 },
+    ]);
+    expect(bench.status()).toMatchObject({ unsentEvents: 0, untakenEvents: 3 });
+  });
+
+  test("while nothing new is taken the mark is asked for less and less often", () => {
+    const bench = new Bench([epochOf(first, 10)]);
+    bench.up();
+    const { batch } = bench.found(10);
+    bench.step({ kind: "stored", batchId: batch.id });
+    const from = bench.nowMs;
+    for (let asked = bench.count("ask-mark"); bench.nowMs < from + 50_000; ) {
+      bench.pass(50);
+      if (bench.count("ask-mark") === asked) continue;
+      asked = bench.count("ask-mark");
+      bench.mark({}, 1);
+    }
+    expect(bench.count("ask-mark")).toBeGreaterThan(8);
+    expect(bench.count("ask-mark")).toBeLessThan(25);
+  });
+
+  test("with everything taken the uplink is quiet: no question, no wake", () => {
+    const bench = new Bench([epochOf(first, 10)]);
+    bench.up();
+    bench.found(10);
+    bench.mark({ [first]: { telemetry: 10 } }, 2);
+    const before = bench.done.length;
+    bench.pass(24 * 3_600_000);
+    expect(bench.done.slice(before)).toEqual([]);
+    expect(bench.wakeAtMs).toBeUndefined();
+  });
+});
+
+describe("U3 go back", () => {
+  test("after a failed publish the mark is read first, then all behind it goes again", () => {
+    const bench = new Bench([epochOf(first, 30)]);
+    bench.up();
+    const one = bench.found(10).batch;
+    bench.pass(60);
+    bench.found(10);
+    bench.step({ kind: "failed", batchId: one.id, fault: "retry" });
+    const [asks, reads] = [bench.count("ask-mark"), bench.count("read")];
+    bench.pass(1_000);
+    expect([bench.count("ask-mark"), bench.count("read")]).toEqual([asks + 1, reads]);
+    bench.mark({ [first]: { telemetry: 4 } }, 2);
+    bench.pass(1_000);
+    expect(bench.last("read").from).toBe(5);
+    expect(bench.last("report")).toMatchObject({ what: "go-back", lane: "live" });
+  });
+
+  test("a link flap goes back on both lanes", () => {
+    const facts = { ...epochOf(first, 50), last: { telemetry: 50, priority: 5 } };
+    const bench = new Bench([facts]);
+    bench.up();
+    for (const { readId, from, log } of bench.of("read")) {
+      const to = log === "priority" ? 5 : 50;
+      bench.step({ kind: "read", readId, found: { from, to, bytes: 500 } });
+    }
+    bench.step({ kind: "link-down" });
+    bench.done = [];
+    bench.up();
+    expect(bench.of("read").map(({ log, from }) => [log, from])).toEqual([
+      ["priority", 1],
+      ["telemetry", 1],
+    ]);
+  });
+
+  test("a read that was under way at the go-back publishes nothing when it comes", () => {
+    const bench = new Bench([epochOf(first, 50)]);
+    bench.up();
+    const { readId } = bench.last("read");
+    bench.step({ kind: "link-down" });
+    bench.up();
+    bench.step({ kind: "read", readId, found: { from: 1, to: 50, bytes: 500 } });
+    expect(bench.count("publish")).toBe(0);
+    expect(bench.found(50).batch.from).toBe(1);
+  });
+
+  test("answers to batches of before the go-back count for nothing", () => {
+    const bench = new Bench([epochOf(first, 50)]);
+    bench.up();
+    const { batch } = bench.found(50);
+    bench.step({ kind: "link-down" });
+    bench.up();
+    const goBacks = bench.status().goBacks;
+    bench.step({ kind: "failed", batchId: batch.id, fault: "retry" });
+    bench.step({ kind: "stored", batchId: batch.id });
+    expect(bench.status().goBacks).toBe(goBacks);
+    expect(bench.count("read")).toBe(2);
+  });
+
+  test("too large halves the batch each time, down to a floor", () => {
+    const bench = new Bench([epochOf(first, 50_000)], { batchBytes: 64 * 1_024 });
+    bench.up();
+    const asked: number[] = [];
+    for (let turn = 0; turn < 7; turn++) {
+      asked.push(bench.last("read").bytesMax);
+      const { batch } = bench.found(100);
+      bench.step({ kind: "failed", batchId: batch.id, fault: "too-large" });
+      bench.pass(31_000);
+      bench.mark({});
+      bench.pass(31_000);
+    }
+    expect(asked.map((bytes) => bytes / 1_024)).toEqual([64, 32, 16, 8, 4, 4, 4]);
+  });
+
+  test("nothing taken for a minute goes back, then waits twice as long each time", () => {
+    const bench = new Bench([epochOf(first, 10)]);
+    bench.up();
+    const wentBackAfter: number[] = [];
+    for (let turn = 0; turn < 6; turn++) {
+      const { batch } = bench.found(10);
+      const sentAt = bench.nowMs;
+      bench.step({ kind: "stored", batchId: batch.id });
+      for (let asks = bench.count("ask-mark"); bench.count("report") <= turn; ) {
+        bench.pass(1_000);
+        if (bench.count("ask-mark") > asks) bench.mark({}, 1);
+        asks = bench.count("ask-mark");
+      }
+      wentBackAfter.push(Math.floor((bench.nowMs - sentAt) / 60_000));
+      while (bench.of("read").length < turn + 2) {
+        bench.pass(1_000);
+        bench.mark({}, 1);
+      }
+    }
+    expect(wentBackAfter).toEqual([1, 2, 4, 8, 16, 16]);
+  });
+
+  test("what the cloud takes resets the wait for nothing taken", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up();
+    bench.found(100);
+    for (let through = 10; through <= 90; through += 10) {
+      bench.pass(50_000);
+      bench.mark({ [first]: { telemetry: through } }, through);
+    }
+    expect(bench.count("report")).toBe(0);
+  });
+
+  test("a read that fails while batches wait past their time does not spin", () => {
+    const bench = new Bench([epochOf(first, 100)], { gatherMs: 1 });
+    bench.up();
+    bench.found(10);
+    bench.pass(59_990);
+    for (let failure = 0; failure < 12; failure++) {
+      bench.step({ kind: "read", readId: bench.last("read").readId, found: undefined });
+      bench.pass(3_000);
+    }
+  });
+
+  test("back-off grows while nothing is taken, though every publish is stored", () => {
+    // A batch that the cloud stores and refuses again and again must not fill a metered link.
+    const bench = new Bench([epochOf(first, 10)]);
+    bench.up();
+    for (let commit = 1; bench.nowMs < 3_600_000; commit++) {
+      const { batch } = bench.found(10);
+      bench.step({ kind: "stored", batchId: batch.id });
+      bench.pass(300);
+      bench.mark({}, commit, [doubtAbout(batch.nonce, 1, "refused")]);
+      const reads = bench.count("read");
+      while (bench.count("read") === reads) bench.pass(100);
+    }
+    expect(bench.count("publish"), "times in an hour").toBeLessThan(400);
+  });
+});
+
+describe("U4 bounds", () => {
+  test("at the window the lane waits until something is taken", () => {
+    const bench = new Bench([epochOf(first, 1_000)], { windowBytes: 2_000, batchBytes: 1_000 });
+    bench.up();
+    for (let turn = 0; turn < 2; turn++) {
+      const { batch } = bench.found(10);
+      bench.step({ kind: "stored", batchId: batch.id });
+      bench.pass(51);
+    }
+    expect(bench.count("publish")).toBe(2);
+    bench.pass(10_000);
+    expect(bench.count("read")).toBe(2);
+    bench.mark({ [first]: { telemetry: 10 } }, 2);
+    expect(bench.last("read")).toMatchObject({ from: 21, bytesMax: 1_000 });
+  });
+
+  test("a read asks for no more than the window has room for", () => {
+    const bench = new Bench([epochOf(first, 1_000)], { windowBytes: 1_500, batchBytes: 1_000 });
+    bench.up();
+    bench.found(10);
+    bench.pass(51);
+    expect(bench.last("read").bytesMax).toBe(500);
+  });
+
+  test("at most so many batches wait for their PubAck", () => {
+    const bench = new Bench([epochOf(first, 1_000)], { inflightMax: 2 });
+    bench.up();
+    const { batch } = bench.found(1);
+    bench.pass(51);
+    bench.found(1);
+    bench.pass(10_000);
+    expect(bench.count("read")).toBe(2);
+    bench.step({ kind: "stored", batchId: batch.id });
+    expect(bench.count("read")).toBe(3);
+  });
+
+  test("a lane that is not behind gathers, a full batch goes at once", () => {
+    const bench = new Bench([epochOf(first, 10)], { gatherMs: 50, batchBytes: 1_000 });
+    bench.up();
+    bench.found(10, 900);
+    const append = (last: number, bytes: number) =>
+      bench.step({ kind: "appended", epoch: first, log: "telemetry", last, bytes });
+    append(11, 100);
+    bench.pass(49);
+    expect(bench.count("read")).toBe(1);
+    bench.pass(2);
+    expect(bench.count("read")).toBe(2);
+    bench.found(1);
+    append(25, 1_000);
+    expect(bench.count("read")).toBe(3);
+  });
+
+  test("a lane that is behind does not wait between batches", () => {
+    const bench = new Bench([epochOf(first, 1_000)], { gatherMs: 1_000, batchBytes: 1_000 });
+    bench.up();
+    bench.found(10);
+    bench.found(10);
+    expect(bench.count("read")).toBe(3);
+  });
+});
+
+describe("U5 doubts", () => {
+  test("a doubt about a batch that is under way goes back once", () => {
+    const bench = new Bench([epochOf(first, 30)]);
+    bench.up();
+    const { batch } = bench.found(30);
+    bench.mark({ [first]: { telemetry: 9 } }, 2, [doubtAbout(batch.nonce, 10)]);
+    bench.pass(1_000);
+    expect(bench.last("read").from).toBe(10);
+    bench.found(21);
+    bench.mark({ [first]: { telemetry: 9 } }, 3, [doubtAbout(batch.nonce, 10)]);
+    bench.pass(1_000);
+    expect(bench.count("publish"), "the old doubt was answered").toBe(2);
+    expect(bench.status().goBacks).toBe(1);
+  });
+
+  test("a doubt that an earlier process left in the mark is not answered", () => {
+    // Generations begin again with the process, so the number alone would match by chance.
+    const bench = new Bench([epochOf(first, 30)]);
+    bench.up();
+    const { batch } = bench.found(30);
+    const [generation = ""] = batch.nonce.split(".");
+    bench.mark({}, 2, [doubtAbout(`${generation}.ffffffff`, 1)]);
+    expect(bench.status().goBacks).toBe(0);
+  });
+
+  test("a doubt about one log leaves the other lane alone", () => {
+    const facts = { ...epochOf(first, 10), last: { telemetry: 10, priority: 2 } };
+    const bench = new Bench([facts]);
+    bench.up();
+    const [priority, telemetry] = bench.of("read").map(({ readId, from, log }) => {
+      const to = log === "priority" ? 2 : 10;
+      bench.step({ kind: "read", readId, found: { from, to, bytes: 100 } });
+      return bench.last("publish").batch;
+    });
+    bench.mark({}, 2, [doubtAbout(telemetry?.nonce ?? "", 1)]);
+    bench.pass(1_000);
+    expect(bench.of("read").slice(2).map(({ log }) => log)).toEqual(["telemetry"]);
+    expect(priority?.lane).toBe("priority");
+  });
+});
+
+describe("U6 rollback", () => {
+  test("a lower position under a higher commit number is a rollback at once", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up({ [first]: { telemetry: 80 } }, 5);
+    bench.found(20);
+    bench.mark({ [first]: { telemetry: 30 } }, 6);
+    expect(bench.status().rollbacks).toBe(1);
+    bench.pass(1_000);
+    expect(bench.last("read").from).toBe(31);
+  });
+
+  test("an epoch that the mark no longer names counts as not taken", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up({ [first]: { telemetry: 80 } }, 5);
+    bench.found(20);
+    bench.mark({}, 6);
+    bench.pass(1_000);
+    expect(bench.last("read").from).toBe(1);
+  });
+
+  test("a lower commit number is doubted for five seconds, asked again, then believed", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up({ [first]: { telemetry: 80 } }, 5);
+    bench.found(20);
+    const from = bench.nowMs;
+    while (bench.status().rollbacks === 0) {
+      bench.mark({ [first]: { telemetry: 30 } }, 3);
+      const asked = bench.count("ask-mark");
+      bench.pass(251);
+      if (bench.status().rollbacks === 0) expect(bench.count("ask-mark")).toBe(asked + 1);
+    }
+    expect(bench.nowMs - from).toBeGreaterThanOrEqual(5_000);
+    expect(bench.nowMs - from).toBeLessThan(6_000);
+    bench.pass(1_000);
+    expect(bench.last("read").from).toBe(31);
+  });
+
+  test("a stale answer followed by a good one changes nothing", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up({ [first]: { telemetry: 80 } }, 5);
+    bench.found(20);
+    bench.mark({ [first]: { telemetry: 30 } }, 3);
+    bench.pass(4_000);
+    bench.mark({ [first]: { telemetry: 80 } }, 5);
+    bench.pass(4_000);
+    bench.mark({ [first]: { telemetry: 30 } }, 3);
+    expect(bench.status()).toMatchObject({ rollbacks: 0, untakenEvents: 20 });
+  });
+
+  test("a missing mark where there was one is a lower commit number", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up({ [first]: { telemetry: 80 } }, 5);
+    bench.step({ kind: "mark", mark: undefined });
+    expect(bench.status().rollbacks).toBe(0);
+    bench.pass(5_001);
+    bench.step({ kind: "mark", mark: undefined });
+    expect(bench.status()).toMatchObject({ rollbacks: 1, untakenEvents: 100 });
+  });
+
+  test("after a rollback the outbox is told to keep again what is no longer taken", () => {
+    const bench = new Bench([epochOf(first, 100)]);
+    bench.up({ [first]: { telemetry: 80 } }, 5);
+    bench.mark({ [first]: { telemetry: 30 } }, 6);
+    expect(bench.last("release"), "else the tail would give up 31 to 80").toMatchObject({
+      log: "telemetry",
+      through: 30,
+    });
+  });
+});
+
+test("status counts what is unsent and untaken over all epochs and logs", () => {
+  const closed = epochOf(first, 10, { closed: true });
+  const bench = new Bench([closed, { ...epochOf(second, 5), last: { telemetry: 5, priority: 2 } }]);
+  expect(bench.status()).toMatchObject({ link: "down", unsentEvents: 17, untakenEvents: 17 });
+  bench.up();
+  expect(bench.status().link).toBe("up");
+  expect(logs).toHaveLength(2);
+});

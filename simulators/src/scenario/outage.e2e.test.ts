@@ -1,0 +1,79 @@
+// The cloud goes away under load and comes back; programs are killed under load: nothing is lost,
+// nothing comes twice, everything is in order. CAUSEWAY_LONG=1 makes the outage a minute.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import type { Program } from "./system-stack.ts";
+import { runProgram, Stack, startProgram } from "./system-stack.ts";
+
+const outageMs = process.env["CAUSEWAY_LONG"] === "1" ? 60_000 : 6_000;
+let stack: Stack | undefined;
+afterEach(async () => {
+  await stack?.remove();
+  stack = undefined;
+});
+
+const pause = (delayMs: number) => new Promise((resolve) => setTimeout(resolve, delayMs));
+
+interface Load {
+  readonly fleet: Program;
+  readonly acked: string;
+}
+
+function startLoad(on: Stack): Load {
+  const acked = join(on.folder, "acked.jsonl");
+  const shape = ["--devices", "20", "--interval", "50", "--seed", "outage", "--acked", acked];
+  const args = ["fleet", "--url", on.mqttUrl, ...shape];
+  return { fleet: startProgram("causeway-sim", args, join(on.folder, "fleet.log")), acked };
+}
+
+async function verdictOf(on: Stack, load: Load): Promise<void> {
+  load.fleet.kill("SIGTERM");
+  expect(await load.fleet.exited).toBe(0);
+  await on.allTaken();
+  const tail = await on.command("tail", "--json", "--from", "start", "--until-idle", "1500");
+  const tailFile = join(on.folder, "tail.jsonl");
+  writeFileSync(tailFile, tail.output);
+  const verdict = await runProgram("causeway-sim", [
+    "verdict",
+    "--acked",
+    load.acked,
+    "--tail",
+    tailFile,
+    "--json",
+  ]);
+  expect(verdict.code, `${verdict.output}${verdict.errors}`).toBe(0);
+  expect((await on.command("audit")).code).toBe(0);
+}
+
+test("nats-server is stopped under load and started again", async () => {
+  stack = await Stack.start();
+  const load = startLoad(stack);
+  await pause(3_000);
+  await stack.nats.stop();
+  await pause(outageMs);
+  await stack.nats.start();
+  await pause(3_000);
+  await verdictOf(stack, load);
+});
+
+test("gateway, cloud and nats-server are killed under load, one after the other", async () => {
+  stack = await Stack.start();
+  const load = startLoad(stack);
+  for (let round = 0; round < 2; round++) {
+    await pause(1_000);
+    stack.edge?.kill("SIGKILL");
+    await stack.edge?.exited;
+    await stack.startEdge();
+    await pause(1_000);
+    stack.cloud?.kill("SIGKILL");
+    await stack.cloud?.exited;
+    await stack.startCloud();
+    await pause(1_000);
+    await stack.nats.kill();
+    await pause(500);
+    await stack.nats.start();
+  }
+  await pause(2_000);
+  await verdictOf(stack, load);
+});
