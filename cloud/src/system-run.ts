@@ -46,7 +46,7 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   const connection = await connectWhenThere(config, order, log);
   if (connection === undefined) return exitCodes.good;
   const manager = await jetstreamManager(connection);
-  await ensureStreams(manager, streamPlans(config.streams));
+  await ensureStreams(manager, streamPlans(config.streams), log);
   const client = jetstream(connection);
   const engine = new Engine({
     store: new NatsEngineStore(connection, client, manager, random),

@@ -23,7 +23,8 @@ import type { Block } from "./block-codec.ts";
 import { blockOf, frameBytes } from "./block-codec.ts";
 import { CodedError, codeOf } from "./errors.ts";
 import type { Log } from "./event.ts";
-import { logs } from "./event.ts";
+import { logs, timeMsMax } from "./event.ts";
+import { shown } from "./shown.ts";
 
 export const batchVersion = 1;
 export const batchContentType = "application/vnd.causeway.batch+json";
@@ -100,7 +101,7 @@ export function decodeHead(header: (name: string) => string | undefined): BatchH
   if (version !== `${batchVersion}`) {
     throw new CodedError(
       "BATCH_VERSION_UNKNOWN",
-      `a batch of version ${version ?? "none"}; this build reads ${batchVersion}: upgrade the cloud`,
+      `a batch of version ${version === undefined ? "none" : shown(version)}; this build reads ${batchVersion}: upgrade the cloud`,
     );
   }
   const end = header("Cw-End");
@@ -129,26 +130,27 @@ function malformed(what: string): never {
 
 function wholeNumber(text: string | undefined, name: string): number {
   const value = text !== undefined && /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  return Number.isSafeInteger(value)
-    ? value
-    : malformed(`${name} is ${JSON.stringify(text)}, not a number`);
+  return Number.isSafeInteger(value) ? value : malformed(`${name} is ${shown(text)}, not a number`);
 }
 
 function epochOf(text: string | undefined, name: string): EpochId {
   if (text !== undefined && epochOrdinal(text) !== undefined) return text;
-  return malformed(`${name} is ${JSON.stringify(text)}, not an epoch`);
+  return malformed(`${name} is ${shown(text)}, not an epoch`);
 }
 
 function logOf(text: unknown): Log {
-  return logs.find((log) => log === text) ?? malformed(`Cw-Log is ${JSON.stringify(text)}`);
+  return logs.find((log) => log === text) ?? malformed(`Cw-Log is ${shown(text)}`);
 }
 
 function beforeOf(text: string): { epoch: EpochId; ends: Ends } {
   const match = /^([^;]+);telemetry=([0-9]+);priority=([0-9]+)$/.exec(text);
-  if (match === null) return malformed(`Cw-Before is ${JSON.stringify(text)}`);
+  if (match === null) return malformed(`Cw-Before is ${shown(text)}`);
   return {
     epoch: epochOf(match[1], "Cw-Before"),
-    ends: { telemetry: Number(match[2]), priority: Number(match[3]) },
+    ends: {
+      telemetry: wholeNumber(match[2], "Cw-Before telemetry"),
+      priority: wholeNumber(match[3], "Cw-Before priority"),
+    },
   };
 }
 
@@ -213,10 +215,10 @@ export function decodeBody(expanded: Uint8Array): BatchBody {
   if (typeof parsed !== "object" || parsed === null) return malformed("a batch is not an object");
   const { v, g, e, l, p, n, boots, blocks } = parsed as Record<string, unknown>;
   if (v !== batchVersion)
-    throw new CodedError("BATCH_VERSION_UNKNOWN", `a batch body of version ${v}`);
+    throw new CodedError("BATCH_VERSION_UNKNOWN", `a batch body of version ${shown(v)}`);
   if (typeof g !== "string" || typeof e !== "string")
     return malformed("a batch without gateway or epoch");
-  if (!Number.isSafeInteger(p) || !Number.isSafeInteger(n))
+  if (!Number.isSafeInteger(p) || !Number.isSafeInteger(n) || (p as number) < 1)
     return malformed("a batch without positions");
   if (!Array.isArray(blocks)) return malformed("a batch without blocks");
   const decoded = blocks.map(blockOf);
@@ -242,12 +244,18 @@ function checkJoined(blocks: readonly Block[], from: number, to: number): void {
 }
 
 function bootsOf(boots: unknown): BootOffsets {
-  if (typeof boots !== "object" || boots === null) return malformed("a batch without boots");
-  const offsets: Record<string, number | null> = {};
+  if (typeof boots !== "object" || boots === null || Array.isArray(boots))
+    return malformed("a batch without boots");
+  // Without a prototype: a block of boot "constructor" must not find an offset.
+  const offsets: Record<string, number | null> = Object.create(null);
   for (const [boot, offset] of Object.entries(boots)) {
-    if (offset !== null && typeof offset !== "number")
-      malformed(`boot ${boot} has offset ${offset}`);
+    if (offset !== null && !isOffset(offset))
+      malformed(`boot ${shown(boot)} has offset ${shown(offset)}`);
     offsets[boot] = offset;
   }
   return offsets;
+}
+
+function isOffset(value: unknown): value is number {
+  return typeof value === "number" && Math.abs(value) <= timeMsMax;
 }

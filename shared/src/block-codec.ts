@@ -17,17 +17,22 @@
  * An event takes one position; one whose body has "to" takes all from its own up to that one.
  * Readers skip unknown keys, trailing elements and unknown kinds; another version is refused.
  */
+import { assert } from "./assert.ts";
 import { crc32c } from "./checksum.ts";
 import { CodedError } from "./errors.ts";
-import type { Event, Quality, Reading } from "./event.ts";
+import type { Event, Reading } from "./event.ts";
 import {
   eventSchema,
   qualities,
   readingsPerEventMax,
+  reasonCharactersMax,
   textCharactersMax,
   timeMsMax,
+  topicCharactersMax,
+  unitCharactersMax,
 } from "./event.ts";
 import { isDeviceId, isMetricName } from "./names.ts";
+import { shown } from "./shown.ts";
 
 export const blockVersion = 1;
 export const frameBytes = 5;
@@ -126,7 +131,8 @@ export class BlockBuilder {
     for (let index = 0; index < readings.length; index++) {
       const reading = readings[index] as Reading;
       const value =
-        typeof reading.value === "number" ? `${reading.value}` : JSON.stringify(reading.value);
+        // NaN and infinities become null: as bare words they would make the whole block unreadable.
+        Number.isFinite(reading.value) ? `${reading.value}` : JSON.stringify(reading.value);
       values += `${index === 0 ? "" : ","}${this.#seriesOf(reading)},${value}`;
       if (reading.quality !== "good" || reading.reason !== undefined) {
         const reason = JSON.stringify(reading.reason ?? null);
@@ -183,14 +189,23 @@ export function unframe(block: Uint8Array): Uint8Array {
 
 /** Decodes a framed block; throws OUTBOX_CORRUPT, OUTBOX_VERSION_UNKNOWN or BATCH_MALFORMED. */
 export function decodeBlock(block: Uint8Array): Block {
-  return blockOf(JSON.parse(Buffer.from(unframe(block)).toString("utf8")));
+  const json = Buffer.from(unframe(block)).toString("utf8");
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch (failure) {
+    throw new CodedError("OUTBOX_CORRUPT", "a block is not JSON", { cause: failure });
+  }
+  return blockOf(parsed);
 }
 
 /** Re-encodes items, for a batch that goes again in parts. Items with faults cannot be re-encoded. */
 export function encodeBlock(bootId: string, items: readonly Item[]): Buffer {
   const builder = new BlockBuilder(bootId);
   for (const item of items) {
-    if (item.event !== undefined) builder.add(item.event, item.to - item.from + 1);
+    // Leaving one out would move all after it to other positions.
+    assert(item.event !== undefined, `the item at ${item.from} has a fault: ${item.fault}`);
+    builder.add(item.event, item.to - item.from + 1);
   }
   return builder.finish(items[0]?.from ?? 1);
 }
@@ -220,7 +235,8 @@ interface Dictionary {
 export function blockOf(parsed: unknown): Block {
   if (!isRecord(parsed)) return malformed("a block is not an object");
   const { p: from, n: to, b: bootId, t: baseBootMs, o: baseObservedAt, r, m, e } = parsed;
-  if (!isPosition(from) || !isPosition(to)) return malformed(`a block from ${from} to ${to}`);
+  if (!isPosition(from) || !isPosition(to))
+    return malformed(`a block from ${shown(from)} to ${shown(to)}`);
   if (typeof bootId !== "string" || bootId.length > 64) return malformed("a block without boot id");
   if (!Number.isSafeInteger(baseBootMs) || !Number.isSafeInteger(baseObservedAt)) {
     return malformed("a block without base times");
@@ -264,22 +280,23 @@ function lastPosition(row: unknown, position: number): number {
   if (!Array.isArray(row) || typeof row[3] !== "string" || !isRecord(row[4])) return position;
   const to = row[4]["to"];
   if (to === undefined) return position;
-  return isPosition(to) && to >= position ? to : malformed(`an item at ${position} ends at ${to}`);
+  return isPosition(to) && to >= position
+    ? to
+    : malformed(`an item at ${position} ends at ${shown(to)}`);
 }
 
 function eventOf(row: unknown, dictionary: Dictionary): Event | string {
   if (!Array.isArray(row) || row.length < 4) return "an event is not a row of four";
   const [routeIndex, bootDelta, observedDelta, content, rest] = row as unknown[];
-  const route = dictionary.routes[routeIndex as number];
-  if (!Array.isArray(route)) return `an event names route ${routeIndex}, which is not there`;
+  const route = at(dictionary.routes, routeIndex);
+  if (!Array.isArray(route)) return `an event names route ${shown(routeIndex)}, which is not there`;
   const [device, topic] = route as unknown[];
   if (device !== null && (typeof device !== "string" || !isDeviceId(device)))
     return "bad device name";
-  if (topic !== null && typeof topic !== "string") return "bad topic";
-  const bootMs = dictionary.baseBootMs + (bootDelta as number);
-  if (!Number.isSafeInteger(bootMs) || bootMs < 0) return "bad boot time";
-  const observedAt =
-    observedDelta === null ? null : dictionary.baseObservedAt + (observedDelta as number);
+  if (topic !== null && !isText(topic, topicCharactersMax)) return "bad topic";
+  const bootMs = sum(dictionary.baseBootMs, bootDelta);
+  if (!isTime(bootMs) || bootMs < 0) return "bad boot time";
+  const observedAt = observedDelta === null ? null : sum(dictionary.baseObservedAt, observedDelta);
   if (observedAt !== null && !isTime(observedAt)) return "bad observed time";
   const common = { device, topic, bootMs, observedAt };
   if (Array.isArray(content)) {
@@ -290,7 +307,21 @@ function eventOf(row: unknown, dictionary: Dictionary): Event | string {
   const checked = eventSchema.safeParse({ ...rest, ...common, kind: content });
   return checked.success
     ? checked.data
-    : `bad ${String(content)} event: ${checked.error.issues[0]?.message}`;
+    : `bad ${shown(content)} event: ${checked.error.issues[0]?.message}`;
+}
+
+/** The element at a whole number; any other index, `__proto__` for one, would reach beyond the data. */
+function at<Element>(list: readonly Element[], index: unknown): Element | undefined {
+  return Number.isSafeInteger(index) ? list[index as number] : undefined;
+}
+
+/** NaN where the difference is no whole number, so that no text or null is added to a time. */
+function sum(base: number, difference: unknown): number {
+  return Number.isSafeInteger(difference) ? base + (difference as number) : Number.NaN;
+}
+
+function isText(value: unknown, charactersMax: number): value is string {
+  return typeof value === "string" && value.length <= charactersMax;
 }
 
 function isTime(value: number): boolean {
@@ -304,11 +335,12 @@ function readingsOf(content: Row, extra: unknown, dictionary: Dictionary): Readi
   }
   const readings: Reading[] = new Array(count);
   for (let index = 0; index < count; index++) {
-    const series = dictionary.series[content[2 * index] as number];
+    const series = at(dictionary.series, content[2 * index]);
     const value = content[2 * index + 1];
     if (!Array.isArray(series)) return "a reading names a series that is not there";
     const [metric, unit] = series as unknown[];
     if (typeof metric !== "string" || !isMetricName(metric)) return "bad metric name";
+    if (typeof unit === "string" && unit.length > unitCharactersMax) return "bad unit";
     if (!isValue(value)) return "a reading whose value is neither number, text, boolean nor null";
     readings[index] =
       typeof unit === "string"
@@ -319,8 +351,9 @@ function readingsOf(content: Row, extra: unknown, dictionary: Dictionary): Readi
 }
 
 function isValue(value: unknown): value is Reading["value"] {
-  if (typeof value === "string") return value.length <= textCharactersMax;
-  return typeof value === "number" || typeof value === "boolean" || value === null;
+  // JSON can state 1e999, which parses to Infinity.
+  if (typeof value === "number") return Number.isFinite(value);
+  return isText(value, textCharactersMax) || typeof value === "boolean" || value === null;
 }
 
 /** Lays qualities and own times over the readings; the fault where they cannot be read. */
@@ -329,19 +362,25 @@ function applyExtra(
   extra: Record<string, unknown>,
   dictionary: Dictionary,
 ): string | undefined {
-  for (const entry of Array.isArray(extra["q"]) ? extra["q"] : []) {
-    const [index, quality, reason] = entry as [number, Quality, unknown];
-    const reading = readings[index];
-    if (reading === undefined || !qualities.includes(quality)) return "bad quality";
+  for (const [index, qualityText, reason] of rowsOf(extra["q"])) {
+    const reading = at(readings, index);
+    const quality = qualities.find((known) => known === qualityText);
+    if (reading === undefined || quality === undefined) return "bad quality";
     reading.quality = quality;
-    if (typeof reason === "string") reading.reason = reason;
+    if (typeof reason !== "string") continue;
+    if (reason.length > reasonCharactersMax) return "bad reason";
+    reading.reason = reason;
   }
-  for (const entry of Array.isArray(extra["a"]) ? extra["a"] : []) {
-    const [index, delta] = entry as [number, number];
-    const reading = readings[index];
-    const observedAt = dictionary.baseObservedAt + delta;
+  for (const [index, delta] of rowsOf(extra["a"])) {
+    const reading = at(readings, index);
+    const observedAt = sum(dictionary.baseObservedAt, delta);
     if (reading === undefined || !isTime(observedAt)) return "bad reading time";
     reading.observedAt = observedAt;
   }
   return undefined;
+}
+
+/** The rows of a list; what is no row counts as an empty one, and so as a fault. */
+function rowsOf(list: unknown): Row[] {
+  return Array.isArray(list) ? list.map((row) => (Array.isArray(row) ? row : [])) : [];
 }

@@ -9,6 +9,10 @@ import { isDeviceId, isMetricName } from "./names.ts";
 export const eventVersion = 1;
 export const readingsPerEventMax = 4_096;
 export const textCharactersMax = 65_536;
+export const topicCharactersMax = 65_535;
+export const unitCharactersMax = 64;
+export const reasonCharactersMax = 256;
+export const detailCharactersMax = 1_024;
 
 /** Milliseconds since 1970 that a JavaScript date can hold. */
 export const timeMsMax = 8_640_000_000_000_000;
@@ -31,10 +35,10 @@ export const readingSchema = z.object({
   /** Numbers are doubles; null where the device said that it has no value (quality bad). */
   value: z.union([z.number(), z.string().max(textCharactersMax), z.boolean(), z.null()]),
   /** The SenML registry symbol (RFC 8428 §12.1) where known, else as the device wrote it. */
-  unit: z.string().max(64).optional(),
+  unit: z.string().max(unitCharactersMax).optional(),
   quality: z.enum(qualities),
   /** Why the quality is not good: `nan`, `null`, … */
-  reason: z.string().max(256).optional(),
+  reason: z.string().max(reasonCharactersMax).optional(),
   /** Set where a reading has its own device time, other than its event's. */
   observedAt: timeMs.optional(),
 });
@@ -50,7 +54,7 @@ const quarantinedBody = {
   kind: z.literal("quarantined"),
   /** A stable word for why nothing could be read from it. */
   reason: z.string().max(64),
-  detail: z.string().max(1_024),
+  detail: z.string().max(detailCharactersMax),
   /** The payload as it came, base64. */
   payload: z.string(),
   bytes: z.int().min(0),
@@ -68,7 +72,7 @@ const systemBody = {
   kind: z.literal("system"),
   /** A stable word: `started`, `heartbeat`, `packet-too-large`, … */
   name: z.string().max(64),
-  detail: z.string().max(1_024),
+  detail: z.string().max(detailCharactersMax),
   fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
 };
 
@@ -80,7 +84,7 @@ const presenceBody = {
 
 const common = {
   device: z.string().refine(isDeviceId, "a device name").nullable(),
-  topic: z.string().max(65_535).nullable(),
+  topic: z.string().max(topicCharactersMax).nullable(),
   /** When the gateway received it, in ms since its boot; the batch head tells the boot's offset. */
   bootMs: z.int().min(0).max(timeMsMax),
   /** When the device says it was observed; null where it does not say. */

@@ -13,7 +13,7 @@ export interface HttpAddress {
 
 /** Throws SECURITY_REFUSED where strangers could reach an address that asks for no token. */
 export function checkHttpAddress(address: HttpAddress, token: string | undefined): void {
-  if (isLoopback(address.host) || token !== undefined) return;
+  if (isLoopback(address.host) || (token !== undefined && token !== "")) return;
   const cure = "set http.tokenFile, or http.host to 127.0.0.1";
   throw new CodedError("SECURITY_REFUSED", `http.host ${address.host} is open to others: ${cure}`);
 }
@@ -21,7 +21,9 @@ export function checkHttpAddress(address: HttpAddress, token: string | undefined
 /** Compares in constant time, by hashes of equal length. */
 export function isAdmitted(token: string | undefined, authorization: string | undefined): boolean {
   if (token === undefined) return true;
-  return timingSafeEqual(digest(given(authorization ?? "")), digest(token));
+  const offered = given(authorization ?? "");
+  // An empty token would admit whoever offers nothing.
+  return offered !== "" && timingSafeEqual(digest(offered), digest(token));
 }
 
 function given(authorization: string): string {

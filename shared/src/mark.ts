@@ -14,6 +14,7 @@ import { epochOrdinal } from "./batch-codec.ts";
 import { CodedError } from "./errors.ts";
 import type { Log } from "./event.ts";
 import { logs } from "./event.ts";
+import { shown } from "./shown.ts";
 
 export const markVersion = 1;
 
@@ -100,7 +101,7 @@ function stretchRows(ledger: LogLedger, log: number): unknown[][] {
 export function decodeMark(text: string): Mark {
   const parsed = parse(text);
   if (parsed["v"] !== markVersion) {
-    throw new CodedError("BATCH_VERSION_UNKNOWN", `a mark of version ${parsed["v"]}`);
+    throw new CodedError("BATCH_VERSION_UNKNOWN", `a mark of version ${shown(parsed["v"])}`);
   }
   const { c, g, run, e, d } = parsed;
   if (!isCount(c) || typeof g !== "string" || !Array.isArray(e))
@@ -121,7 +122,7 @@ function parse(text: string): Record<string, unknown> {
   } catch {
     // told below, with what was found
   }
-  return malformed(JSON.stringify(text.slice(0, 80)));
+  return malformed(shown(text));
 }
 
 function malformed(what: string): never {
@@ -133,14 +134,14 @@ function isCount(value: unknown): value is number {
 }
 
 function count(value: unknown): number {
-  return isCount(value) ? value : malformed(`count ${JSON.stringify(value)}`);
+  return isCount(value) ? value : malformed(`count ${shown(value)}`);
 }
 
 function epochOf(row: unknown): EpochLedger {
   if (!Array.isArray(row)) return malformed("an epoch is not a row");
   const [epoch, telemetry, priority, telemetryEnd, priorityEnd, rows] = row as unknown[];
   if (typeof epoch !== "string" || epochOrdinal(epoch) === undefined)
-    return malformed(`epoch ${epoch}`);
+    return malformed(`epoch ${shown(epoch)}`);
   const stretches = (Array.isArray(rows) ? rows : []).map(stretchOf);
   const ledger = (log: Log, through: unknown, end: unknown): LogLedger => ({
     through: count(through),
@@ -158,10 +159,10 @@ function epochOf(row: unknown): EpochLedger {
 
 function stretchOf(row: unknown): { log: Log; stretch: Stretch } {
   const [logIndex, from, to, stateText, reason] = Array.isArray(row) ? (row as unknown[]) : [];
-  const log = logs[logIndex as number];
+  const log = logIndex === 0 || logIndex === 1 ? logs[logIndex] : undefined;
   const state = stretchStates.find((known) => known === stateText);
-  if (log === undefined || state === undefined) return malformed(`stretch ${JSON.stringify(row)}`);
-  return { log, stretch: { from: count(from), to: count(to), state, reason: String(reason) } };
+  if (log === undefined || state === undefined) return malformed("a stretch without log or state");
+  return { log, stretch: { from: count(from), to: count(to), state, reason: textOf(reason) } };
 }
 
 function doubtOf(row: unknown): Doubt {
@@ -170,7 +171,7 @@ function doubtOf(row: unknown): Doubt {
     : [];
   const log = logs.find((known) => known === logText);
   if (typeof epoch !== "string" || log === undefined || typeof nonce !== "string") {
-    return malformed(`doubt ${JSON.stringify(row)}`);
+    return malformed("a doubt without epoch, log or nonce");
   }
   return {
     epoch,
@@ -178,6 +179,10 @@ function doubtOf(row: unknown): Doubt {
     expected: count(expected),
     nonce,
     kind: kind === "refused" ? "refused" : "expected",
-    reason: String(reason ?? ""),
+    reason: textOf(reason),
   };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }

@@ -1,6 +1,11 @@
 /** Connections to nats-server: one place for credentials, time-outs and how errors are told. */
 import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
-import { connect, nkeyAuthenticator, tokenAuthenticator, usernamePasswordAuthenticator } from "@nats-io/transport-node";
+import {
+  connect,
+  nkeyAuthenticator,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from "@nats-io/transport-node";
 import { z } from "zod";
 import { CodedError, reasonOf } from "./errors.ts";
 import type { Random } from "./random.ts";
@@ -75,7 +80,8 @@ function authOptions({ auth }: NatsSettings): Partial<ConnectionOptions> {
     const seed = new TextEncoder().encode(readSecret(auth.nkeySeedFile));
     return { authenticator: nkeyAuthenticator(seed) };
   }
-  if (auth.tokenFile !== undefined) return { authenticator: tokenAuthenticator(readSecret(auth.tokenFile)) };
+  if (auth.tokenFile !== undefined)
+    return { authenticator: tokenAuthenticator(readSecret(auth.tokenFile)) };
   if (auth.user === undefined || auth.passwordFile === undefined) {
     const cure = "set nkeySeedFile, tokenFile, or user and passwordFile";
     throw new CodedError("CONFIG_INVALID", `auth names no complete credentials: ${cure}`);
@@ -99,8 +105,12 @@ function connectFailure(settings: NatsSettings, failure: unknown): CodedError {
   const servers = settings.servers.join(", ");
   if (failure instanceof CodedError) return failure;
   if (/authorization|authentication|permission/i.test(reasonOf(failure))) {
-    return new CodedError("NATS_AUTH_FAILED", `${servers}: ${reasonOf(failure)}`, { cause: failure });
+    return new CodedError("NATS_AUTH_FAILED", `${servers}: ${reasonOf(failure)}`, {
+      cause: failure,
+    });
   }
   const cure = "start nats-server there, or set the right servers";
-  return new CodedError("NATS_UNREACHABLE", `${servers}: ${reasonOf(failure)}; ${cure}`, { cause: failure });
+  return new CodedError("NATS_UNREACHABLE", `${servers}: ${reasonOf(failure)}; ${cure}`, {
+    cause: failure,
+  });
 }

@@ -7,7 +7,7 @@
 import type { Document, Node } from "yaml";
 import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, parse as parseYaml } from "yaml";
 import type { z } from "zod";
-import { CodedError } from "./errors.ts";
+import { CodedError, reasonOf } from "./errors.ts";
 
 export interface SettingsSources {
   /** For messages, as the user named it. */
@@ -50,7 +50,7 @@ export function loadSettings<Schema extends z.ZodType>(
     ...environmentOverrides(schema, sources.environment),
     ...setOverrides(schema, sources.sets),
   ];
-  let settings: unknown = document.toJS() ?? {};
+  let settings = plainValue(document, sources.fileName);
   for (const override of overrides) settings = assign(settings, override.path, override.value);
   const checked = schema.safeParse(settings);
   if (checked.success) return checked.data;
@@ -60,6 +60,17 @@ export function loadSettings<Schema extends z.ZodType>(
     return `${where} ${path.join(".") || "(top)"}: ${message}`;
   });
   throw new CodedError("CONFIG_INVALID", faults.join("\n"));
+}
+
+/** The document as plain values; aliases are resolved only here, and may name nothing or explode. */
+function plainValue(document: Document.Parsed, fileName: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (failure) {
+    throw new CodedError("CONFIG_UNREADABLE", `${fileName}: ${reasonOf(failure)}`, {
+      cause: failure,
+    });
+  }
 }
 
 interface Fault {

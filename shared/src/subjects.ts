@@ -41,6 +41,8 @@ export function parseStoredTelemetry(subject: string): StoredTelemetry | undefin
   return { partition, gateway, lane };
 }
 
+const gatewayHeads: ReadonlySet<string> = new Set(["mark", "open", "alert", "dlq"]);
+
 export interface GatewaySubject {
   readonly partition: number;
   readonly gateway: string;
@@ -48,8 +50,9 @@ export interface GatewaySubject {
 
 /** The partition and gateway of `mark.`, `open.`, `alert.` and `dlq.` subjects. */
 export function parseGatewaySubject(subject: string): GatewaySubject | undefined {
-  const [, partitionText = "", gateway = ""] = subject.split(".");
-  return /^[0-9]{1,2}$/.test(partitionText) && gateway !== ""
-    ? { partition: Number(partitionText), gateway }
-    : undefined;
+  const [head = "", partitionText = "", gateway = ""] = subject.split(".");
+  const partition = Number(partitionText);
+  if (!gatewayHeads.has(head) || !isGatewayId(gateway)) return undefined;
+  if (!/^[0-9]{1,2}$/.test(partitionText) || partition >= partitionCount) return undefined;
+  return { partition, gateway };
 }

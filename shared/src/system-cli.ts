@@ -33,7 +33,8 @@ export function program(name: string, description: string): Cli {
         await root.parseAsync([...argv]);
       } catch (failure) {
         // Commander has told its own failures by now; help and version are none.
-        exitCode = failure instanceof CommanderError ? commanderExit(failure) : tellFailure(failure);
+        exitCode =
+          failure instanceof CommanderError ? commanderExit(failure) : tellFailure(failure);
       }
       // What still waits, such as a dial to a server that is away, must not hold the process.
       process.exit(exitCode);

@@ -60,14 +60,19 @@ export async function untilEnded(
 /** Prints a failure for people and answers with its exit code. */
 export function tellFailure(failure: unknown): number {
   const coded = failure instanceof CodedError;
-  process.stderr.write(`${coded || !(failure instanceof Error) ? reasonOf(failure) : failure.stack}\n`);
+  process.stderr.write(
+    `${coded || !(failure instanceof Error) ? reasonOf(failure) : failure.stack}\n`,
+  );
   return coded && usageCodes.has(failure.code) ? exitCodes.usage : exitCodes.finding;
 }
 
 /** Ends the process; a broken invariant or a forgotten rejection must not go on silently. */
 export function stopOnBrokenInvariant(log: Logger): void {
   const end = (failure: unknown) => {
-    log.error({ reason: failure instanceof Error ? failure.stack : String(failure) }, "broken invariant");
+    log.error(
+      { reason: failure instanceof Error ? failure.stack : String(failure) },
+      "broken invariant",
+    );
     process.exit(70);
   };
   process.on("uncaughtException", end);

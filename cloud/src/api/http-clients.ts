@@ -69,8 +69,8 @@ export class HttpClients {
   }
 
   #tick(): void {
-    if (this.#stream.isOver) return this.#beginAnew();
-    const frames = this.#stream.tick();
+    if (this.#stream.isOver) this.#beginAnew();
+    const frames = this.#clients.size > 0 ? this.#stream.tick() : "";
     if (frames === "") return;
     for (const client of this.#clients) this.#send(client, frames);
   }

@@ -1,6 +1,7 @@
 // Commits on a real nats-server: all or nothing, and never by an engine whose view is stale.
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
+import { silentLogger } from "@causeway/shared/log.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
 import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
@@ -24,7 +25,7 @@ beforeAll(async () => {
   server = await startNatsServer();
   connection = await connectNats({ servers: [server.url] }, { name: "test", reconnect: true }, systemRandom);
   const manager = await jetstreamManager(connection);
-  await ensureStreams(manager, streamPlans(bounds));
+  await ensureStreams(manager, streamPlans(bounds), silentLogger);
   store = new NatsEngineStore(connection, jetstream(connection), manager, systemRandom);
 });
 afterAll(async () => {
@@ -88,5 +89,15 @@ test("a stream whose settings break the promise is refused with the setting's na
   const manager = await jetstreamManager(connection);
   await manager.streams.delete(telemetryStream);
   await manager.streams.add({ name: telemetryStream, subjects: ["tlm.*.*", "clk"], max_age: 1_000_000_000_000 });
-  await expect(ensureStreams(manager, streamPlans(bounds))).rejects.toThrow(/STREAM_MISMATCH.*max_age/);
+  await expect(ensureStreams(manager, streamPlans(bounds), silentLogger)).rejects.toThrow(/STREAM_MISMATCH.*max_age/);
+});
+
+test("a server with less room than wanted gets smaller streams", async () => {
+  const manager = await jetstreamManager(connection);
+  await manager.streams.delete(telemetryStream);
+  const wanted = { ...bounds, telemetryBytesMax: 1_000_000 * mebibyte };
+  await ensureStreams(manager, streamPlans(wanted), silentLogger);
+  const { config } = await manager.streams.info(telemetryStream);
+  expect(config.max_bytes).toBeGreaterThanOrEqual(64 * mebibyte);
+  expect(config.max_bytes).toBeLessThan(wanted.telemetryBytesMax);
 });

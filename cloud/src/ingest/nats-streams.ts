@@ -1,18 +1,25 @@
 /** Creates the streams, or checks that those which are there keep the promise. */
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
+import type { Logger } from "@causeway/shared/log.ts";
 import type { StreamPlan } from "@causeway/shared/streams.ts";
 import { duplicateWindowMs } from "@causeway/shared/streams.ts";
 import type { JetStreamManager, StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 
 const nanosecondsPerMs = 1_000_000;
+/** With less a gateway's window would not fit. */
+const streamBytesMin = 64 * 1_024 * 1_024;
 
 /** Throws STREAM_MISMATCH or NATS_JETSTREAM_MISSING. */
-export async function ensureStreams(manager: JetStreamManager, plans: readonly StreamPlan[]): Promise<void> {
+export async function ensureStreams(
+  manager: JetStreamManager,
+  plans: readonly StreamPlan[],
+  log: Logger,
+): Promise<void> {
   for (const plan of plans) {
     const found = await findStream(manager, plan.name);
-    if (found === undefined) await create(manager, plan);
-    else await check(manager, plan, found);
+    if (found === undefined) await create(manager, plan, log);
+    else await check(manager, plan, found, log);
   }
 }
 
@@ -25,16 +32,31 @@ async function findStream(manager: JetStreamManager, name: string): Promise<Stre
   }
 }
 
-async function create(manager: JetStreamManager, plan: StreamPlan): Promise<void> {
-  try {
-    await manager.streams.add(configOf(plan));
-  } catch (failure) {
-    throw missing(failure);
+/** A server with less room than planned gets a smaller stream, and the log says so. */
+async function create(manager: JetStreamManager, plan: StreamPlan, log: Logger): Promise<void> {
+  for (let bytes = plan.maxBytes; ; bytes = Math.floor(bytes / 2)) {
+    try {
+      await manager.streams.add(configOf({ ...plan, maxBytes: bytes }));
+      if (bytes < plan.maxBytes) tellSmaller(plan, bytes, log);
+      return;
+    } catch (failure) {
+      if (!lacksRoom(failure) || bytes / 2 < streamBytesMin) throw missing(failure);
+    }
   }
 }
 
+/** JetStream err_code 10047. */
+function lacksRoom(failure: unknown): boolean {
+  return /insufficient storage/i.test(reasonOf(failure));
+}
+
+function tellSmaller(plan: StreamPlan, bytes: number, log: Logger): void {
+  const fields = { stream: plan.name, wanted: plan.maxBytes, bytes };
+  log.warn(fields, "the stream is smaller than wanted: raise max_file_store, or set streams.*BytesMax");
+}
+
 function missing(failure: unknown): CodedError {
-  const cure = "run nats-server >= 2.15 with JetStream and enough max_file_store";
+  const cure = "run nats-server >= 2.15 with JetStream, and max_file_store above the streams' sizes";
   return new CodedError("NATS_JETSTREAM_MISSING", `${reasonOf(failure)}; ${cure}`, { cause: failure });
 }
 
@@ -58,7 +80,12 @@ function configOf(plan: StreamPlan): Partial<StreamConfig> & { name: string } {
 }
 
 /** What must agree is refused when it does not; the size is the operator's and is set anew. */
-async function check(manager: JetStreamManager, plan: StreamPlan, { config }: StreamInfo): Promise<void> {
+async function check(
+  manager: JetStreamManager,
+  plan: StreamPlan,
+  { config }: StreamInfo,
+  log: Logger,
+): Promise<void> {
   const faults: string[] = [];
   const expect = (name: string, found: unknown, wanted: unknown) => {
     if (JSON.stringify(found) !== JSON.stringify(wanted)) faults.push(`${name} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
@@ -77,5 +104,10 @@ async function check(manager: JetStreamManager, plan: StreamPlan, { config }: St
   }
   const subjectsDiffer = JSON.stringify([...config.subjects].sort()) !== JSON.stringify([...plan.subjects].sort());
   if (config.max_bytes === plan.maxBytes && !subjectsDiffer) return;
-  await manager.streams.update(plan.name, { ...config, ...configOf(plan) });
+  try {
+    await manager.streams.update(plan.name, { ...config, ...configOf(plan) });
+  } catch (failure) {
+    if (!lacksRoom(failure)) throw missing(failure);
+    tellSmaller(plan, config.max_bytes, log);
+  }
 }

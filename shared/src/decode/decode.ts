@@ -7,6 +7,7 @@
  *   devices/<device>/telemetry/<metric>   one plain value
  */
 import { isDeviceId } from "../names.ts";
+import { shown } from "../shown.ts";
 import type { Decoded } from "./decoded.ts";
 import { refused } from "./decoded.ts";
 import { decodeNative } from "./native.ts";
@@ -17,7 +18,7 @@ export function decode(topic: string, payload: Uint8Array): Decoded {
   if (root !== "devices" || leaf !== "telemetry") {
     return refused(null, "topic-unknown", "no adapter knows this topic");
   }
-  if (!isDeviceId(device)) return refused(null, "device-name", `device ${JSON.stringify(device)}`);
+  if (!isDeviceId(device)) return refused(null, "device-name", `device ${shown(device)}`);
   return rest.length === 0
     ? decodeNative(device, payload)
     : decodePlain(device, rest.join("/"), payload);

@@ -9,9 +9,16 @@
  * reading. Bare NaN and Infinity, which many devices print, are values of bad quality.
  */
 import type { Quality, Reading } from "../event.ts";
-import { qualities, readingsPerEventMax, textCharactersMax, timeMsMax } from "../event.ts";
+import {
+  qualities,
+  readingsPerEventMax,
+  textCharactersMax,
+  timeMsMax,
+  unitCharactersMax,
+} from "../event.ts";
 import type { DeviceId } from "../names.ts";
 import { isMetricName } from "../names.ts";
+import { shown } from "../shown.ts";
 import type { Decoded, QuarantineReason } from "./decoded.ts";
 import { refused } from "./decoded.ts";
 import { utf8 } from "./text.ts";
@@ -27,9 +34,11 @@ export function decodeNative(device: DeviceId, payload: Uint8Array): Decoded {
   const text = utf8(payload);
   if (text === undefined) return refused(device, "not-utf8", "the payload is no UTF-8 text");
   const json = parseJson(text);
-  if (json === undefined)
-    return refused(device, "not-json", `${JSON.stringify(text.slice(0, 80))} is no JSON`);
-  const read = Array.isArray(json.value) ? readMany(json.value) : readOne(json.value);
+  if (json === undefined) return refused(device, "not-json", `${shown(text)} is no JSON`);
+  const read =
+    Array.isArray(json.value) && json.value.length !== 1
+      ? readMany(json.value)
+      : readOne(Array.isArray(json.value) ? json.value[0] : json.value);
   if (!("readings" in read)) return refused(device, read[0], read[1]);
   const [first, ...rest] = read.readings;
   if (first === undefined) return refused(device, "no-readings", "no metric in the payload");
@@ -61,7 +70,7 @@ function readOne(value: unknown): Read | Fault {
     return ["not-an-object", "expected a JSON object of metrics, or an array of such"];
   const observedAt = timeOf(value["ts"]);
   if (observedAt === undefined) {
-    return ["bad-time", `ts ${JSON.stringify(value["ts"])} is neither ms since 1970 nor ISO 8601`];
+    return ["bad-time", `ts ${shown(value["ts"])} is neither ms since 1970 nor ISO 8601`];
   }
   const readings: Reading[] = [];
   for (const [key, member] of Object.entries(value)) {
@@ -74,7 +83,7 @@ function readOne(value: unknown): Read | Fault {
 
 function collect(path: string, value: unknown, depth: number, into: Reading[]): Fault | undefined {
   if (typeof value !== "object" || value === null) return collectValue(path, value, into);
-  if (depth >= nestingMax) return ["too-deep", `${path}: nested deeper than ${nestingMax}`];
+  if (depth >= nestingMax) return ["too-deep", `${shown(path)}: nested deeper than ${nestingMax}`];
   if (isSingleReading(value)) return collectSingle(path, value, into);
   for (const [key, member] of Object.entries(value)) {
     const fault = collect(`${path}.${key}`, member, depth + 1, into);
@@ -84,7 +93,7 @@ function collect(path: string, value: unknown, depth: number, into: Reading[]): 
 }
 
 function collectValue(path: string, value: unknown, into: Reading[]): Fault | undefined {
-  if (!isMetricName(path)) return ["metric-name", `metric ${JSON.stringify(path.slice(0, 80))}`];
+  if (!isMetricName(path)) return ["metric-name", `metric ${shown(path)}`];
   if (typeof value === "string" && value.length > textCharactersMax) {
     return ["text-too-long", `${path}: ${value.length} characters, at most ${textCharactersMax}`];
   }
@@ -98,7 +107,7 @@ function collectSingle(path: string, value: JsonObject, into: Reading[]): Fault 
   const reading = into.at(-1);
   if (fault !== undefined || reading === undefined) return fault;
   const { unit, quality } = value;
-  if (typeof unit === "string" && unit.length <= 64) reading.unit = unit;
+  if (typeof unit === "string" && unit.length <= unitCharactersMax) reading.unit = unit;
   if (isQuality(quality) && reading.quality === "good" && quality !== "good") {
     reading.quality = quality;
     reading.reason = "device";
@@ -124,8 +133,11 @@ function tooMany(): Fault {
   return ["too-many-readings", `more than ${readingsPerEventMax} readings in one message`];
 }
 
-/** Bare NaN and Infinity as whole tokens outside strings; the alternative skips strings. */
-const bareWords = /"(?:[^"\\]|\\.)*"|[-+]?\b(?:NaN|nan|Infinity|inf)\b/g;
+/**
+ * Bare NaN and Infinity as whole tokens outside strings; the first alternative skips strings. A
+ * string that never ends is skipped as well: to try again at each of its quotes is quadratic.
+ */
+const bareWords = /"[^"\\]*(?:\\[^][^"\\]*)*"?|[-+]?\b(?:NaN|nan|NAN|Infinity|inf|INF)\b/g;
 
 /** Parsed JSON in a box, since JSON may be null; undefined where it is none. */
 function parseJson(text: string): { readonly value: unknown } | undefined {
@@ -146,17 +158,21 @@ function parseJson(text: string): { readonly value: unknown } | undefined {
   }
 }
 
-const zonePattern = /(?:[zZ]|[+-][0-9]{2}:?[0-9]{2})$/;
 const isoPattern =
-  /^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?/;
+  /^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)(?:[zZ]|([+-][0-9]{2}):?([0-9]{2})?)?)?$/;
 
 /** ms since 1970; null where there is none, undefined where it cannot be read. */
 function timeOf(ts: unknown): number | null | undefined {
   if (ts === undefined || ts === null) return null;
   if (typeof ts === "number")
     return Number.isFinite(ts) && Math.abs(ts) <= timeMsMax ? Math.round(ts) : undefined;
-  if (typeof ts !== "string" || !isoPattern.test(ts)) return undefined;
-  const text = ts.includes(":") && !zonePattern.test(ts) ? `${ts}Z` : ts;
-  const time = Date.parse(text.replace(" ", "T"));
-  return Number.isNaN(time) ? undefined : time;
+  const match = typeof ts === "string" ? isoPattern.exec(ts) : null;
+  if (match === null) return undefined;
+  const [, day = "", time = "00:00", zoneHours, zoneMinutes = "00"] = match;
+  // Date.parse takes 30 February for 2 March.
+  const midnight = Date.parse(`${day}T00:00Z`);
+  if (Number.isNaN(midnight) || !new Date(midnight).toISOString().startsWith(day)) return undefined;
+  const zone = zoneHours === undefined ? "Z" : `${zoneHours}:${zoneMinutes}`;
+  const parsed = Date.parse(`${day}T${time}${zone}`);
+  return Number.isNaN(parsed) ? undefined : parsed;
 }

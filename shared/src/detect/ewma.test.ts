@@ -10,7 +10,7 @@ import { detectorContract } from "./detector.contract.ts";
 import type { EwmaSettings, EwmaState } from "./ewma.ts";
 import { ewmaDetector } from "./ewma.ts";
 
-const settings: EwmaSettings = { limit: 3.2, memory: 100, warmUp: 60 };
+const settings: EwmaSettings = { limit: 3.1, memory: 100, warmUp: 60 };
 const daySeconds = 86_400;
 
 describe("contract", () => detectorContract(() => ewmaDetector(settings)));

@@ -21,7 +21,7 @@
  *   after that              brisk, 1/memory both: a level that stays is learned in about as many
  * and a reading never teaches more than its first 4·scale. Until the series is `warmUp` readings
  * old and has changed ten times the verdict is unknown; mean and variance are then the plain ones,
- * and for some time yet the scale is taken (1 + 50/readings) times as wide.
+ * and for judging the scale is always taken (1 + 8/√readings) times as wide.
  *
  * Sources: Roberts, "Control Chart Tests Based on Geometric Moving Averages", Technometrics 1959;
  * MacGregor & Harris, "The Exponentially Weighted Moving Variance", J. Quality Technology 1993
@@ -37,7 +37,7 @@ import { inWords, normal } from "./detector.ts";
 
 export const ewmaParameters = {
   /** Scales; less finds more and alarms more often. */
-  limit: z.number().min(1).max(100).default(3.2),
+  limit: z.number().min(1).max(100).default(3.1),
   /** Readings over which the usual level is averaged. */
   memory: z.int().min(10).max(1_000_000).default(100),
   /** Readings. */
@@ -59,7 +59,8 @@ const countedShareMax = 2.15;
 const straySquaredShareMax = 2;
 const taughtScalesMax = 4;
 const scaleShareMin = 1 / 1_000;
-const youngReadings = 50;
+/** A spread is known the better the more readings it is of: its error falls with their root. */
+const youngWidth = 8;
 /** Keeps 0/0 away from a series whose steps are too small to be squared. */
 const scaleSquaredMin = 1e-300;
 /** Squares of differences stay finite. */
@@ -88,7 +89,7 @@ export function ewmaDetector({ limit, memory, warmUp }: EwmaSettings): Detector<
   const straySquaredMax = limitSquared * straySquaredShareMax;
 
   function judge(state: EwmaState, deviation: number, scaleSquared: number): void {
-    const wide = 1 + youngReadings / state.readings;
+    const wide = 1 + youngWidth / Math.sqrt(state.readings);
     const squared = (deviation * deviation) / (scaleSquared * wide * wide);
     const moved = strayGain * (Math.min(squared, countedMax) - state.straySquared);
     state.straySquared = Math.min(state.straySquared + moved, straySquaredMax);

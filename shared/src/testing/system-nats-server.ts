@@ -39,7 +39,7 @@ export async function startNatsServer(): Promise<NatsServer> {
   const port = await freePort();
   const file = join(folder, "nats.conf");
   const store = JSON.stringify(join(folder, "store"));
-  const limits = "max_file_store: 4GB, sync_interval: always";
+  const limits = "max_file_store: 16GB, sync_interval: always";
   writeFileSync(file, `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${store}, ${limits} }\n`);
   let child: ChildProcess | undefined;
   const end = async (signal: NodeJS.Signals) => {
