@@ -148,6 +148,9 @@ function writeConfigs(ports: Ports): void {
 nats: { servers: ["nats://127.0.0.1:${ports.nats}"] }
 dataDir: ${JSON.stringify(join(data, "cloud"))}
 http: { host: 127.0.0.1, port: ${ports.cloud} }
+rules:
+  - { name: too-hot, detector: limits, hi: 32, hysteresis: 1, metrics: [temperature], severity: critical }
+  - { name: unusual, detector: ewma, metrics: [temperature, vibration, load] }
 `,
   );
   writeFileSync(

@@ -101,7 +101,7 @@ export function decodeHead(header: (name: string) => string | undefined): BatchH
   if (version !== `${batchVersion}`) {
     throw new CodedError(
       "BATCH_VERSION_UNKNOWN",
-      `a batch of version ${version === undefined ? "none" : shown(version)}; this build reads ${batchVersion}: upgrade the cloud`,
+      `a batch of version ${shown(version)}; this build reads ${batchVersion}: upgrade the cloud`,
     );
   }
   const end = header("Cw-End");

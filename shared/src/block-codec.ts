@@ -37,6 +37,9 @@ import { shown } from "./shown.ts";
 export const blockVersion = 1;
 export const frameBytes = 5;
 
+/** A base further from 1970 could make a difference that is no safe integer. */
+const observedBaseMsMax = 300_000_000_000_000;
+
 /** An event at its place; `event` is undefined where this build cannot read it, and `fault` says why. */
 export interface Item {
   readonly from: number;
@@ -103,7 +106,7 @@ export class BlockBuilder {
 
   #sinceBase(observedAt: number | null): number | null {
     if (observedAt === null) return null;
-    this.#baseObservedAt ??= observedAt;
+    this.#baseObservedAt ??= Math.abs(observedAt) <= observedBaseMsMax ? observedAt : 0;
     return observedAt - this.#baseObservedAt;
   }
 

@@ -1,5 +1,5 @@
 /** The lossless mapping of a taken event to CloudEvents 1.0 (JSON format, spec §2-3). */
-import type { Event } from "./event.ts";
+import type { Event, EventKind } from "./event.ts";
 import { eventVersion } from "./event.ts";
 
 export interface EventPlace {
@@ -29,7 +29,12 @@ export function cloudEvent(place: EventPlace, event: Event): CloudEvent {
     type: `dev.causeway.${kind}.v${eventVersion}`,
     time: new Date(event.observedAt ?? place.receivedAt).toISOString(),
     datacontenttype: "application/json",
-    dataschema: `urn:causeway:schema:${kind}:v${eventVersion}`,
+    dataschema: dataSchemaOf(kind),
     data: { ...data, receivedAt: place.receivedAt },
   };
+}
+
+/** The name of the schema of `data`; its text is shared/schema/cloudevents/<kind>.v1.json. */
+export function dataSchemaOf(kind: EventKind): string {
+  return `urn:causeway:schema:${kind}:v${eventVersion}`;
 }

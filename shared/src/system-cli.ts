@@ -18,7 +18,13 @@ export interface Cli {
 }
 
 export function program(name: string, description: string): Cli {
-  const root = new Command(name).description(description).version(version).exitOverride();
+  const root = new Command(name)
+    .description(description)
+    .version(version)
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, "CLI_USAGE: ")),
+    })
+    .exitOverride();
   let exitCode: number = exitCodes.good;
   return {
     command(commandName, about, declare, act) {

@@ -12,7 +12,10 @@ const usageCodes: ReadonlySet<string> = new Set([
   "CLI_USAGE",
   "CONFIG_INVALID",
   "CONFIG_UNREADABLE",
+  "INPUT_UNREADABLE",
+  "MQTT_REFUSED",
   "NAME_INVALID",
+  "OUTPUT_UNWRITABLE",
   "RULE_INVALID",
   "SECURITY_REFUSED",
 ]);

@@ -61,5 +61,5 @@ function openFile(fileName: string): number {
 
 function unwritable(fileName: string, failure: unknown): CodedError {
   const message = `${fileName} cannot be written: ${reasonOf(failure)}`;
-  return new CodedError("CONFIG_UNREADABLE", message, { cause: failure });
+  return new CodedError("OUTPUT_UNWRITABLE", message, { cause: failure });
 }

@@ -31,7 +31,7 @@ test("characters and lines stay whole over the pieces in which a file is read", 
 
 test("a line that never ends is refused before it fills the memory", async () => {
   const endless = read("c.csv", Buffer.alloc(3_000_000, 0x61));
-  await expect(endless).rejects.toThrow("CONFIG_UNREADABLE");
+  await expect(endless).rejects.toThrow("INPUT_UNREADABLE");
 });
 
 test("a file that is no gzip, or is not there, is told by its name", async () => {

@@ -6,7 +6,7 @@ import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 
 const lineCharactersMax = 1_048_576;
 
-/** Batches of lines without their ends; CONFIG_UNREADABLE where it cannot be read. */
+/** Batches of lines without their ends; INPUT_UNREADABLE where it cannot be read. */
 export async function* linesOf(fileName: string): AsyncGenerator<readonly string[]> {
   let rest = "";
   try {
@@ -51,12 +51,12 @@ function withoutReturn(line: string): string {
 
 function tooLong(fileName: string): CodedError {
   return new CodedError(
-    "CONFIG_UNREADABLE",
+    "INPUT_UNREADABLE",
     `${fileName}: a line of more than ${lineCharactersMax} characters`,
   );
 }
 
 function unreadable(fileName: string, failure: unknown): CodedError {
   const why = codeOf(failure) === "ENOENT" ? "there is no such file" : reasonOf(failure);
-  return new CodedError("CONFIG_UNREADABLE", `${fileName}: ${why}`, { cause: failure });
+  return new CodedError("INPUT_UNREADABLE", `${fileName}: ${why}`, { cause: failure });
 }

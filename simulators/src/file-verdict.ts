@@ -25,7 +25,7 @@ export async function judge(
 
 function secondRun(where: string, line: string): CodedError {
   return new CodedError(
-    "CONFIG_UNREADABLE",
+    "INPUT_UNREADABLE",
     `${where} acknowledges a publish for the second time: give the file of one run; ${line}`,
   );
 }

@@ -162,7 +162,7 @@ describe("a replay", () => {
     writeFileSync(csv, "timestamp,value\n1,1\n2,warm\n3,3\n");
     const strict = await start("replay", csv, "--url", broker.url).ended;
     expect(strict.code).toBe(2);
-    expect(strict.stderr).toContain(`CONFIG_UNREADABLE: ${csv}:3 value: "warm" is no number`);
+    expect(strict.stderr).toContain(`INPUT_UNREADABLE: ${csv}:3 value: "warm" is no number`);
     const lenient = start("replay", csv, "--url", broker.url, "--skip-bad-rows", "--json");
     const { code, stdout } = await lenient.ended;
     expect(code).toBe(0);
@@ -174,9 +174,9 @@ describe("a fleet", () => {
   const flags = ["--devices", "7", "--interval", "20ms", "--profile", "mixed", "--json"];
 
   test("over a crash of the broker is acknowledged to its last publish, in order", async () => {
-    const few = ["--duration", "2s", "--connections-max", "3", "--acked", ackedFile];
+    const few = ["--duration", "1200ms", "--connections-max", "3", "--acked", ackedFile];
     const { ended } = start("fleet", "--url", broker.url, ...flags, ...few);
-    await broker.untilReceived(200);
+    await broker.untilReceived(100);
     await crash();
     const { code, stdout } = await ended;
     expect(code).toBe(0);
@@ -213,7 +213,7 @@ describe("a fleet", () => {
   test("whose broker stays away says so, and ends with exit code 1", async () => {
     const url = broker.url;
     await broker.away();
-    const few = ["--count", "3", "--drain-timeout", "1"];
+    const few = ["--count", "3", "--drain-timeout", "300ms"];
     const { code, stdout, stderr } = await start("fleet", "--url", url, ...flags, ...few).ended;
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ good: false, sent: 0, failed: 3 });
@@ -228,7 +228,7 @@ describe("a fleet", () => {
     const login = ["--username", "sim", "--password-file", passwordFile];
     const { code, stderr } = await start("fleet", "--url", guarded.url, ...flags, ...login).ended;
     expect(code).toBe(2);
-    expect(stderr).toContain("CLI_USAGE: Connection refused");
+    expect(stderr).toContain("MQTT_REFUSED: Connection refused");
     writeFileSync(passwordFile, "right\n");
     const good = start("fleet", "--url", guarded.url, ...flags, ...login, "--count", "7");
     expect((await good.ended).code).toBe(0);

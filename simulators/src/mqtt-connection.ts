@@ -25,6 +25,7 @@ export interface MqttOptions {
   readonly windowMax: number;
 }
 
+const closedByBroker = "the broker closed the connection";
 const keepaliveSeconds = 30;
 const connectTimeoutMs = 10_000;
 const retrySchedule: RetrySchedule = { firstMs: 250, maxMs: 5_000, factor: 2 };
@@ -58,7 +59,7 @@ export class MqttConnection implements Connection {
   /** CONNACKs that let us in; each may have sent all that was unacknowledged again. */
   #sessions = 0;
   #attempts = 0;
-  #lastError = "the broker closed the connection";
+  #lastError = closedByBroker;
   #cancelRetry: Cancel | undefined;
 
   constructor(options: MqttOptions, listener: ConnectionListener, clock: Clock, random: Random) {
@@ -139,6 +140,7 @@ export class MqttConnection implements Connection {
 
   #connected(): void {
     this.#online = true;
+    this.#lastError = closedByBroker;
     this.#listener.online();
     this.#pump();
   }

@@ -151,7 +151,7 @@ function abortOf(...signals: AbortSignal[]): Promise<void> {
 
 function refusal(reason: string): CodedError {
   return new CodedError(
-    "CLI_USAGE",
+    "MQTT_REFUSED",
     `${reason}; give --username and --password-file as the broker knows them`,
   );
 }

@@ -1,9 +1,9 @@
 /**
  * The life of an alert:
  *
- *   inactive --anomalous--> pending --anomalous for `for`--> firing --normal for `keepFiringFor`--> resolved
- *      ^                       |                                                                      |
- *      +-------- normal -------+----------------------------------------------------------------------+
+ *   inactive --anomalous--> pending --for `for`--> firing --normal for `keepFiringFor`--> resolved
+ *      ^                       |                                                           |
+ *      +-------- normal -------+-----------------------------------------------------------+
  *
  * A1 Time is event time, and a stretch of it is never negative: where it steps back before the
  *    beginning of a stretch, the stretch begins anew from there.

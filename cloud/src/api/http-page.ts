@@ -9,7 +9,9 @@ export interface Page {
 
 export function readPage(): Page {
   const html = compact(readFileSync(new URL("./page/page.html", import.meta.url), "utf8"));
-  const style = compact(readFileSync(new URL("./page/page.css", import.meta.url), "utf8"));
+  const style = joinLines(
+    compact(readFileSync(new URL("./page/page.css", import.meta.url), "utf8")),
+  );
   const script = compact(readFileSync(new URL("./page/page.js", import.meta.url), "utf8"));
   return {
     html: insert(insert(html, "<style></style>", style), "<script></script>", script),
@@ -30,6 +32,11 @@ export function readPage(): Page {
 /** Indentation and lines of comment are for those who read the source. */
 function compact(source: string): string {
   return source.replace(/^[ \t]*(?:\/\/.*)?\n?/gm, "");
+}
+
+/** In CSS no space is needed after these. */
+function joinLines(style: string): string {
+  return style.replace(/([{};,:])\s+/g, "$1").replaceAll(" {", "{");
 }
 
 function insert(html: string, place: string, content: string): string {

@@ -92,7 +92,7 @@ afterEach(async () => {
 
 async function connected(): Promise<NatsConnection> {
   const settings = { servers: [server.url] };
-  const connection = await connectNats(settings, { name: "test", patient: true }, systemRandom);
+  const connection = await connectNats(settings, { name: "test", reconnect: true }, systemRandom);
   connections.push(connection);
   return connection;
 }

@@ -23,6 +23,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import type { AlertTransition } from "../alert/alert.ts";
 import { stepAfter, Told } from "./delivery.ts";
 import { decodeAlertMessage, idempotencyKey } from "./message.ts";
+import { checkAnswering } from "./nats-answering.ts";
 import type { Receiver } from "./receiver.ts";
 
 export interface NotifierParts {
@@ -56,7 +57,7 @@ const workingEveryMs = 3_000;
 const pullMs = 5_000;
 /** The server's error code. */
 const consumerExists = 10_148;
-const reopenSchedule = { firstMs: 250, maxMs: 15_000, factor: 2 };
+const reopenSchedule = { firstMs: 250, maxMs: 5_000, factor: 2 };
 
 export class NatsNotifier {
   readonly #tellers: readonly Teller[];
@@ -105,6 +106,7 @@ class Teller {
     const { clock, random, log } = this.#parts;
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
+        await checkAnswering(this.#parts.connection, clock, signal);
         const consumer = await this.#open();
         this.#waitingFor = undefined;
         attempt = 0;
@@ -143,7 +145,7 @@ class Teller {
   }
 
   async #tellNext(consumer: Consumer, signal: AbortSignal): Promise<void> {
-    const message = await pullOne(consumer, signal);
+    const message = await pullOne(this.#parts.connection, consumer, signal);
     if (message === undefined) return;
     const told = await this.#whileWorking(message, () => this.#tellMessage(message, signal));
     if (!told) return message.nak(); // the next start need not wait for ackWaitMs
@@ -251,16 +253,34 @@ class Teller {
   }
 }
 
-/** Undefined where there was none within `pullMs`, or the signal was aborted. */
-async function pullOne(consumer: Consumer, signal: AbortSignal): Promise<JsMsg | undefined> {
+/**
+ * Undefined where there was none within `pullMs`, or the signal was aborted. Throws when the
+ * connection breaks: a pull that was lost with it would be waited for in vain.
+ */
+async function pullOne(
+  connection: NatsConnection,
+  consumer: Consumer,
+  signal: AbortSignal,
+): Promise<JsMsg | undefined> {
   const messages = await consumer.fetch({ max_messages: 1, expires: pullMs });
   const stop = () => messages.stop();
   signal.addEventListener("abort", stop, { once: true });
+  const links = connection.status();
+  let isBroken = false;
+  void (async () => {
+    for await (const { type } of links) {
+      if (type !== "disconnect") continue;
+      isBroken = true;
+      stop();
+    }
+  })();
   try {
     for await (const message of messages) return message;
+    if (isBroken) throw new Error("disconnected");
     return undefined;
   } finally {
     signal.removeEventListener("abort", stop);
+    if ("stop" in links && typeof links.stop === "function") links.stop();
     messages.stop();
   }
 }

@@ -20,6 +20,7 @@ import { foldMessage, Ledgers } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 import { readJournal } from "../ingest/nats-journal.ts";
 import { decodeAlertMessage } from "../notify/message.ts";
+import { checkAnswering } from "../notify/nats-answering.ts";
 import type { FleetView } from "./fleet-view.ts";
 
 export interface ViewFeedParts {
@@ -144,6 +145,7 @@ class Follower {
     const { clock, random, log } = this.#parts;
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
+        await checkAnswering(this.#parts.connection, clock, signal);
         await this.#checkIdentity();
         await this.#read(signal, () => {
           attempt = 1;

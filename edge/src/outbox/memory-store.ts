@@ -8,14 +8,25 @@ type Contents = Map<string, Uint8Array>;
 export class MemoryDisk {
   #synced: Contents = new Map();
   #visible: Contents = new Map();
-  /** The next writes fail with this, and their bytes are not written. */
+  /** The next writes fail with this. */
   failure: Error | undefined;
+  /** What becomes of a failed write: its bytes are lost, or there when the disk is opened again. */
+  failedBytes: "lost" | "appear-later" = "lost";
+  #late: Change[] = [];
   #openStores = 0;
+  #life = 0;
+
+  /** Counts crashes; a store of an earlier life is dead. */
+  get life(): number {
+    return this.#life;
+  }
 
   open(): Store {
     if (this.#openStores > 0)
       throw new CodedError("OUTBOX_LOCKED", "the memory disk is open already");
     this.#openStores++;
+    this.#put(this.#late.splice(0));
+    this.#synced = new Map(this.#visible);
     return new MemoryStore(this);
   }
 
@@ -23,6 +34,7 @@ export class MemoryDisk {
   crash(): void {
     this.#visible = new Map(this.#synced);
     this.#openStores = 0;
+    this.#life++;
   }
 
   release(): void {
@@ -30,13 +42,20 @@ export class MemoryDisk {
   }
 
   apply(changes: readonly Change[], sync: boolean): void {
-    if (this.failure !== undefined) throw this.failure;
+    if (this.failure !== undefined) {
+      if (this.failedBytes === "appear-later") this.#late.push(...changes);
+      throw this.failure;
+    }
+    this.#put(changes);
+    if (sync) this.#synced = new Map(this.#visible);
+  }
+
+  #put(changes: readonly Change[]): void {
     for (const change of changes) {
       const key = keyText(change.key);
       if (change.kind === "put") this.#visible.set(key, Uint8Array.from(change.value));
       else this.#visible.delete(key);
     }
-    if (sync) this.#synced = new Map(this.#visible);
   }
 
   get contents(): ReadonlyMap<string, Uint8Array> {
@@ -52,15 +71,18 @@ export class MemoryDisk {
 
 class MemoryStore implements Store {
   readonly #disk: MemoryDisk;
+  readonly #life: number;
   #open = true;
 
   constructor(disk: MemoryDisk) {
     this.#disk = disk;
+    this.#life = disk.life;
   }
 
   async write(changes: readonly Change[], options: { readonly sync: boolean }): Promise<void> {
     this.#check();
     await Promise.resolve();
+    this.#check();
     this.#disk.apply(changes, options.sync);
   }
 
@@ -97,11 +119,11 @@ class MemoryStore implements Store {
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    this.#disk.release();
+    if (this.#life === this.#disk.life) this.#disk.release();
   }
 
   #check(): void {
-    if (!this.#open) throw new Error("the store is closed");
+    if (!this.#open || this.#life !== this.#disk.life) throw new Error("the store is closed");
   }
 }
 

@@ -1,12 +1,14 @@
 /**
  * The outbox keeps events on disk, in order, until the cloud has taken them.
  *
- *   O1  An append settles without failure only when it is synced; appends settle in call order.
+ *   O1  An append settles without failure only when it is synced; appends settle in call order,
+ *       those that are refused too.
  *   O2  Positions within (epoch, log) follow call order, without holes, and are never given twice.
  *   O3  A process that opens the outbox begins a new epoch, and so does a failed write: nothing is
  *       ever appended to an epoch that somebody else may have written to.
  *   O4  An epoch's ends, once stated, never change; bytes beyond them are ignored.
- *   O5  A failed write poisons the store: what waits fails, the store is closed and reopened.
+ *   O5  A failed write, synced or not, poisons the store: what waits fails, the store is closed and
+ *       reopened. A torn record in LevelDB's log may cost every record behind it.
  *   O6  Blocks are given up only when released, and only while the store is beyond its tail bound.
  *
  * A group commit is one synced write; while one is under way the next group gathers, so no timer
@@ -125,7 +127,10 @@ export class Outbox {
   #store: Store;
   #epochs: Epoch[];
   readonly #offsets: Map<string, number>;
+  /** The highest ordinal ever used here, also by an epoch that was given up unwritten. */
+  #ordinal: number;
   #group: Group = emptyGroup();
+  #inFlight: Group | undefined;
   #writing: Promise<void> | undefined;
   #scheduled = false;
   #state: "open" | "poisoned" | "closed" = "open";
@@ -133,6 +138,9 @@ export class Outbox {
   #storedBytes: number;
   #dirtyCursors = new Set<Epoch>();
   #maintenance: Cancel | undefined;
+  #maintaining: Promise<void> | undefined;
+  #reopening: Promise<void> | undefined;
+  readonly #closing = new AbortController();
   #pendingBytes = 0;
   #counters = { appended: 0, groups: 0, poisonings: 0 };
 
@@ -142,6 +150,7 @@ export class Outbox {
     this.#epochs = opened.epochs;
     this.#offsets = opened.offsets;
     this.#storedBytes = opened.bytes;
+    this.#ordinal = opened.epochs.at(-1)?.record.ordinal ?? 0;
     this.#beginEpoch();
     this.#scheduleMaintenance();
   }
@@ -187,14 +196,14 @@ export class Outbox {
       key: bootKey(bootId),
       value: encodeRecord({ offsetMs }),
     } as const;
-    await this.#store.write([change], { sync: true });
+    await this.#write([change], { sync: true });
     this.#offsets.set(bootId, offsetMs);
   }
 
   /** O1, O2. `settle` is called once: OUTBOX_FULL, OUTBOX_POISONED, or undefined when durable. */
   append(log: Log, event: Event, settle: Settle): void {
     const refusal = this.#refusal();
-    if (refusal !== undefined) return settle(refusal);
+    if (refusal !== undefined) return this.#refuse(refusal, settle);
     const group = this.#group;
     const block = group.blocks.findLast((candidate) => candidate.log === log);
     const full = block === undefined || block.builder.size >= blockBytesMax;
@@ -221,6 +230,7 @@ export class Outbox {
       countMax: 10_000,
       bytesMax,
     });
+    for (const [, bytes] of entries) unframe(bytes);
     return entries.map(([, bytes]) => ({ ...blockRange(bytes), bytes }));
   }
 
@@ -238,23 +248,33 @@ export class Outbox {
       if (this.#writing === undefined) this.#flush();
       await this.#writing;
     }
-    this.#maintenance?.();
     const poisoned = this.#state === "poisoned";
     this.#state = "closed";
-    if (!poisoned && this.#dirtyCursors.size > 0) {
-      await this.#store.write(this.#cursorChanges(), { sync: false });
+    this.#maintenance?.();
+    this.#closing.abort();
+    await Promise.allSettled([this.#maintaining, this.#reopening]);
+    try {
+      if (!poisoned && this.#dirtyCursors.size > 0) {
+        await this.#store.write(this.#cursorChanges(), { sync: false });
+      }
+    } finally {
+      await this.#store.close();
     }
-    await this.#store.close();
   }
 
   get #current(): Epoch {
     return this.#epochs.at(-1) as Epoch;
   }
 
+  #stateRefusal(): CodedError | undefined {
+    if (this.#state === "open") return undefined;
+    const why = this.#state === "closed" ? "closed" : "being reopened after a failed write";
+    return new CodedError("OUTBOX_POISONED", `the outbox is ${why}`);
+  }
+
   #refusal(): CodedError | undefined {
-    if (this.#state !== "open") {
-      return new CodedError("OUTBOX_POISONED", "the outbox is being reopened after a failed write");
-    }
+    const state = this.#stateRefusal();
+    if (state !== undefined) return state;
     const { bytesMax, pendingBytesMax } = this.#parts.bounds;
     if (this.#pendingBytes >= pendingBytesMax) {
       return new CodedError("OUTBOX_FULL", `${this.#pendingBytes} bytes wait for the disk already`);
@@ -265,6 +285,25 @@ export class Outbox {
       "OUTBOX_FULL",
       `${this.#storedBytes} of ${bytesMax} bytes are used: ${cure}`,
     );
+  }
+
+  /** Behind the appends that wait, so that settles keep the order of the calls (O1). */
+  #refuse(refusal: CodedError, settle: Settle): void {
+    if (this.#inFlight === undefined && this.#group.settles.length === 0) return settle(refusal);
+    this.#group.settles.push(() => settle(refusal));
+    this.#schedule();
+  }
+
+  /** A write beside the groups; it poisons the store like any other (O5). */
+  async #write(changes: readonly Change[], options: { readonly sync: boolean }): Promise<void> {
+    const [store, refusal] = [this.#store, this.#stateRefusal()];
+    if (refusal !== undefined) throw refusal;
+    try {
+      await store.write(changes, options);
+    } catch (failure) {
+      if (this.#state === "open" && store === this.#store) this.#poison(failure);
+      throw failure;
+    }
   }
 
   #schedule(): void {
@@ -280,6 +319,7 @@ export class Outbox {
     const group = this.#group;
     if (group.settles.length === 0 || this.#state !== "open") return;
     this.#group = emptyGroup();
+    this.#inFlight = group;
     this.#writing = this.#commit(group).finally(() => {
       this.#writing = undefined;
       if (this.#group.settles.length > 0) this.#flush();
@@ -289,6 +329,7 @@ export class Outbox {
   async #commit(group: Group): Promise<void> {
     const epoch = this.#current;
     const next = { ...epoch.last };
+    if (group.blocks.length === 0) return this.#settle(epoch, group, next, []);
     const changes: Change[] = epoch.written ? [] : [epochChange(epoch.record)];
     const appended: { log: Log; last: number; bytes: number }[] = [];
     for (const { log, builder } of group.blocks) {
@@ -302,11 +343,11 @@ export class Outbox {
     try {
       await this.#store.write(changes, { sync: true });
     } catch (failure) {
-      this.#pendingBytes -= group.bytes;
-      this.#poison(group, failure);
+      if (this.#inFlight === group) this.#poison(failure);
       return;
     }
-    this.#settle(epoch, group, next, appended);
+    // Else another write failed meanwhile, and this one may be lost behind it.
+    if (this.#inFlight === group) this.#settle(epoch, group, next, appended);
   }
 
   #settle(
@@ -315,12 +356,13 @@ export class Outbox {
     next: Record<Log, number>,
     appended: readonly { log: Log; last: number; bytes: number }[],
   ): void {
-    const opened = !epoch.written;
-    epoch.written = true;
+    const opened = !epoch.written && appended.length > 0;
+    epoch.written ||= opened;
+    this.#counters.groups += appended.length > 0 ? 1 : 0;
+    for (const log of logs) this.#counters.appended += next[log] - epoch.last[log];
     Object.assign(epoch.last, next);
+    this.#inFlight = undefined;
     this.#pendingBytes -= group.bytes;
-    this.#counters.groups++;
-    this.#counters.appended += group.settles.length;
     for (const { bytes } of appended) this.#storedBytes += bytes;
     for (const settle of group.settles) settle(undefined);
     if (opened) this.#listener?.epochOpened(viewOf(epoch));
@@ -330,27 +372,31 @@ export class Outbox {
   }
 
   /** O5: whether the failed bytes reached the disk is unknown, so nobody may build on them. */
-  #poison(group: Group, failure: unknown): void {
+  #poison(failure: unknown): void {
     const told = new CodedError("OUTBOX_POISONED", `a write failed: ${reasonOf(failure)}`, {
       cause: failure,
     });
     this.#state = "poisoned";
     this.#counters.poisonings++;
-    const waiting = this.#group;
+    const groups = [this.#inFlight ?? emptyGroup(), this.#group];
+    this.#inFlight = undefined;
     this.#group = emptyGroup();
-    this.#pendingBytes -= waiting.bytes;
-    for (const settle of [...group.settles, ...waiting.settles]) settle(told);
+    for (const { bytes } of groups) this.#pendingBytes -= bytes;
+    for (const settle of groups.flatMap(({ settles }) => settles)) settle(told);
     this.#listener?.poisoned(told);
-    this.#reopen().catch((fault) => {
+    this.#reopening = this.#reopen().catch((fault) => {
       this.#parts.log.error({ reason: reasonOf(fault) }, "outbox stays closed");
     });
   }
 
   async #reopen(): Promise<void> {
     const { clock, random, log, openStore } = this.#parts;
-    for (let attempt = 1; this.#state === "poisoned"; attempt++) {
-      await sleep(clock, retryDelayMs(reopenSchedule, attempt, random));
+    const { signal } = this.#closing;
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      await sleep(clock, retryDelayMs(reopenSchedule, attempt, random), signal);
+      if (signal.aborted) return;
       try {
+        await this.#writing;
         await this.#store.close();
         this.#store = await openStore();
         await this.#closeCurrentEpoch();
@@ -361,34 +407,39 @@ export class Outbox {
         );
         continue;
       }
+      if (signal.aborted) return;
       this.#beginEpoch();
       this.#state = "open";
       log.warn({ epoch: this.run }, "outbox reopened under a new epoch");
+      return;
     }
   }
 
-  /** States the ends by what was acknowledged, and takes the failed bytes away (O4). */
+  /**
+   * States the ends by what was acknowledged, and takes the failed bytes away (O4). An epoch whose
+   * first write failed never was; its ordinal is not used again, for its blocks may yet be there.
+   */
   async #closeCurrentEpoch(): Promise<void> {
     const epoch = this.#current;
-    if (!epoch.written) {
-      this.#epochs.pop();
-      return;
-    }
+    const { ordinal } = epoch.record;
     const closed = { ...epoch.record, ends: { ...epoch.last } };
-    const changes: Change[] = [epochChange(closed)];
+    const changes: Change[] = [
+      epoch.written ? epochChange(closed) : { kind: "delete", key: epochKey(ordinal) },
+    ];
     for (const log of logs) {
-      const from = blockKey(log, epoch.record.ordinal, epoch.last[log] + 1);
-      const { until } = logRange(log, epoch.record.ordinal);
+      const from = blockKey(log, ordinal, epoch.last[log] + 1);
+      const { until } = logRange(log, ordinal);
       const beyond = await this.#store.scan({ from, until, countMax: 1_000 });
       for (const [key] of beyond) changes.push({ kind: "delete", key });
     }
     await this.#store.write(changes, { sync: true });
-    epoch.record = closed;
+    if (epoch.written) epoch.record = closed;
+    else this.#epochs.pop();
   }
 
   #beginEpoch(): void {
     const last = this.#epochs.at(-1);
-    const ordinal = (last?.record.ordinal ?? 0) + 1;
+    const ordinal = ++this.#ordinal;
     const ends = last?.record.ends;
     const before =
       last === undefined || ends === undefined ? undefined : { epoch: last.record.id, ends };
@@ -417,7 +468,7 @@ export class Outbox {
 
   #scheduleMaintenance(): void {
     this.#maintenance = this.#parts.clock.after(maintainEveryMs, () => {
-      this.#maintain()
+      this.#maintaining = this.#maintain()
         .catch((failure) =>
           this.#parts.log.warn({ reason: reasonOf(failure) }, "outbox maintenance failed"),
         )
@@ -431,14 +482,21 @@ export class Outbox {
   async #maintain(): Promise<void> {
     if (this.#state !== "open") return;
     this.#storedBytes = await this.#store.size(allBlocks.from, allBlocks.until);
-    const { bytesMax, tailBytesMax } = this.#parts.bounds;
+    const tails: { epoch: Epoch; log: Log; bytes: number }[] = [];
     for (const epoch of this.#epochs) {
       for (const log of logs) {
-        const tail = await this.#tailBytes(epoch, log);
-        const over = Math.max(tail - tailBytesMax, this.#storedBytes - bytesMax * 0.9);
-        if (tail > 0 && over > 0) await this.#giveUp(epoch, log, over);
+        const bytes = await this.#tailBytes(epoch, log);
+        if (bytes > 0) tails.push({ epoch, log, bytes });
       }
     }
+    const { bytesMax, tailBytesMax } = this.#parts.bounds;
+    const tail = tails.reduce((sum, { bytes }) => sum + bytes, 0);
+    let over = Math.max(tail - tailBytesMax, this.#storedBytes - bytesMax * 0.9);
+    if (over <= 0 || tails.length === 0) return;
+    for (const { epoch, log } of tails) {
+      if (over > 0) over -= await this.#giveUp(epoch, log, over);
+    }
+    this.#storedBytes = await this.#store.size(allBlocks.from, allBlocks.until);
   }
 
   #tailBytes(epoch: Epoch, log: Log): Promise<number> | number {
@@ -450,26 +508,34 @@ export class Outbox {
     );
   }
 
-  async #giveUp(epoch: Epoch, log: Log, bytes: number): Promise<void> {
+  /** Gives up some `bytes` of one tail; answers with the bytes given up. */
+  async #giveUp(epoch: Epoch, log: Log, bytes: number): Promise<number> {
+    const { ordinal } = epoch.record;
+    const from = blockKey(log, ordinal, epoch.kept[log]);
+    let given = 0;
+    while (given < bytes) {
+      const turn = await this.#giveUpTurn(epoch, log, bytes - given);
+      if (turn === 0) break;
+      given += turn;
+    }
+    if (given > 0) await this.#store.compact(from, blockKey(log, ordinal, epoch.kept[log]));
+    return given;
+  }
+
+  async #giveUpTurn(epoch: Epoch, log: Log, bytesMax: number): Promise<number> {
     const { ordinal } = epoch.record;
     const from = blockKey(log, ordinal, epoch.kept[log]);
     const until = blockKey(log, ordinal, epoch.released[log] + 1);
-    const entries = await this.#store.scan({
-      from,
-      until,
-      countMax: giveUpBlocksMax,
-      bytesMax: bytes,
-    });
+    const entries = await this.#store.scan({ from, until, countMax: giveUpBlocksMax, bytesMax });
     const whole = entries.filter(([, block]) => blockRange(block).to <= epoch.released[log]);
     const last = whole.at(-1);
-    if (last === undefined) return;
-    await this.#store.write(
+    if (last === undefined) return 0;
+    await this.#write(
       whole.map(([key]) => ({ kind: "delete", key })),
       { sync: false },
     );
     epoch.kept[log] = blockRange(last[1]).to + 1;
-    await this.#store.compact(from, until);
-    this.#storedBytes = await this.#store.size(allBlocks.from, allBlocks.until);
+    return whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
   }
 }
 
@@ -503,7 +569,9 @@ const epochsMax = 1_000_000;
 async function readStore(store: Store, parts: OutboxParts): Promise<Opened> {
   await checkIdentity(store, parts.gateway);
   const records = await store.scan({ ...allEpochs, countMax: epochsMax });
-  const epochs = records.map(([, record]) => newEpoch(decodeEpoch(record), true));
+  const found = records.map(([, record]) => newEpoch(decodeEpoch(record), true));
+  // An open epoch that has a successor was never acknowledged: its failed bytes appeared late.
+  const epochs = found.filter(({ record }, at) => record.ends || at === found.length - 1);
   for (const epoch of epochs) await readCursor(store, epoch);
   const last = epochs.at(-1);
   if (last !== undefined && last.record.ends === undefined) await closeFound(store, last);

@@ -96,13 +96,18 @@ export class NatsLink implements Link {
   /** Every dial is a new connection: addresses are resolved anew, and the first retry has jitter too. */
   async #dialForEver(): Promise<void> {
     const { clock, random, log, settings, gateway } = this.#parts;
-    const purpose = { name: `causeway-edge ${gateway}`, inboxPrefix: `_INBOX_${gateway}`, reconnect: false };
+    const purpose = {
+      name: `causeway-edge ${gateway}`,
+      inboxPrefix: `_INBOX_${gateway}`,
+      reconnect: false,
+    };
     for (let attempt = 1; !this.#closing.signal.aborted; attempt++) {
       try {
         await this.#serve(await connectNats(settings, purpose, random));
         attempt = 0;
       } catch (failure) {
-        if (attempt % tellEveryTries === 1) log.warn({ reason: reasonOf(failure), attempt }, "link down");
+        if (attempt % tellEveryTries === 1)
+          log.warn({ reason: reasonOf(failure), attempt }, "link down");
       }
       await sleep(clock, retryDelayMs(redial, Math.max(1, attempt), random), this.#closing.signal);
     }

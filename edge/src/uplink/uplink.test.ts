@@ -298,6 +298,7 @@ describe("U3 go back", () => {
     bench.step({ kind: "link-down" });
     bench.done = [];
     bench.up();
+    bench.pass(60);
     expect(bench.of("read").map(({ log, from }) => [log, from])).toEqual([
       ["priority", 1],
       ["telemetry", 1],
@@ -310,6 +311,7 @@ describe("U3 go back", () => {
     const { readId } = bench.last("read");
     bench.step({ kind: "link-down" });
     bench.up();
+    bench.pass(60);
     bench.step({ kind: "read", readId, found: { from: 1, to: 50, bytes: 500 } });
     expect(bench.count("publish")).toBe(0);
     expect(bench.found(50).batch.from).toBe(1);
@@ -321,10 +323,11 @@ describe("U3 go back", () => {
     const { batch } = bench.found(50);
     bench.step({ kind: "link-down" });
     bench.up();
+    bench.pass(60);
     const goBacks = bench.status().goBacks;
     bench.step({ kind: "failed", batchId: batch.id, fault: "retry" });
     bench.step({ kind: "stored", batchId: batch.id });
-    expect(bench.status().goBacks).toBe(goBacks);
+    expect(bench.status()).toMatchObject({ goBacks, link: "up" });
     expect(bench.count("read")).toBe(2);
   });
 
@@ -391,15 +394,15 @@ describe("U3 go back", () => {
     // A batch that the cloud stores and refuses again and again must not fill a metered link.
     const bench = new Bench([epochOf(first, 10)]);
     bench.up();
-    for (let commit = 1; bench.nowMs < 3_600_000; commit++) {
+    for (let commit = 1; bench.nowMs < 600_000; commit++) {
       const { batch } = bench.found(10);
       bench.step({ kind: "stored", batchId: batch.id });
       bench.pass(300);
-      bench.mark({}, commit, [doubtAbout(batch.nonce, 1, "refused")]);
       const reads = bench.count("read");
+      bench.mark({}, commit, [doubtAbout(batch.nonce, 1, "refused")]);
       while (bench.count("read") === reads) bench.pass(100);
     }
-    expect(bench.count("publish"), "times in an hour").toBeLessThan(400);
+    expect(bench.count("publish"), "times in ten minutes").toBeLessThan(100);
   });
 });
 
@@ -500,7 +503,12 @@ describe("U5 doubts", () => {
     });
     bench.mark({}, 2, [doubtAbout(telemetry?.nonce ?? "", 1)]);
     bench.pass(1_000);
-    expect(bench.of("read").slice(2).map(({ log }) => log)).toEqual(["telemetry"]);
+    expect(
+      bench
+        .of("read")
+        .slice(2)
+        .map(({ log }) => log),
+    ).toEqual(["telemetry"]);
     expect(priority?.lane).toBe("priority");
   });
 });

@@ -7,8 +7,8 @@
  *   U2  Events are released only when a mark covers them; a PubAck only paces.
  *   U3  After any failure or doubt the lane goes back to the position behind the mark: always safe.
  *   U4  At most `windowBytes` are sent and not taken, at most `inflightMax` batches unanswered.
- *   U5  A batch's nonce holds the lane's go-back generation; a doubt about a batch of an earlier
- *       generation was answered already.
+ *   U5  A batch's nonce holds the lane's go-back generation; only a doubt about a batch sent since
+ *       the last go-back is answered. Others were, or are what an earlier process left in the mark.
  *   U6  A lower position under a higher commit number is a rollback at once; a lower commit number
  *       is doubted for `doubtMs` first, since a stale replica may have answered.
  */
@@ -67,6 +67,7 @@ interface Sent {
   readonly cursor: Cursor;
   readonly to: number;
   readonly bytes: number;
+  readonly nonce: string;
   stored: boolean;
 }
 
@@ -365,8 +366,10 @@ export class Uplink {
     if (lane.sent.length === 0) lane.takenMs = nowMs;
     cursor.next = found.to + 1;
     const id = event.readId;
-    lane.sent.push({ id, cursor, to: found.to, bytes: found.bytes, stored: false });
-    actions.push({ kind: "publish", readId: id, batch: this.#batch(id, lane, cursor, found) });
+    const batch = this.#batch(id, lane, cursor, found);
+    const { nonce } = batch;
+    lane.sent.push({ id, cursor, to: found.to, bytes: found.bytes, nonce, stored: false });
+    actions.push({ kind: "publish", readId: id, batch });
   }
 
   #batch(id: number, lane: Lane, cursor: Cursor, found: Found): Batch {
@@ -388,7 +391,6 @@ export class Uplink {
       const sent = lane.sent.find((candidate) => candidate.id === batchId);
       if (sent === undefined) continue;
       sent.stored = true;
-      lane.attempt = 0;
       this.#askBy(nowMs + markSoonMs);
     }
   }
@@ -455,8 +457,9 @@ export class Uplink {
       for (const cursor of lane.cursors) {
         const through = Math.min(cursor.last, throughs.get(cursor.epoch)?.[lane.log].through ?? 0);
         laneRolledBack ||= through < cursor.through;
-        if (through > cursor.through) {
-          laneProgressed = true;
+        laneProgressed ||= through > cursor.through;
+        // After a rollback too: what is taken no longer must not be given up as tail.
+        if (through !== cursor.through) {
           actions.push({ kind: "release", epoch: cursor.epoch, log: lane.log, through });
         }
         cursor.through = through;
@@ -464,6 +467,7 @@ export class Uplink {
       }
       lane.sent = lane.sent.filter((sent) => sent.to > sent.cursor.through);
       if (laneProgressed) {
+        lane.attempt = 0;
         lane.takenMs = nowMs;
         lane.nothingTakenMs = nothingTakenMs;
         this.#takenAtBootMs = nowMs;
@@ -489,10 +493,8 @@ export class Uplink {
     nowMs: number,
     actions: UplinkAction[],
   ): void {
-    const doubt = doubts.find(
-      ({ log, nonce }) => log === lane.log && nonce.startsWith(`${lane.generation}.`),
-    );
-    if (doubt === undefined || lane.sent.length === 0) return;
+    const doubt = doubts.find(({ nonce }) => lane.sent.some((sent) => sent.nonce === nonce));
+    if (doubt === undefined) return;
     goBack(lane);
     this.#goBacks++;
     this.#backOff(lane, nowMs);
@@ -518,7 +520,9 @@ export class Uplink {
     const times: number[] = this.#askAtMs === undefined || this.#askPending ? [] : [this.#askAtMs];
     for (const lane of this.#lanes) {
       if (this.#link !== "up" || lane.reading) continue;
-      if (lane.sent.length > 0) times.push(lane.takenMs + lane.nothingTakenMs);
+      if (lane.sent.length > 0) {
+        times.push(Math.max(lane.notBeforeMs, lane.takenMs + lane.nothingTakenMs));
+      }
       if (!lane.cursors.some((cursor) => cursor.next <= cursor.last)) continue;
       if (this.#room(lane) > 0) times.push(Math.max(lane.notBeforeMs, this.#gatheredAtMs(lane)));
     }

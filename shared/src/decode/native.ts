@@ -137,7 +137,7 @@ function tooMany(): Fault {
  * Bare NaN and Infinity as whole tokens outside strings; the first alternative skips strings. A
  * string that never ends is skipped as well: to try again at each of its quotes is quadratic.
  */
-const bareWords = /"[^"\\]*(?:\\[^][^"\\]*)*"?|[-+]?\b(?:NaN|nan|NAN|Infinity|inf|INF)\b/g;
+const bareWords = /"(?:[^"\\]|\\[\s\S])*"?|[-+]?\b(?:NaN|nan|NAN|Infinity|inf|INF)\b/g;
 
 /** Parsed JSON in a box, since JSON may be null; undefined where it is none. */
 function parseJson(text: string): { readonly value: unknown } | undefined {
@@ -159,7 +159,7 @@ function parseJson(text: string): { readonly value: unknown } | undefined {
 }
 
 const isoPattern =
-  /^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)(?:[zZ]|([+-][0-9]{2}):?([0-9]{2})?)?)?$/;
+  /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:[zZ]|([+-]\d{2}):?(\d{2})?)?)?$/;
 
 /** ms since 1970; null where there is none, undefined where it cannot be read. */
 function timeOf(ts: unknown): number | null | undefined {

@@ -5,7 +5,7 @@ import type { Detector, Verdict } from "./detector.ts";
 
 const minuteMs = 60_000;
 
-/** Numbers of every kind that a device can send: noise, steps, standstill, the ends of the range. */
+/** Numbers of all kinds that devices send: noise, steps, standstill, the ends of the range. */
 export function variedReadings(seed: string, count: number): number[] {
   const random = seededRandom(seed);
   let level = 20;

@@ -5,8 +5,8 @@
 import { describe, expect, test } from "vitest";
 import type { Random } from "../random.ts";
 import { gaussian, seededRandom } from "../random.ts";
-import type { Detector } from "./detector.ts";
 import { detectorContract } from "./detector.contract.ts";
+import type { Detector } from "./detector.ts";
 import type { EwmaSettings, EwmaState } from "./ewma.ts";
 import { ewmaDetector } from "./ewma.ts";
 

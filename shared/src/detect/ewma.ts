@@ -25,8 +25,9 @@
  *
  * Sources: Roberts, "Control Chart Tests Based on Geometric Moving Averages", Technometrics 1959;
  * MacGregor & Harris, "The Exponentially Weighted Moving Variance", J. Quality Technology 1993
- * (the mean square chart); Huber, "Robust Statistics", 1981 (bounded influence). The constants are
- * the middle of a wide plateau over the recordings that the test beside this file names.
+ * (the mean square chart); Huber, "Robust Statistics", 1981 (bounded influence). The constants lie
+ * on a wide plateau over the signals of the test beside this file and the recordings of
+ * cloud/src/alert/calibration.test.ts.
  *
  * Spread and scale are in the unit of the metric, stray and limit count scales; memory and warmUp
  * count readings, whatever their interval. State: nine numbers.

@@ -36,9 +36,7 @@ test("without hysteresis a level is left at its limit", () => {
 });
 
 test("an outer limit can stand alone", () => {
-  expect(levelsOf({ hihi: 95, hysteresis: 1 }, [94, 96, 94.5, 94])).toBe(
-    "normal HIHI HIHI normal",
-  );
+  expect(levelsOf({ hihi: 95, hysteresis: 1 }, [94, 96, 94.5, 94])).toBe("normal HIHI HIHI normal");
 });
 
 test("the outer levels weigh more, and the reason names value and limit", () => {

@@ -22,6 +22,16 @@ export interface NatsServer {
   remove(): Promise<void>;
 }
 
+/** nats-server does not watch its stdin, so a shell ends it with this process, SIGKILL included. */
+const guard = `exec 3<&0
+"$@" </dev/null >/dev/null 2>&1 &
+server=$!
+echo $server
+( cat <&3 >/dev/null; kill -KILL $server ) >/dev/null 2>&1 &
+guard=$!
+wait $server
+kill $guard`;
+
 const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const startTimeoutMs = 10_000;
 const children = new Set<ChildProcess>();
@@ -40,14 +50,18 @@ export async function startNatsServer(): Promise<NatsServer> {
   const file = join(folder, "nats.conf");
   const store = JSON.stringify(join(folder, "store"));
   const limits = "max_file_store: 16GB, sync_interval: always";
-  writeFileSync(file, `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${store}, ${limits} }\n`);
+  writeFileSync(
+    file,
+    `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${store}, ${limits} }\n`,
+  );
   let child: ChildProcess | undefined;
+  let pid: number | undefined;
   const end = async (signal: NodeJS.Signals) => {
     const running = child;
     child = undefined;
-    if (running === undefined || running.exitCode !== null) return;
+    if (running === undefined || pid === undefined || running.exitCode !== null) return;
     const exited = new Promise((resolve) => running.once("exit", resolve));
-    running.kill(signal);
+    process.kill(pid, signal);
     await exited;
     children.delete(running);
   };
@@ -55,11 +69,17 @@ export async function startNatsServer(): Promise<NatsServer> {
     url: `nats://127.0.0.1:${port}`,
     port,
     folder,
-    pid: () => child?.pid,
+    pid: () => pid,
     async start() {
-      child = spawn(executable(), ["-c", file], { stdio: "ignore" });
-      children.add(child);
-      await listening(port, child);
+      const args = ["-c", guard, "guard", executable(), "-c", file];
+      const started = spawn("sh", args, { stdio: ["pipe", "pipe", "ignore"] });
+      child = started;
+      children.add(started);
+      pid = await new Promise<number>((resolve, reject) => {
+        started.stdout.once("data", (line: Buffer) => resolve(Number(line.toString())));
+        started.once("error", reject);
+      });
+      await listening(port, started);
     },
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
@@ -79,7 +99,9 @@ export function freePort(): Promise<number> {
     probe.once("error", reject);
     probe.listen(0, "127.0.0.1", () => {
       const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+      probe.close(() =>
+        resolve(typeof address === "object" && address !== null ? address.port : 0),
+      );
     });
   });
 }

@@ -33,15 +33,20 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, act: () => void): () => void {
-    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, act };
+    return this.#set(this.#nowMs + Math.max(0, delayMs), act);
+  }
+
+  /** Earlier than any timer can be. */
+  soon(act: () => void): void {
+    this.#set(Number.NEGATIVE_INFINITY, act);
+  }
+
+  #set(atMs: number, act: () => void): () => void {
+    const timer = { atMs, order: this.#order++, act };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
     };
-  }
-
-  soon(act: () => void): void {
-    this.after(0, act);
   }
 
   /** Moves time on, timer by timer; promises settle between them. */

@@ -53,7 +53,7 @@ test.each([
   ['"timestamp', "a.csv:1 no CSV"],
   ["", "a.csv: the file is empty"],
 ])("%j is refused with its place", async (text, told) => {
-  await expect(read(text)).rejects.toThrow(`CONFIG_UNREADABLE: ${told}`);
+  await expect(read(text)).rejects.toThrow(`INPUT_UNREADABLE: ${told}`);
 });
 
 test("rows that cannot be read are left out and counted when that is wanted", async () => {

@@ -15,7 +15,7 @@ export type LineBatches = AsyncIterable<readonly string[]>;
 
 const openQuote = "no CSV: a quote is left open or stands amid a cell";
 
-/** Batches of rows; CLI_USAGE for a header, CONFIG_UNREADABLE for a row, with file and line. */
+/** Batches of rows; CLI_USAGE for a header, INPUT_UNREADABLE for a row, with file and line. */
 export async function* rowsOf(
   fileName: string,
   lines: LineBatches,
@@ -50,5 +50,5 @@ function headerOf(cells: readonly string[] | undefined, fileName: string): reado
 }
 
 function unreadable(what: string): CodedError {
-  return new CodedError("CONFIG_UNREADABLE", what);
+  return new CodedError("INPUT_UNREADABLE", what);
 }

@@ -25,7 +25,7 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Starts one of the three programs; its output goes to a file. */
+/** Starts one of the three programs; it ends with this process, and its output goes to a file. */
 export function startProgram(
   name: "causeway-edge" | "causeway-cloud" | "causeway-sim",
   args: readonly string[],
@@ -128,7 +128,12 @@ http: { host: 127.0.0.1, port: ${ports.edge} }
 ${options.edge ?? ""}
 `,
     );
-    await Promise.all([stack.startCloud(), stack.startEdge()]);
+    try {
+      await Promise.all([stack.startCloud(), stack.startEdge()]);
+    } catch (failure) {
+      await stack.remove();
+      throw failure;
+    }
     return stack;
   }
 

@@ -56,8 +56,10 @@
     const isToday = date.toDateString() === new Date(serverNow()).toDateString();
     setText(target, (isToday ? timeOfDay : dayAndTime).format(date));
     target.dateTime = date.toISOString();
-    target.title = `${date.toISOString()} (UTC)`;
+    target.title = utcText(ms);
   }
+
+  const utcText = (ms) => `${new Date(ms).toISOString()} (UTC)`;
 
   function durationText(ms) {
     const seconds = Math.max(0, Math.round(ms / 1_000));
@@ -114,13 +116,13 @@
       spanMs > 0 ? Math.max(0, readings - before.readings) / (spanMs / 1_000) : undefined;
     figure("Events taken", whole.format(events));
     figure("Readings", whole.format(readings));
-    figure("Readings per second", rate === undefined ? "–" : precise.format(Math.round(rate)));
+    figure("Readings / s", rate === undefined ? "–" : precise.format(Math.round(rate)));
     figure("Gateways", whole.format(gateways));
     figure("Late", whole.format(late));
     figure("Quarantined", whole.format(quarantined), quarantined > 0);
     figure("Dead letters", whole.format(dead), dead > 0);
     figure("Lost, as stated", whole.format(lost), lost > 0);
-    const shown = series.size < seriesCount ? `${whole.format(series.size)} of ` : "";
+    const shown = seriesCount > seriesShownMax ? `${seriesShownMax} of ` : "";
     setText(find("values-count"), `${shown}${whole.format(seriesCount)} series`);
     setText(find("version"), `Causeway ${version}.`);
     const trouble = find("trouble");
@@ -157,15 +159,12 @@
     const silentMs = serverNow() - storedAt;
     const isSilent = silentMs > silentAfterMs;
     setText(head, gateway);
-    setText(link, isSilent ? `○ silent for ${durationText(silentMs)}` : "● connected");
+    setText(link, isSilent ? `○ silent ${durationText(silentMs)}` : "● connected");
     link.className = isSilent ? "silent" : "well";
-    link.title = `last heard ${new Date(storedAt).toISOString()} (UTC)`;
-    setText(
-      backlog,
-      heartbeat === undefined ? "–" : `${whole.format(heartbeat.untakenEvents)} events`,
-    );
-    const toldAt = heartbeat === undefined ? "" : new Date(heartbeat.receivedAt).toISOString();
-    backlog.title = heartbeat === undefined ? "no heartbeat yet" : `told at ${toldAt} (UTC)`;
+    link.title = `last heard ${utcText(storedAt)}`;
+    setText(backlog, heartbeat === undefined ? "–" : whole.format(heartbeat.untakenEvents));
+    backlog.title =
+      heartbeat === undefined ? "no heartbeat yet" : `told at ${utcText(heartbeat.receivedAt)}`;
     setText(outbox, heartbeat === undefined ? "–" : bytesText(heartbeat.outboxBytes));
     setText(taken, whole.format(events));
   }
@@ -393,10 +392,9 @@
   }
 
   setInterval(() => {
-    const now = new Date(serverNow());
-    setText(find("clock"), dayAndTime.format(now));
-    find("clock").title = `${now.toISOString()} (UTC)`;
+    setTime(find("clock"), serverNow());
     showGateways(gatewayRows);
   }, 1_000);
+  setTime(find("clock"), serverNow());
   open();
 })();

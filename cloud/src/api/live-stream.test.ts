@@ -1,0 +1,133 @@
+// Whoever listens has, after each tick, everything up to the id it was given.
+import { expect, test } from "vitest";
+import { transition } from "../notify/testing/transition.ts";
+import { FleetView } from "../views/fleet-view.ts";
+import { readings, taken } from "../views/testing/taken.ts";
+import { heartbeatFrame, LiveStream, rowsAtConnectMax, rowsPerTickMax } from "./live-stream.ts";
+
+interface Frame {
+  readonly id: string | undefined;
+  readonly event: string | undefined;
+  readonly data: unknown;
+}
+
+function framesOf(text: string): readonly Frame[] {
+  const field = (block: string, name: string) =>
+    new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1];
+  return text
+    .split("\n\n")
+    .filter((block) => block !== "")
+    .map((block) => ({
+      id: field(block, "id"),
+      event: field(block, "event"),
+      data: JSON.parse(field(block, "data") ?? "null"),
+    }));
+}
+
+function streamOf(view: FleetView): LiveStream {
+  const facts = () => ({ now: 5_000, version: "1.0.0", ready: true, reasons: [] });
+  const stream = new LiveStream(view, facts, "start1");
+  stream.restart();
+  return stream;
+}
+
+function filled(count: number): FleetView {
+  const view = new FleetView();
+  for (let index = 1; index <= count; index++) put(view, index, index);
+  return view;
+}
+
+function put(view: FleetView, index: number, value: number): void {
+  view.apply(taken({ position: index, event: readings(`device-${index}`, { level: value }) }));
+}
+
+const names = (frames: readonly Frame[]) => frames.map(({ event }) => event);
+const lastId = (frames: readonly Frame[]) => frames.findLast(({ id }) => id !== undefined)?.id;
+
+test("a new client is told everything there is", () => {
+  const view = filled(3);
+  view.applyAlert(transition());
+  const frames = framesOf(streamOf(view).connect(undefined));
+  expect(names(frames)).toEqual(["hello", "counters", "gateways", "alerts", "latest", undefined]);
+  expect(frames[0]?.data).toMatchObject({ resumed: false, version: "1.0.0" });
+  expect(frames[1]?.data).toMatchObject({ counters: { events: 3, alertsOpen: 1 } });
+  expect(frames[3]?.data).toMatchObject({ open: [{ id: transition().id }] });
+  expect(frames[4]?.data).toMatchObject([{ recent: [1] }, { recent: [2] }, { recent: [3] }]);
+});
+
+test("a tick tells only what changed, and nothing where nothing did", () => {
+  const view = filled(3);
+  const stream = streamOf(view);
+  expect(stream.tick()).toBe("");
+  put(view, 2, 20);
+  view.applyAlert(transition());
+  const frames = framesOf(stream.tick());
+  expect(names(frames)).toEqual(["alert", "latest"]);
+  expect(frames[1]?.data).toMatchObject([{ device: "device-2", value: 20 }]);
+  expect(frames[1]?.data).not.toHaveProperty("0.recent");
+  expect(stream.tick()).toBe("");
+});
+
+test("a series that changes often goes once a tick, in its last value", () => {
+  const view = filled(1);
+  const stream = streamOf(view);
+  for (let value = 1; value <= 50; value++) put(view, 1, value);
+  expect(framesOf(stream.tick())).toMatchObject([{ event: "latest", data: [{ value: 50 }] }]);
+});
+
+test("counters come every second, gateways when they changed, a comment every 15 seconds", () => {
+  const view = filled(1);
+  const stream = streamOf(view);
+  const ticks = Array.from({ length: 60 }, () => stream.tick());
+  expect(ticks.filter((text) => text.includes("event: counters"))).toHaveLength(15);
+  expect(ticks.filter((text) => text.includes("event: gateways"))).toHaveLength(1);
+  expect(ticks.filter((text) => text.includes(heartbeatFrame))).toHaveLength(1);
+});
+
+test("more changes than fit in a tick follow in the next, and the id says how far it went", () => {
+  const view = filled(rowsPerTickMax + 10);
+  const stream = streamOf(view);
+  for (let index = 1; index <= rowsPerTickMax + 10; index++) put(view, index, 0);
+  const first = framesOf(stream.tick());
+  expect(first[0]?.data).toHaveLength(rowsPerTickMax);
+  const resumed = framesOf(stream.connect(lastId(first)));
+  expect(names(resumed)).toEqual(["hello", "counters", "gateways", "latest", undefined]);
+  expect(resumed[0]?.data).toMatchObject({ resumed: true });
+  expect(resumed[3]?.data).toHaveLength(10);
+  expect(framesOf(stream.tick())[0]?.data).toHaveLength(10);
+});
+
+test("a client that comes back is told the alerts it missed", () => {
+  const view = filled(1);
+  const stream = streamOf(view);
+  const id = lastId(framesOf(stream.connect(undefined)));
+  view.applyAlert(transition());
+  expect(names(framesOf(stream.connect(id)))).toContain("alert");
+});
+
+test.each(["other-1-1", "start1-9-1", "start1-1-x", "nonsense", ""])(
+  "a client with the id %j begins anew",
+  (id) => {
+    const frames = framesOf(streamOf(filled(1)).connect(id));
+    expect(frames[0]?.data).toMatchObject({ resumed: false });
+    expect(names(frames)).toContain("latest");
+  },
+);
+
+test("an emptied view ends the stream, and old ids mean nothing then", () => {
+  const view = filled(1);
+  const stream = streamOf(view);
+  const id = lastId(framesOf(stream.connect(undefined)));
+  view.resetEvents();
+  expect(stream.isOver).toBe(true);
+  stream.restart();
+  expect(stream.isOver).toBe(false);
+  expect(framesOf(stream.connect(id))[0]?.data).toMatchObject({ resumed: false });
+});
+
+test("a new client of a large fleet is shown what was updated last", () => {
+  const frames = framesOf(streamOf(filled(rowsAtConnectMax + 5)).connect(undefined));
+  const rows = frames.filter(({ event }) => event === "latest").flatMap(({ data }) => data);
+  expect(rows).toHaveLength(rowsAtConnectMax);
+  expect(rows[0]).toMatchObject({ device: "device-6" });
+});

@@ -1,0 +1,376 @@
+/**
+ * Goal: over a link that loses, delays and repeats, with flaps, failed reads, new epochs and a cloud
+ * that rolls back, everything is taken in order and released in the end, and traffic stays bounded.
+ * The cloud here is the plainest one: it takes exactly the next position, nothing else.
+ */
+import type { EpochId } from "@causeway/shared/batch-codec.ts";
+import type { Log } from "@causeway/shared/event.ts";
+import { logs } from "@causeway/shared/event.ts";
+import type { Doubt, Mark } from "@causeway/shared/mark.ts";
+import { emptyLogLedger } from "@causeway/shared/mark.ts";
+import type { Random } from "@causeway/shared/random.ts";
+import { seededRandom } from "@causeway/shared/random.ts";
+import { expect, test } from "vitest";
+import type { Batch, UplinkAction, UplinkEvent } from "./uplink.ts";
+import { Uplink } from "./uplink.ts";
+
+const seeds = 500;
+const eventBytes = 100;
+const blockEvents = 8;
+const bounds = {
+  windowBytes: 16_000,
+  priorityWindowBytes: 4_000,
+  batchBytes: 2_000,
+  inflightMax: 3,
+  gatherMs: 50,
+};
+/** Faults end here; what is left must arrive without any more of them. */
+const troubleMs = 6 * 60_000;
+const endMs = 12 * 3_600_000;
+const heartbeatMs = 60_000;
+
+type Positions = Record<Log, number>;
+const none = (): Positions => ({ telemetry: 0, priority: 0 });
+
+/** What TLM holds: where a batch says it belongs. */
+interface Message {
+  readonly epoch: EpochId;
+  readonly log: Log;
+  readonly from: number;
+  readonly to: number;
+  readonly nonce: string;
+}
+
+/** The ledger with its commits; a rollback takes it to an earlier one. */
+class Cloud {
+  commit = 0;
+  ledger = new Map<EpochId, Positions>();
+  doubts: Doubt[] = [];
+  readonly #history: { commit: number; ledger: Map<EpochId, Positions> }[] = [];
+  readonly order: string[] = [];
+
+  receive(message: Message): void {
+    const { epoch, log, from, to, nonce } = message;
+    const row = { ...(this.ledger.get(epoch) ?? none()) };
+    const expected = row[log] + 1;
+    if (to < expected) return;
+    if (this.commit % 4 === 0) {
+      this.#history.push({ commit: this.commit, ledger: new Map(this.ledger) });
+    }
+    this.commit++;
+    if (from > expected) {
+      this.doubts = [{ epoch, log, expected, nonce, kind: "expected", reason: "gap" }];
+      return;
+    }
+    this.doubts = [];
+    this.order.push(`${log} ${epoch}`);
+    row[log] = to;
+    this.ledger.set(epoch, row);
+  }
+
+  /** Restored from a backup; where the engine is busy its commit number is higher by now. */
+  rollBack(random: Random): void {
+    const old = this.#history[Math.floor(random.next() * this.#history.length)];
+    if (old === undefined) return;
+    this.ledger = new Map(old.ledger);
+    this.commit = random.next() < 0.5 ? old.commit : this.commit + 1;
+    this.doubts = [];
+  }
+
+  mark(): Mark {
+    const epochs = [...this.ledger].map(([epoch, { telemetry, priority }]) => ({
+      epoch,
+      logs: {
+        telemetry: { ...emptyLogLedger, through: telemetry },
+        priority: { ...emptyLogLedger, through: priority },
+      },
+    }));
+    return { commit: this.commit, gateway: "gw", run: undefined, epochs, doubts: this.doubts };
+  }
+}
+
+interface Timed {
+  readonly atMs: number;
+  readonly order: number;
+  readonly act: () => void;
+}
+
+class Journey {
+  readonly #random: Random;
+  readonly #uplink: Uplink;
+  readonly #cloud = new Cloud();
+  readonly #epochs: { id: EpochId; last: Positions; released: Positions }[] = [];
+  readonly #found = new Map<number, { from: number; to: number }>();
+  readonly #unanswered = new Set<Batch>();
+  #marks: Mark[] = [];
+  #queue: Timed[] = [];
+  #order = 0;
+  #nowMs = 0;
+  #up = false;
+  #wake: { readonly atMs: number } | undefined;
+  #idleWakes = 0;
+  #idleAtMs = -1;
+  #sentEvents = 0;
+  #appendedEvents = 0;
+  readonly #sent = new Map<string, { ordinal: number; to: number }>();
+  faults = 0;
+
+  constructor(seed: string) {
+    this.#random = seededRandom(seed);
+    this.#uplink = new Uplink(bounds, this.#random, []);
+  }
+
+  run(): number {
+    this.#openEpoch();
+    this.#at(0, () => this.#linkUp());
+    this.#at(0, () => this.#heartbeat());
+    this.#at(0, () => this.#devices());
+    this.#at(0, () => this.#trouble());
+    for (let next = this.#take(); next !== undefined; next = this.#take()) {
+      expect(next.atMs, this.#story()).toBeLessThan(endMs);
+      this.#nowMs = next.atMs;
+      next.act();
+      if (this.#nowMs > troubleMs && this.#isDone()) return this.#sentEvents / this.#appendedEvents;
+    }
+    throw new Error(`the journey stands still: ${this.#story()}`);
+  }
+
+  checkTaken(): void {
+    for (const { id, last, released } of this.#epochs) {
+      expect(this.#cloud.ledger.get(id) ?? none(), id).toEqual(last);
+      expect(released, `released of ${id}`).toEqual(last);
+    }
+  }
+
+  #take(): Timed | undefined {
+    let first: Timed | undefined;
+    for (const timed of this.#queue) {
+      const sooner = first === undefined || timed.atMs < first.atMs;
+      if (sooner || (timed.atMs === first?.atMs && timed.order < first.order)) first = timed;
+    }
+    this.#queue = this.#queue.filter((timed) => timed !== first);
+    return first;
+  }
+
+  #at(delayMs: number, act: () => void): void {
+    this.#queue.push({ atMs: this.#nowMs + delayMs, order: this.#order++, act });
+  }
+
+  #chance(share: number): boolean {
+    const hit = this.#nowMs < troubleMs && this.#random.next() < share;
+    if (hit) this.faults++;
+    return hit;
+  }
+
+  #between(from: number, to: number): number {
+    return from + Math.floor(this.#random.next() * (to - from));
+  }
+
+  #step(event: UplinkEvent): void {
+    const actions = this.#uplink.step(event, this.#nowMs);
+    const acts = actions.filter(({ kind }) => kind !== "wake");
+    const idle = event.kind === "wake" && acts.length === 0 && this.#idleAtMs === this.#nowMs;
+    this.#idleWakes = idle ? this.#idleWakes + 1 : 0;
+    this.#idleAtMs = this.#nowMs;
+    expect(this.#idleWakes, `wakes without end: ${this.#story()}`).toBeLessThan(10);
+    for (const action of actions) this.#act(action);
+  }
+
+  #act(action: UplinkAction): void {
+    switch (action.kind) {
+      case "ask-mark":
+        return this.#askMark();
+      case "read":
+        return this.#read(action);
+      case "publish":
+        return this.#publish(action.readId, action.batch);
+      case "release":
+        return this.#release(action.epoch, action.log, action.through);
+      case "wake":
+        expect(action.atMs).toBeGreaterThanOrEqual(this.#nowMs);
+        return this.#wakeAt(action.atMs);
+      case "report":
+        return;
+    }
+  }
+
+  /** One timer, as the pump has it: an earlier wake takes the place of a later one. */
+  #wakeAt(atMs: number): void {
+    if (this.#wake !== undefined && this.#wake.atMs <= atMs) return;
+    const wake = { atMs };
+    this.#wake = wake;
+    this.#at(atMs - this.#nowMs, () => {
+      if (this.#wake !== wake) return;
+      this.#wake = undefined;
+      this.#step({ kind: "wake" });
+    });
+  }
+
+  #askMark(): void {
+    this.#marks = [...this.#marks, this.#cloud.mark()].slice(-5);
+    const stale = this.#chance(0.05);
+    const mark = stale ? this.#marks[0] : this.#marks.at(-1);
+    const lost = !this.#up || this.#chance(0.05);
+    this.#at(lost ? 10_000 : this.#between(1, 200), () =>
+      this.#step(lost ? { kind: "mark-failed" } : { kind: "mark", mark }),
+    );
+  }
+
+  #read(action: Extract<UplinkAction, { kind: "read" }>): void {
+    const epoch = this.#epochs.find(({ id }) => id === action.epoch);
+    const last = epoch?.last[action.log] ?? 0;
+    const failed = this.#chance(0.02) || action.from > last;
+    const from = action.from - ((action.from - 1) % blockEvents);
+    const wanted = from + Math.max(blockEvents, Math.ceil(action.bytesMax / eventBytes)) - 1;
+    const to = Math.min(last, wanted + blockEvents - 1 - ((wanted - 1) % blockEvents));
+    this.#at(this.#between(0, 20), () => {
+      const found = failed ? undefined : { from, to, bytes: (to - from + 1) * eventBytes };
+      if (found !== undefined) this.#found.set(action.readId, found);
+      this.#step({ kind: "read", readId: action.readId, found });
+    });
+  }
+
+  #publish(readId: number, batch: Batch): void {
+    const { epoch, log, from, to, nonce } = batch;
+    expect(this.#found.get(readId), "publishes what was read").toMatchObject({ from, to });
+    this.#checkOrder(batch);
+    this.#sentEvents += to - from + 1;
+    this.#unanswered.add(batch);
+    this.#checkInFlight(batch);
+    const message = { epoch, log, from, to, nonce };
+    const lost = !this.#up || this.#chance(0.05);
+    const unheard = this.#chance(0.03);
+    const delayMs = this.#between(1, 100);
+    if (!lost) this.#at(delayMs, () => this.#arrive(message));
+    this.#at(lost || unheard ? 10_000 : delayMs + 1, () => {
+      this.#unanswered.delete(batch);
+      const answer = lost || unheard ? "failed" : "stored";
+      if (answer === "stored") this.#step({ kind: "stored", batchId: batch.id });
+      else this.#step({ kind: "failed", batchId: batch.id, fault: "retry" });
+    });
+  }
+
+  /** U4: unanswered batches since the last go-back; one that the mark covers is answered. */
+  #checkInFlight({ log, nonce }: Batch): void {
+    const [generation] = nonce.split(".");
+    const waiting = [...this.#unanswered].filter((other) => {
+      const released = this.#epochs.find(({ id }) => id === other.epoch)?.released[log] ?? 0;
+      return other.log === log && other.nonce.startsWith(`${generation}.`) && other.to > released;
+    });
+    expect(waiting.length, "U4").toBeLessThanOrEqual(bounds.inflightMax);
+  }
+
+  #arrive(message: Message): void {
+    if (this.#chance(0.01)) return; // stored, then lost with TLM's last second
+    this.#cloud.receive(message);
+    if (this.#chance(0.02)) this.#at(this.#between(1, 30_000), () => this.#cloud.receive(message));
+  }
+
+  /** U1: within a go-back generation positions only go on, without a gap that no mark covers. */
+  #checkOrder({ epoch, log, from, to, nonce }: Batch): void {
+    const generation = `${log} ${nonce.split(".")[0]}`;
+    const [ordinal, before] = [Number(epoch.split("-")[0]), this.#sent.get(generation)];
+    const through = this.#epochs.find(({ id }) => id === epoch)?.released[log] ?? 0;
+    const after = before?.ordinal === ordinal ? before.to : 0;
+    if (before !== undefined) {
+      expect(ordinal, this.#story()).toBeGreaterThanOrEqual(before.ordinal);
+      expect(to, this.#story()).toBeGreaterThan(after);
+    }
+    expect(from, "no gap").toBeLessThanOrEqual(Math.max(after, through) + 1);
+    this.#sent.set(generation, { ordinal, to });
+  }
+
+  #release(id: EpochId, log: Log, through: number): void {
+    const epoch = this.#epochs.find((candidate) => candidate.id === id);
+    if (epoch === undefined) throw new Error(`releases ${id}, which is not there`);
+    // U2: some mark said so.
+    const told = this.#marks.some(
+      ({ epochs }) => (epochs.find(({ epoch: e }) => e === id)?.logs[log].through ?? 0) >= through,
+    );
+    expect(told, `released ${id} ${log} ${through}`).toBe(true);
+    epoch.released[log] = through;
+  }
+
+  #linkUp(): void {
+    this.#up = true;
+    this.#step({ kind: "link-up" });
+  }
+
+  #heartbeat(): void {
+    this.#append("priority", 1);
+    this.#at(heartbeatMs, () => this.#heartbeat());
+  }
+
+  #devices(): void {
+    if (this.#nowMs > troubleMs) return;
+    this.#append("telemetry", this.#between(1, 20));
+    if (this.#chance(0.01)) this.#openEpoch();
+    this.#at(this.#between(10, 6_000), () => this.#devices());
+  }
+
+  #trouble(): void {
+    if (this.#nowMs > troubleMs) return;
+    if (this.#up && this.#chance(0.4)) {
+      this.#up = false;
+      this.#step({ kind: "link-down" });
+      this.#at(this.#between(1, 60_000), () => this.#linkUp());
+    }
+    if (this.#chance(0.05)) this.#cloud.rollBack(this.#random);
+    this.#at(this.#between(1_000, 120_000), () => this.#trouble());
+  }
+
+  #append(log: Log, count: number): void {
+    const epoch = this.#epochs.at(-1);
+    if (epoch === undefined) return;
+    epoch.last[log] += count;
+    this.#appendedEvents += count;
+    const last = epoch.last[log];
+    this.#step({ kind: "appended", epoch: epoch.id, log, last, bytes: count * eventBytes });
+  }
+
+  #openEpoch(): void {
+    const previous = this.#epochs.at(-1);
+    const ordinal = this.#epochs.length + 1;
+    const id = `${ordinal}-${this.#random.hex(8)}`;
+    const before =
+      previous === undefined ? undefined : { epoch: previous.id, ends: { ...previous.last } };
+    this.#epochs.push({ id, last: none(), released: none() });
+    const facts = { id, ordinal, before, ends: undefined, last: none(), released: none() };
+    this.#step({ kind: "epoch-opened", epoch: facts });
+  }
+
+  /** The newest heartbeat may still be on its way. */
+  #isDone(): boolean {
+    const { untakenEvents } = this.#uplink.status();
+    const agreed = this.#epochs.every(({ id, last, released }) =>
+      logs.every((log) => {
+        const through = this.#cloud.ledger.get(id)?.[log] ?? 0;
+        return through === last[log] && released[log] === last[log];
+      }),
+    );
+    return untakenEvents === 0 && agreed && this.#nowMs > troubleMs + 2 * heartbeatMs;
+  }
+
+  #story(): string {
+    return JSON.stringify({ nowMs: this.#nowMs, status: this.#uplink.status(), up: this.#up });
+  }
+}
+
+test(`over ${seeds} journeys through trouble everything is taken in order and released`, () => {
+  let [sum, most, faults] = [0, 0, 0];
+  for (let seed = 1; seed <= seeds; seed++) {
+    const journey = new Journey(`journey ${seed}`);
+    try {
+      const traffic = journey.run();
+      journey.checkTaken();
+      sum += traffic;
+      most = Math.max(most, traffic);
+      faults += journey.faults;
+    } catch (failure) {
+      throw new Error(`seed "journey ${seed}": ${String(failure)}`, { cause: failure });
+    }
+  }
+  expect(faults / seeds, "faults a journey, or the test tests nothing").toBeGreaterThan(20);
+  expect(sum / seeds, "events sent for each appended").toBeLessThan(3);
+  expect(most, "in the worst journey, a fault every ten seconds").toBeLessThan(10);
+});

@@ -1,0 +1,164 @@
+// The goal: the cumulative acknowledgement says the same on both sides, for it decides what a
+// gateway deletes; what cannot be read for certain is refused.
+import { describe, expect, test } from "vitest";
+import { CodedError } from "./errors.ts";
+import type { LogLedger, Mark } from "./mark.ts";
+import { decodeMark, emptyLogLedger, encodeMark, stretchStates } from "./mark.ts";
+import type { Random } from "./random.ts";
+import { seededRandom } from "./random.ts";
+import { integer, mutatedJson, pick } from "./testing/random-events.ts";
+
+const golden: Mark = {
+  commit: 7,
+  gateway: "plant-3",
+  run: "12-9f3a2b1c",
+  epochs: [
+    {
+      epoch: "11-00000000",
+      logs: {
+        telemetry: {
+          through: 900,
+          end: 900,
+          stretches: [{ from: 10, to: 12, state: "dead", reason: "bad topic" }],
+        },
+        priority: {
+          through: 3,
+          end: 3,
+          stretches: [{ from: 1, to: 1, state: "lost", reason: "not-kept" }],
+        },
+      },
+    },
+    {
+      epoch: "12-9f3a2b1c",
+      logs: { telemetry: { through: 41, end: undefined, stretches: [] }, priority: emptyLogLedger },
+    },
+  ],
+  doubts: [
+    {
+      epoch: "12-9f3a2b1c",
+      log: "telemetry",
+      expected: 42,
+      nonce: "3.c0ffee",
+      kind: "refused",
+      reason: "BATCH_MALFORMED: x",
+    },
+  ],
+};
+
+const goldenText =
+  '{"v":1,"c":7,"g":"plant-3","run":"12-9f3a2b1c","e":[' +
+  '["11-00000000",900,3,900,3,[[0,10,12,"dead","bad topic"],[1,1,1,"lost","not-kept"]]],' +
+  '["12-9f3a2b1c",41,0,null,null]],' +
+  '"d":[["12-9f3a2b1c","telemetry",42,"3.c0ffee","refused","BATCH_MALFORMED: x"]]}';
+
+function randomLedger(random: Random): LogLedger {
+  const through = integer(random, 1_000_000);
+  const stretches = Array.from({ length: integer(random, 3) }, () => {
+    const from = 1 + integer(random, 1_000);
+    const to = from + integer(random, 10);
+    return {
+      from,
+      to,
+      state: pick(random, stretchStates),
+      reason: pick(random, ["", 'a "b"', "ж"]),
+    };
+  });
+  return { through, end: random.next() < 0.5 ? undefined : through, stretches };
+}
+
+function randomMark(random: Random): Mark {
+  const epoch = () => `${1 + integer(random, 99)}-${random.hex(8)}`;
+  return {
+    commit: integer(random, 2 ** 31),
+    gateway: "plant-3",
+    run: random.next() < 0.5 ? undefined : epoch(),
+    epochs: Array.from({ length: integer(random, 4) }, () => ({
+      epoch: epoch(),
+      logs: { telemetry: randomLedger(random), priority: randomLedger(random) },
+    })),
+    doubts: Array.from({ length: integer(random, 3) }, () => ({
+      epoch: epoch(),
+      log: pick(random, ["telemetry", "priority"]),
+      expected: integer(random, 1_000),
+      nonce: random.hex(6),
+      kind: pick(random, ["expected", "refused"]),
+      reason: pick(random, ["", "got 7"]),
+    })),
+  };
+}
+
+function codeThrownBy(act: () => unknown): string {
+  try {
+    act();
+  } catch (failure) {
+    return failure instanceof CodedError ? failure.code : `uncoded: ${failure}`;
+  }
+  return "nothing";
+}
+
+describe("a mark", () => {
+  test("is written as it always was", () => {
+    expect(encodeMark(golden)).toBe(goldenText);
+    expect(decodeMark(goldenText)).toStrictEqual(golden);
+  });
+
+  test("is read back as it was written", () => {
+    for (let run = 0; run < 500; run++) {
+      const mark = randomMark(seededRandom(`mark ${run}`));
+      expect(decodeMark(encodeMark(mark)), `seed "mark ${run}"`).toStrictEqual(mark);
+    }
+  });
+
+  test("may hold keys and trailing elements that this build does not know", () => {
+    const extended = goldenText
+      .replace('{"v":1', '{"later":[],"v":1')
+      .replace('"not-kept"]', '"not-kept","later"]')
+      .replace("41,0,null,null]", '41,0,null,null,[],"later"]')
+      .replace(': x"]', ': x","later"]');
+    expect(extended).not.toBe(goldenText);
+    expect(decodeMark(extended)).toStrictEqual(golden);
+  });
+
+  test.each(["2", "0", "null", '"1"', '{"toString":1}'])("of version %s is refused", (version) => {
+    const text = goldenText.replace('"v":1', `"v":${version}`);
+    expect(codeThrownBy(() => decodeMark(text))).toBe("BATCH_VERSION_UNKNOWN");
+  });
+
+  const malformed: readonly (readonly [name: string, found: string, put: string])[] = [
+    ["no JSON", '{"v"', "{v"],
+    ["no commit", '"c":7', '"c":null'],
+    ["a commit below 0", '"c":7', '"c":-1'],
+    ["no gateway", '"plant-3"', "7"],
+    ["no epochs", '"e":[', '"E":['],
+    ["an epoch that is no row", '["12-9f3a2b1c",41,0,null,null]', "null"],
+    ["an epoch without a name", '["11-00000000"', '["11"'],
+    ["an epoch that cannot be shown", '["11-00000000"', '[{"toString":1}'],
+    ["a through as text", "900,3,900", '"900",3,900'],
+    ["a through below 0", "900,3,900", "-1,3,900"],
+    ["a through beyond what counts exactly", "900,3,900", "9007199254740993,3,900"],
+    ["an end with a fraction", "900,3,900,3", "900,3,900.5,3"],
+    ["a stretch of a log beyond the two", "[[0,10", "[[2,10"],
+    ["a stretch of a log that is text", "[[0,10", '[["length",10'],
+    ["a stretch in an unknown state", '"dead"', '"later"'],
+    ["a stretch without an end", "[[0,10,12", "[[0,10,null"],
+    ["a doubt about no log", '"telemetry"', '"system"'],
+    ["a doubt without nonce", '"3.c0ffee"', "3"],
+    ["a doubt that expects nothing", "42,", "null,"],
+  ];
+
+  test.each(malformed)("is refused with %s", (_name, found, put) => {
+    expect(goldenText).toContain(found);
+    const text = goldenText.replace(found, put);
+    expect(codeThrownBy(() => decodeMark(text))).toBe("BATCH_MALFORMED");
+  });
+
+  test("throws nothing uncoded when mutated", () => {
+    for (let run = 0; run < 3_000; run++) {
+      const seed = `mark mutation ${run}`;
+      const text = mutatedJson(seededRandom(seed), JSON.parse(goldenText));
+      const code = codeThrownBy(() => decodeMark(text));
+      const expected = ["nothing", "BATCH_MALFORMED", "BATCH_VERSION_UNKNOWN"];
+      expect(expected, `seed "${seed}"`).toContain(code);
+    }
+  });
+});
