@@ -12,7 +12,6 @@ export const textCharactersMax = 65_536;
 export const topicCharactersMax = 65_535;
 export const unitCharactersMax = 64;
 export const reasonCharactersMax = 256;
-export const detailCharactersMax = 1_024;
 
 /** Milliseconds since 1970 that a JavaScript date can hold. */
 export const timeMsMax = 8_640_000_000_000_000;
@@ -54,7 +53,7 @@ const quarantinedBody = {
   kind: z.literal("quarantined"),
   /** A stable word for why nothing could be read from it. */
   reason: z.string().max(64),
-  detail: z.string().max(detailCharactersMax),
+  detail: z.string().max(1_024),
   /** The payload as it came, base64. */
   payload: z.string(),
   bytes: z.int().min(0),
@@ -72,7 +71,7 @@ const systemBody = {
   kind: z.literal("system"),
   /** A stable word: `started`, `heartbeat`, `packet-too-large`, … */
   name: z.string().max(64),
-  detail: z.string().max(detailCharactersMax),
+  detail: z.string().max(1_024),
   fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
 };
 

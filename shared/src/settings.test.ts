@@ -227,3 +227,11 @@ test("--set wins over the environment, and that over the file; a later --set ove
     labels: { a: "file", b: "set" },
   });
 });
+
+test("a wrong value is told as the source that won", () => {
+  const environment = { CAUSEWAY_MQTT__PACKET_BYTES_MAX: "1" };
+  const sets = ["mqtt.packetBytesMax=2", "mqtt.packetBytesMax=much"];
+  expect(told({ environment, sets }).lines).toEqual([
+    expect.stringMatching(/^--set mqtt\.packetBytesMax mqtt\.packetBytesMax: /),
+  ]);
+});

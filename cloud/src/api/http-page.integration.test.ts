@@ -9,9 +9,10 @@ import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { toolPath } from "../../../deploy/local/tools.mjs";
+import type { TakenEvent } from "../ingest/fold.ts";
 import { transition } from "../notify/testing/transition.ts";
 import { FleetView } from "../views/fleet-view.ts";
-import { heartbeat, readings, taken } from "../views/testing/taken.ts";
+import { event, heartbeat, readings, taken } from "../views/testing/taken.ts";
 import { HttpApi } from "./http-api.ts";
 
 const executablePath = toolPath("chromium");
@@ -38,7 +39,7 @@ let api: HttpApi;
 let isReady: boolean;
 let positions: number;
 
-function apply(gateway: string, event: Parameters<FleetView["apply"]>[0]["event"]): void {
+function apply(gateway: string, event: TakenEvent["event"]): void {
   positions++;
   const source = { partition: 1, gateway: gatewayId(gateway), lane: "live" as const };
   const position = positions;
@@ -54,12 +55,17 @@ function fill(): void {
   for (let step = 0; step < 40; step++) {
     for (let device = 1; device <= 20; device++) {
       const phase = step / 6 + device;
-      const values = {
-        temperature: Number((20 + 3 * Math.sin(phase)).toFixed(2)),
-        vibration: Number((1 + 0.4 * Math.cos(phase * 3)).toFixed(3)),
-        energy: 1_000 * device + step,
-      };
-      apply(device <= 14 ? "plant-1" : "boat-7", readings(`press-${device}`, values));
+      const list = [
+        { metric: "temperature", value: 20 + Math.round(300 * Math.sin(phase)) / 100, unit: "Cel" },
+        {
+          metric: "vibration",
+          value: 1 + Math.round(400 * Math.cos(phase * 3)) / 1_000,
+          unit: "mm/s",
+        },
+        { metric: "energy", value: 1_000 * device + step, unit: "kWh" },
+      ].map((reading) => ({ ...reading, quality: device === 5 ? "uncertain" : "good" }));
+      const own = event({ device: `press-${device}`, kind: "reading", readings: list });
+      apply(device <= 14 ? "plant-1" : "boat-7", own);
     }
   }
   apply("plant-1", heartbeat({ untakenEvents: 12, outboxBytes: 48_230, takenAgoMs: 40 }));
@@ -138,7 +144,8 @@ describe.skipIf(executablePath === undefined && !isRequired)("the page", () => {
     expect(await text(page, "#figures")).toMatch(/Events taken\s+802/);
     expect(await page.locator("#calm").isVisible()).toBe(true);
 
-    apply("plant-1", readings("press-3", { temperature: 87.25 }));
+    const hot = { metric: "temperature", value: 87.25, unit: "Cel", quality: "good" };
+    apply("plant-1", event({ device: "press-3", kind: "reading", readings: [hot] }));
     const now = Date.now();
     const place = { gateway: "plant-1", device: "press-3", at: now, firingAt: now };
     view.applyAlert(transition({ ...place, reason: "87.25 Cel is above 80 Cel" }));
@@ -157,6 +164,7 @@ describe.skipIf(executablePath === undefined && !isRequired)("the page", () => {
     );
     expect(await page.locator("tr.alarmed").count()).toBe(2);
     expect(await page.title()).toBe("(2) Causeway");
+    await until(page, "#figures dd:text-is('803')");
     await page.screenshot(picture(`wide-${colorScheme}`));
     expect(faults).toEqual([]);
     await page.context().close();
@@ -170,6 +178,7 @@ describe.skipIf(executablePath === undefined && !isRequired)("the page", () => {
     const width = await page.evaluate("document.documentElement.scrollWidth");
     expect(width).toBeLessThanOrEqual(390);
     await page.screenshot(picture("narrow"));
+    await page.screenshot({ path: join(screenshots, "narrow-top.png") });
     expect(faults).toEqual([]);
     await page.context().close();
   });

@@ -29,7 +29,10 @@ export function decodeCheckpoint(text: string): Checkpoint {
   const { v, fence, commit, seq, nonce } = JSON.parse(text) as Record<string, unknown>;
   if (v !== 1) throw new CodedError("BATCH_VERSION_UNKNOWN", `a checkpoint of version ${v}`);
   if (typeof fence !== "number" || typeof commit !== "number" || typeof seq !== "number") {
-    throw new CodedError("BATCH_MALFORMED", `a checkpoint that cannot be read: ${text.slice(0, 80)}`);
+    throw new CodedError(
+      "BATCH_MALFORMED",
+      `a checkpoint that cannot be read: ${text.slice(0, 80)}`,
+    );
   }
   return { fence, commit, sequence: seq, nonce: String(nonce) };
 }

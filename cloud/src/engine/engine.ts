@@ -15,7 +15,12 @@ import type { Logger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { parseGatewaySubject, parseStoredTelemetry, partitionCount, subjects } from "@causeway/shared/subjects.ts";
+import {
+  parseGatewaySubject,
+  parseStoredTelemetry,
+  partitionCount,
+  subjects,
+} from "@causeway/shared/subjects.ts";
 import type { Alerting } from "../alert/alerting.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -47,6 +52,8 @@ const commitMessagesMax = 400;
 /** Journal messages taken since the last commit began; at the bound reading waits for the commit. */
 const uncommittedMessagesMax = 1_000;
 const retakeSchedule = { firstMs: 250, maxMs: 15_000, factor: 2 };
+/** After another engine's commit was found, so that two engines do not fence each other in turn. */
+const fencedWaitMs = 10_000;
 const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
 
 export type EnginePhase = "starting" | "running" | "interrupted" | "stopped";
@@ -128,6 +135,7 @@ export class Engine {
   async #run(): Promise<void> {
     const { clock, random, log } = this.#parts;
     for (let attempt = 1; !this.#stopping.signal.aborted; attempt++) {
+      let waitMs = 0;
       try {
         this.#phase = "starting";
         const tenure = await this.#takeOver();
@@ -136,9 +144,14 @@ export class Engine {
       } catch (failure) {
         this.#phase = "interrupted";
         this.#lastFault = reasonOf(failure);
+        if (failure instanceof CodedError && failure.code === "ENGINE_FENCED") waitMs = fencedWaitMs;
         log.warn({ reason: this.#lastFault }, "the engine takes its partitions over again");
       }
-      await sleep(clock, retryDelayMs(retakeSchedule, Math.max(1, attempt), random), this.#stopping.signal);
+      await sleep(
+        clock,
+        retryDelayMs(retakeSchedule, Math.max(1, attempt), random),
+        this.#stopping.signal,
+      );
     }
   }
 
@@ -185,7 +198,8 @@ export class Engine {
     }
     for (const { subject, text } of await store.loadLast("open.*.*")) {
       const place = parseGatewaySubject(subject);
-      if (place !== undefined) held.get(place.partition)?.partition.restoreAlerts(place.gateway, text);
+      if (place !== undefined)
+        held.get(place.partition)?.partition.restoreAlerts(place.gateway, text);
     }
   }
 
@@ -236,7 +250,10 @@ export class Engine {
     if (last === undefined) return;
     const found = await this.#parts.messageAt(last.sequence);
     if (found?.subject === last.identity.subject && found.nonce === last.identity.nonce) return;
-    throw new CodedError("JOURNAL_ROLLED_BACK", `the journal no longer has the message read at ${last.sequence}`);
+    throw new CodedError(
+      "JOURNAL_ROLLED_BACK",
+      `the journal no longer has the message read at ${last.sequence}`,
+    );
   }
 
   /** E3. */
@@ -248,7 +265,8 @@ export class Engine {
     tenure.scheduled?.();
     const begin = () => {
       tenure.scheduled = undefined;
-      if (tenure.committing === undefined && !tenure.ended.signal.aborted) this.#beginCommit(tenure);
+      if (tenure.committing === undefined && !tenure.ended.signal.aborted)
+        this.#beginCommit(tenure);
     };
     if (waitMs > 0) tenure.scheduled = clock.after(waitMs, begin);
     else clock.soon(begin);
@@ -281,7 +299,10 @@ export class Engine {
       messages.push(...collected.messages);
       if (collected.complete) tenure.dirty.delete(held);
       const sequence = collected.complete ? held.partition.sequence : held.checkpoint.sequence;
-      written.push({ held, checkpoint: { ...held.checkpoint, commit, sequence, nonce: this.#nonce() } });
+      written.push({
+        held,
+        checkpoint: { ...held.checkpoint, commit, sequence, nonce: this.#nonce() },
+      });
     }
     for (const { held, checkpoint } of written) messages.push(checkpointMessage(held, checkpoint));
     const last = committedAt(await this.#parts.store.commit(messages), "a commit was not taken");
@@ -318,5 +339,6 @@ function checkpointMessage(held: Held, checkpoint: Checkpoint): CommitMessage {
 /** E2: anything but a clear yes ends the tenure. */
 function committedAt(outcome: CommitOutcome, what: string): number {
   if (outcome.kind === "committed") return outcome.last;
-  throw new CodedError("ENGINE_FENCED", `${what}: ${outcome.kind} ${outcome.reason}`);
+  if (outcome.kind === "refused") throw new CodedError("ENGINE_FENCED", `${what}: ${outcome.reason}`);
+  throw new Error(`${what}: ${outcome.reason}`);
 }

@@ -1,7 +1,12 @@
 /** Stream ENGINE in memory, with the same refusals as the real one. */
 import { subjects } from "@causeway/shared/subjects.ts";
 import { decodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
-import type { CommitMessage, CommitOutcome, EngineStore, StoredCheckpoint } from "./engine-store.ts";
+import type {
+  CommitMessage,
+  CommitOutcome,
+  EngineStore,
+  StoredCheckpoint,
+} from "./engine-store.ts";
 
 interface Stored {
   readonly sequence: number;
@@ -19,7 +24,9 @@ export class MemoryEngineStore implements EngineStore {
     return this.#messages;
   }
 
-  async loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>> {
+  async loadCheckpoints(
+    partitions: readonly number[],
+  ): Promise<ReadonlyMap<number, StoredCheckpoint>> {
     return new Map(
       partitions.map((partition) => {
         const found = this.#last(subjects.checkpoint(partition));

@@ -1,9 +1,10 @@
 // Commits on a real nats-server: all or nothing, and never by an engine whose view is stale.
-import { systemRandom } from "@causeway/shared/system-random.ts";
-import { connectNats } from "@causeway/shared/nats-connection.ts";
+
 import { silentLogger } from "@causeway/shared/log.ts";
+import { connectNats } from "@causeway/shared/nats-connection.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
 import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
@@ -23,7 +24,11 @@ let store: NatsEngineStore;
 
 beforeAll(async () => {
   server = await startNatsServer();
-  connection = await connectNats({ servers: [server.url] }, { name: "test", reconnect: true }, systemRandom);
+  connection = await connectNats(
+    { servers: [server.url] },
+    { name: "test", reconnect: true },
+    systemRandom,
+  );
   const manager = await jetstreamManager(connection);
   await ensureStreams(manager, streamPlans(bounds), silentLogger);
   store = new NatsEngineStore(connection, jetstream(connection), manager, systemRandom);
@@ -53,19 +58,22 @@ describe("a commit", () => {
     expect(found.get(2)).toMatchObject({ lastSequence: 0, checkpoint: { fence: 0 } });
   });
 
-  test.each([0, 1])("with a stale expectation at place %i is refused, and nothing of it is stored", async (stale) => {
-    const found = await store.loadCheckpoints([0, 1]);
-    const expected = [0, 1].map((partition) => found.get(partition)?.lastSequence ?? 0);
-    expected[stale] = 99_999;
-    const before = await messages();
-    const outcome = await store.commit([
-      { subject: "mark.0.g1", data: "{}", rollup: true },
-      checkpoint(0, 2, expected[0] ?? 0),
-      checkpoint(1, 2, expected[1] ?? 0),
-    ]);
-    expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringContaining("10071") });
-    expect(await messages()).toBe(before);
-  });
+  test.each([0, 1])(
+    "with a stale expectation at place %i is refused, and nothing of it is stored",
+    async (stale) => {
+      const found = await store.loadCheckpoints([0, 1]);
+      const expected = [0, 1].map((partition) => found.get(partition)?.lastSequence ?? 0);
+      expected[stale] = 99_999;
+      const before = await messages();
+      const outcome = await store.commit([
+        { subject: "mark.0.g1", data: "{}", rollup: true },
+        checkpoint(0, 2, expected[0] ?? 0),
+        checkpoint(1, 2, expected[1] ?? 0),
+      ]);
+      expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringContaining("10071") });
+      expect(await messages()).toBe(before);
+    },
+  );
 
   test("replaces what it rolls up and keeps what it does not", async () => {
     for (const data of ["one", "two"]) {
@@ -88,8 +96,14 @@ test("loading from a filter that matches nothing answers at once", async () => {
 test("a stream whose settings break the promise is refused with the setting's name", async () => {
   const manager = await jetstreamManager(connection);
   await manager.streams.delete(telemetryStream);
-  await manager.streams.add({ name: telemetryStream, subjects: ["tlm.*.*", "clk"], max_age: 1_000_000_000_000 });
-  await expect(ensureStreams(manager, streamPlans(bounds), silentLogger)).rejects.toThrow(/STREAM_MISMATCH.*max_age/);
+  await manager.streams.add({
+    name: telemetryStream,
+    subjects: ["tlm.*.*", "clk"],
+    max_age: 1_000_000_000_000,
+  });
+  await expect(ensureStreams(manager, streamPlans(bounds), silentLogger)).rejects.toThrow(
+    /STREAM_MISMATCH.*max_age/,
+  );
 });
 
 test("a server with less room than wanted gets smaller streams", async () => {

@@ -10,7 +10,12 @@ import { DeliverPolicy } from "@nats-io/jetstream";
 import type { MsgHdrs, NatsConnection } from "@nats-io/nats-core";
 import { headers } from "@nats-io/nats-core";
 import { decodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
-import type { CommitMessage, CommitOutcome, EngineStore, StoredCheckpoint } from "./engine-store.ts";
+import type {
+  CommitMessage,
+  CommitOutcome,
+  EngineStore,
+  StoredCheckpoint,
+} from "./engine-store.ts";
 
 const answerTimeoutMs = 10_000;
 
@@ -32,7 +37,9 @@ export class NatsEngineStore implements EngineStore {
     this.#random = random;
   }
 
-  async loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>> {
+  async loadCheckpoints(
+    partitions: readonly number[],
+  ): Promise<ReadonlyMap<number, StoredCheckpoint>> {
     const loaded = await Promise.all(
       partitions.map(async (partition) => [partition, await this.#checkpoint(partition)] as const),
     );
@@ -98,12 +105,17 @@ function headersOf(message: CommitMessage, batch: string, sequence: number): Msg
 }
 
 function outcomeOf(answer: string, count: number): CommitOutcome {
-  const { error, seq, count: stored } = JSON.parse(answer) as {
+  const {
+    error,
+    seq,
+    count: stored,
+  } = JSON.parse(answer) as {
     error?: { err_code?: number; description?: string };
     seq?: number;
     count?: number;
   };
-  if (error !== undefined) return { kind: "refused", reason: `${error.err_code} ${error.description}` };
+  if (error !== undefined)
+    return { kind: "refused", reason: `${error.err_code} ${error.description}` };
   if (typeof seq !== "number" || stored !== count) {
     return { kind: "unknown", reason: `the answer names ${stored} of ${count} messages` };
   }

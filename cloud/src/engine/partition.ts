@@ -5,13 +5,14 @@
  *   P1  What a gateway's commit holds is whole: its mark, its alerts and its dead letters go in one.
  *   P2  An event that a committed mark covers changes detector state and nothing else.
  */
+
+import { assert } from "@causeway/shared/assert.ts";
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
 import type { Reading, ReadingEvent } from "@causeway/shared/event.ts";
 import type { Doubt, Mark } from "@causeway/shared/mark.ts";
 import { encodeMark } from "@causeway/shared/mark.ts";
 import { isRuleName } from "@causeway/shared/names.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
-import { assert } from "@causeway/shared/assert.ts";
 import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
 import type { Alerting, GatewayAlerts, GatewayDetection } from "../alert/alerting.ts";
 import type { DeadItem, TakenEvent } from "../ingest/fold.ts";
@@ -58,7 +59,12 @@ export class Partition {
   #sequence = 0;
   #urgent = false;
 
-  constructor(number: number, alerting: Alerting, replayUntil: number, counters: PartitionCounters) {
+  constructor(
+    number: number,
+    alerting: Alerting,
+    replayUntil: number,
+    counters: PartitionCounters,
+  ) {
     this.number = number;
     this.#alerting = alerting;
     this.#replayUntil = replayUntil;
@@ -205,7 +211,10 @@ export class Partition {
     const state = this.#state(gateway);
     const doubts = [...state.doubts.values()].sort(byEpoch);
     const mark = encodeMark(this.#ledgers.of(gateway).mark(commit, doubts));
-    const messages = [...this.#alertMessages(gateway, state), ...this.#deadMessages(gateway, state)];
+    const messages = [
+      ...this.#alertMessages(gateway, state),
+      ...this.#deadMessages(gateway, state),
+    ];
     if (this.#alerting.changed(state.alerts)) {
       const subject = subjects.openAlerts(this.number, gateway);
       messages.push({ subject, data: this.#alerting.encodeAlerts(state.alerts), rollup: true });
@@ -227,7 +236,12 @@ export class Partition {
       const subject = subjects.alert(this.number, gateway, rule);
       return cut(own).map((part): CommitMessage => {
         const message: AlertMessage = { v: 1, transitions: part };
-        return { subject, data: JSON.stringify(message), rollup: false, ttlSeconds: historyTtlSeconds };
+        return {
+          subject,
+          data: JSON.stringify(message),
+          rollup: false,
+          ttlSeconds: historyTtlSeconds,
+        };
       });
     });
   }

@@ -146,7 +146,8 @@ export class AedesBroker {
       this.#notice(from, { name: "packet-malformed", detail: `topic is no UTF-8, from ${from}` });
       return done(new Error("the topic is no valid UTF-8"));
     }
-    if (packet.qos === 2 && client !== null) return done(null); // B3
+    // B3; a will has no message id and comes only here.
+    if (packet.qos === 2 && "messageId" in packet) return done(null);
     this.#append(client, packet, (failure) => done(failure ?? null));
   }
 

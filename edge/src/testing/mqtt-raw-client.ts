@@ -16,7 +16,7 @@ export interface RawPacket {
   readonly body: Buffer;
 }
 
-const answerTimeoutMs = 20_000;
+const answerTimeoutMs = 10_000;
 
 export class RawMqtt {
   readonly socket: Socket;
@@ -104,7 +104,7 @@ export class RawMqtt {
     const deadline = Date.now() + answerTimeoutMs;
     while (!condition()) {
       const leftMs = deadline - Date.now();
-      if (leftMs <= 0) throw new Error(`no answer, packets ${JSON.stringify(this.packets)}`);
+      if (leftMs <= 0) throw new Error(`no answer after ${this.packets.length} packets`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, leftMs);
         this.#changed.push(() => {

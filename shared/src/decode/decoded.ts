@@ -1,6 +1,5 @@
 /** What decoding one device publish yields. */
 import type { Reading } from "../event.ts";
-import { detailCharactersMax } from "../event.ts";
 import type { DeviceId } from "../names.ts";
 
 export type Decoded =
@@ -39,5 +38,5 @@ export function refused(
   reason: QuarantineReason,
   detail: string,
 ): Refused {
-  return { kind: "quarantined", device, reason, detail: detail.slice(0, detailCharactersMax) };
+  return { kind: "quarantined", device, reason, detail };
 }

@@ -91,7 +91,7 @@
     if (own === undefined) {
       own = node("dd");
       figures.set(name, own);
-      find("figures").append(node("div", {}, node("dt", { textContent: name }), own));
+      find("figures").append(node("div", {}, node("dt", {}, name), own));
     }
     setText(own, text);
     own.parentElement.className = isTrouble ? "trouble-figure" : "";
@@ -213,10 +213,10 @@
     const item = node("li", { className: severity });
     item.dataset.id = id;
     const since = node("span", {}, "since ", timeNode(firingAt));
-    const where = node("span", { className: "where", textContent: `${device} · ${metric}` });
+    const where = node("span", { className: "where" }, `${device} · ${metric}`);
     const more = `${reason} (rule ${rule}, gateway ${gateway}${late ? ", came late" : ""})`;
-    const badge = node("span", { className: "badge", textContent: severity });
-    item.append(badge, where, since, node("p", { textContent: more }));
+    const badge = node("span", { className: "badge" }, severity);
+    item.append(badge, where, since, node("p", {}, more));
     return item;
   }
 
@@ -225,9 +225,9 @@
       "tr",
       {},
       node("td", {}, timeNode(at)),
-      node("th", { scope: "row", textContent: late ? `${rule} (late)` : rule }),
+      node("th", { scope: "row" }, late ? `${rule} (late)` : rule),
       node("td", { textContent: `${device} · ${metric} (${gateway})` }),
-      node("td", { textContent: durationText(at - firingAt) }),
+      node("td", {}, durationText(at - firingAt)),
     );
   }
 
@@ -251,21 +251,17 @@
   }
 
   function seriesLine({ metric }) {
-    const alarm = node("span", {
-      className: "unseen",
-      textContent: " (alert firing)",
-      hidden: true,
-    });
-    const head = node("th", { scope: "row", title: metric }, metric, alarm);
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const curve = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    const alarm = node("span", { className: "unseen", hidden: true }, " (alert firing)");
+    const head = node("th", { scope: "row", className: "metric", title: metric }, metric, alarm);
+    const [svg, curve] = ["svg", "polyline"].map((name) =>
+      document.createElementNS("http://www.w3.org/2000/svg", name),
+    );
     svg.setAttribute("viewBox", "0 0 100 20");
     svg.setAttribute("preserveAspectRatio", "none");
     svg.setAttribute("aria-hidden", "true");
     svg.append(curve);
     const value = node("td", { className: "value" });
     const line = node("tr", {}, head, node("td", { className: "curve" }, svg), value);
-    line.dataset.metric = metric;
     return { line, alarm, curve, value };
   }
 
@@ -275,29 +271,28 @@
     if (own === undefined) {
       own = deviceCard(gateway, device);
       devices.set(key, own);
-      const later = [...find("devices").children].find(
-        (card) => byName(card.dataset.name, own.name) > 0,
-      );
-      find("devices").insertBefore(own.card, later ?? null);
+      insertByName(find("devices"), own.card, `${device}\n${gateway}`);
       find("values-empty").hidden = true;
     }
-    const later = [...own.body.rows].find((other) => byName(other.dataset.metric, metric) > 0);
-    own.body.insertBefore(line, later ?? null);
+    insertByName(own.body, line, metric);
+  }
+
+  function insertByName(parent, child, name) {
+    child.dataset.name = name;
+    const later = [...parent.children].find((other) => byName(other.dataset.name, name) > 0);
+    parent.insertBefore(child, later ?? null);
   }
 
   function deviceCard(gateway, device) {
-    const name = `${device}\n${gateway}`;
     const time = node("time");
     const caption = node(
       "div",
       { className: "caption" },
-      node("strong", { textContent: device, title: device }),
-      node("span", { textContent: gateway }),
+      node("strong", { title: device }, device),
+      node("span", {}, gateway),
       time,
     );
-    const heads = ["Metric", "Curve", "Value"].map((text) =>
-      node("th", { scope: "col", textContent: text }),
-    );
+    const heads = ["Metric", "Curve", "Value"].map((text) => node("th", { scope: "col" }, text));
     const body = node("tbody");
     const table = node(
       "table",
@@ -306,28 +301,21 @@
       node("thead", { className: "unseen" }, node("tr", {}, ...heads)),
       body,
     );
-    const card = node("div", { className: "device" }, table);
-    card.dataset.name = name;
-    return { name, card, body, time, receivedAt: 0 };
+    return { card: node("div", { className: "device" }, table), body, time };
   }
 
   function showSeries({ update, recent, curve, value }) {
     const { unit, quality, qualityReason, receivedAt, observedAt, gateway, device } = update;
     const parts = [valueText(update.value)];
     const unitText = unitNames[unit] ?? unit ?? "";
-    if (unitText !== "" && update.value !== null)
-      parts.push(node("small", { textContent: ` ${unitText}` }));
+    if (update.value !== null) parts.push(node("small", { className: "unit" }, ` ${unitText}`));
     if (quality !== "good") {
-      const why = qualityReason === undefined ? quality : `${quality}: ${qualityReason}`;
-      parts.push(node("small", { className: quality, textContent: ` ${quality}`, title: why }));
+      parts.push(node("small", { className: quality, title: qualityReason ?? "" }, ` ${quality}`));
     }
     value.replaceChildren(...parts);
-    value.title = `${valueText(update.value)} ${unitText}\n${new Date(observedAt ?? receivedAt).toISOString()} (UTC)`;
+    value.title = `${parts[0]} ${unitText}\n${utcText(observedAt ?? receivedAt)}`;
     curve.setAttribute("points", pointsOf(recent));
-    const own = devices.get(`${gateway}\n${device}`);
-    if (receivedAt < own.receivedAt) return;
-    own.receivedAt = receivedAt;
-    setTime(own.time, receivedAt);
+    setTime(devices.get(`${gateway}\n${device}`).time, receivedAt);
   }
 
   function pointsOf(values) {

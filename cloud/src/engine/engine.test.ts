@@ -1,0 +1,200 @@
+// The engine commits what follows from the journal once, whatever its store answers.
+
+import { silentLogger } from "@causeway/shared/log.ts";
+import { decodeMark } from "@causeway/shared/mark.ts";
+import { seededRandom } from "@causeway/shared/random.ts";
+import { rulesSchema } from "@causeway/shared/rules/rule.ts";
+import { compileRules } from "@causeway/shared/rules/rule-set.ts";
+import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
+import { describe, expect, test } from "vitest";
+import type { AlertMessage } from "../alert/alert.ts";
+import { createAlerting } from "../alert/alerting.ts";
+import type { JournalMessage } from "../ingest/journal.ts";
+import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
+import { Engine } from "./engine.ts";
+import { MemoryEngineStore } from "./memory-engine-store.ts";
+
+const rules = rulesSchema.parse([
+  { name: "hot", detector: "limits", hi: 50, metrics: ["temperature"] },
+]);
+
+/** A journal in memory; readers wait for what is appended later. */
+class Journal {
+  readonly messages: JournalMessage[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  append(message: JournalMessage): void {
+    this.messages.push(message);
+    for (const wake of this.#waiting) wake();
+  }
+
+  async *read(from: number, signal: AbortSignal): AsyncGenerator<JournalMessage> {
+    for (let next = from; !signal.aborted; ) {
+      const message = this.messages.find(({ sequence }) => sequence >= next);
+      if (message === undefined) {
+        await this.#more(signal);
+        continue;
+      }
+      next = message.sequence + 1;
+      yield message;
+    }
+  }
+
+  #more(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
+    });
+  }
+}
+
+class World {
+  readonly clock = new VirtualClock();
+  readonly store = new MemoryEngineStore();
+  readonly journal = new Journal();
+  readonly #random = seededRandom("engine");
+
+  engine(): Engine {
+    const engine = new Engine({
+      store: this.store,
+      journal: (from, signal) => this.journal.read(from, signal),
+      messageAt: async (sequence) => {
+        const found = this.journal.messages.find((message) => message.sequence === sequence);
+        return found && { subject: found.subject, nonce: found.header("Cw-Nonce") };
+      },
+      alerting: createAlerting(compileRules(rules)),
+      clock: this.clock,
+      random: this.#random,
+      log: silentLogger,
+    });
+    engine.start();
+    return engine;
+  }
+
+  /** Appends one reading at `position` as the journal's message of that number. */
+  reading(position: number, value: number): void {
+    this.journal.append(
+      journalMessage(position, position, [readingEvent("d1", "temperature", value, position)]),
+    );
+  }
+
+  through(): number {
+    const found = this.store.messages.find(({ subject }) => subject === "mark.3.g1");
+    return found === undefined
+      ? 0
+      : (decodeMark(found.text).epochs[0]?.logs.telemetry.through ?? 0);
+  }
+
+  alerts(): string[] {
+    return this.store.messages
+      .filter(({ subject }) => subject.startsWith("alert."))
+      .flatMap(({ text }) => (JSON.parse(text) as AlertMessage).transitions)
+      .map(({ id, state }) => `${id} ${state}`);
+  }
+}
+
+test("what is taken is committed as a mark, within the gather time", async () => {
+  const world = new World();
+  world.engine();
+  await world.clock.advance(10);
+  world.reading(1, 20);
+  await world.clock.advance(10);
+  world.reading(2, 21);
+  await world.clock.advance(150);
+  expect(world.through()).toBe(2);
+});
+
+test("an alert is committed at once, with the mark that covers its cause", async () => {
+  const world = new World();
+  world.engine();
+  await world.clock.advance(10);
+  world.reading(1, 20);
+  await world.clock.advance(10);
+  world.reading(2, 60);
+  await world.clock.advance(10);
+  expect(world.alerts()).toHaveLength(1);
+  expect(world.through()).toBe(2);
+});
+
+describe.each(["refused", "unknown", "lost"] as const)("a commit whose answer is %s", (fault) => {
+  test("is decided once: no alert twice, none missing", async () => {
+    const world = new World();
+    const engine = world.engine();
+    await world.clock.advance(10);
+    world.reading(1, 20);
+    await world.clock.advance(200);
+    world.store.faults.push(fault);
+    world.reading(2, 60);
+    await world.clock.advance(15_000);
+    world.reading(3, 20);
+    await world.clock.advance(15_000);
+    expect(world.through()).toBe(3);
+    expect(world.alerts()).toHaveLength(2);
+    expect(new Set(world.alerts()).size).toBe(2);
+    expect(engine.status().takeOvers).toBe(2);
+  });
+});
+
+test("a second engine fences the first, and nothing is decided twice", async () => {
+  const world = new World();
+  const first = world.engine();
+  await world.clock.advance(10);
+  world.reading(1, 20);
+  await world.clock.advance(200);
+  await first.stop();
+  const second = world.engine();
+  await world.clock.advance(10);
+  world.reading(2, 60);
+  await world.clock.advance(1_000);
+  expect(second.status()).toMatchObject({ replayed: 1, events: 1 });
+  expect(world.alerts()).toHaveLength(1);
+});
+
+test("a paused engine that wakes cannot commit over its successor", async () => {
+  const world = new World();
+  const zombie = world.engine();
+  await world.clock.advance(10);
+  const successor = world.engine();
+  await world.clock.advance(10);
+  world.reading(1, 60);
+  await world.clock.advance(60_000);
+  await successor.stop();
+  await zombie.stop();
+  expect(new Set(world.alerts()).size).toBe(world.alerts().length);
+  expect(world.alerts()).toHaveLength(1);
+  expect(world.through()).toBe(1);
+});
+
+test("detectors are as they would be without the restart", async () => {
+  const values = [20, 60, 20, 60, 20];
+  const run = async (restartAfter: number | undefined): Promise<string[]> => {
+    const world = new World();
+    let engine = world.engine();
+    for (const [index, value] of values.entries()) {
+      await world.clock.advance(500);
+      world.reading(index + 1, value);
+      await world.clock.advance(500);
+      if (index !== restartAfter) continue;
+      await engine.stop();
+      engine = world.engine();
+    }
+    return world.alerts();
+  };
+  const undisturbed = await run(undefined);
+  expect(undisturbed).toHaveLength(4);
+  for (const restart of [0, 1, 2, 3]) expect(await run(restart)).toEqual(undisturbed);
+});
+
+test("a stop commits what was taken", async () => {
+  const world = new World();
+  const engine = world.engine();
+  await world.clock.advance(10);
+  for (let position = 1; position <= 50; position++) world.reading(position, 20);
+  await world.clock.advance(1);
+  await engine.stop();
+  expect(world.through()).toBe(50);
+});
