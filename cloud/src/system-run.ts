@@ -20,7 +20,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { createAlerting } from "./alert/alerting.ts";
 import { HttpApi } from "./api/http-api.ts";
 import type { CloudConfig } from "./config.ts";
-import type { MessageIdentity } from "./engine/engine.ts";
+import type { MessageIdentity } from "./engine/checkpoint.ts";
 import { Engine } from "./engine/engine.ts";
 import { engineMetrics } from "./engine/engine-metrics.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
@@ -53,6 +53,7 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
     journal: (from, signal) =>
       readJournal(connection, client, { stream: telemetryStream, subjects: ["tlm.>"], from, signal }),
     messageAt: (sequence) => messageAt(manager, sequence),
+    lastSequence: async () => (await manager.streams.info(telemetryStream)).state.last_seq,
     alerting,
     clock,
     random,

@@ -21,6 +21,10 @@ export const subjects = {
   alert: (partition: number, gateway: string, rule: RuleName) =>
     `alert.${partition}.${gateway}.${rule}`,
   openAlerts: (partition: number, gateway: string) => `open.${partition}.${gateway}`,
+  /** All shards of a partition's snapshot of one generation are under {@link snapshotFilter}. */
+  snapshot: (partition: number, gateway: string, generation: string, shard: number) =>
+    `snap.${partition}.${gateway}.${generation}.${shard}`,
+  snapshotFilter: (partition: number, generation: string) => `snap.${partition}.*.${generation}.*`,
   deadLetter: (partition: number, gateway: string) => `dlq.${partition}.${gateway}`,
 } as const;
 
@@ -41,18 +45,33 @@ export function parseStoredTelemetry(subject: string): StoredTelemetry | undefin
   return { partition, gateway, lane };
 }
 
-const gatewayHeads: ReadonlySet<string> = new Set(["mark", "open", "alert", "dlq"]);
+const gatewayHeads: ReadonlySet<string> = new Set(["mark", "open", "alert", "dlq", "snap"]);
 
 export interface GatewaySubject {
   readonly partition: number;
   readonly gateway: string;
 }
 
-/** The partition and gateway of `mark.`, `open.`, `alert.` and `dlq.` subjects. */
+/** The partition and gateway of `mark.`, `open.`, `alert.`, `dlq.` and `snap.` subjects. */
 export function parseGatewaySubject(subject: string): GatewaySubject | undefined {
   const [head = "", partitionText = "", gateway = ""] = subject.split(".");
   const partition = Number(partitionText);
   if (!gatewayHeads.has(head) || !isGatewayId(gateway)) return undefined;
   if (!/^[0-9]{1,2}$/.test(partitionText) || partition >= partitionCount) return undefined;
   return { partition, gateway };
+}
+
+export interface SnapshotSubject extends GatewaySubject {
+  readonly generation: string;
+  readonly shard: number;
+}
+
+/** The parts of a `snap.` subject, or undefined where the subject is another one. */
+export function parseSnapshotSubject(subject: string): SnapshotSubject | undefined {
+  const place = parseGatewaySubject(subject);
+  const [head, , , generation = "", shardText = "", ...rest] = subject.split(".");
+  if (head !== "snap" || place === undefined || generation === "" || rest.length > 0)
+    return undefined;
+  if (!/^[0-9]{1,6}$/.test(shardText)) return undefined;
+  return { ...place, generation, shard: Number(shardText) };
 }

@@ -1,4 +1,4 @@
-// The page in a real browser: it shows the fleet, follows it live, and trusts no name from the field.
+// The page in a real browser: it shows the fleet, follows it live, trusts no name from the field.
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,8 +21,8 @@ if (executablePath === undefined) {
   const cure = "bring it by: node deploy/local/tools.mjs chromium";
   process.stderr.write(`SKIPPED: the page's tests want Chromium; ${cure}\n`);
 }
+/** To look at; the test itself reads what the page says. */
 const screenshots = mkdtempSync(join(tmpdir(), "causeway-page-"));
-process.stderr.write(`${screenshots}\n`);
 const hostile = "<img src=x onerror=alert(1)>";
 const arguments_ = [
   "--no-sandbox",

@@ -1,4 +1,7 @@
-/** The page: one HTML document with its style and script inside, and the policy that allows just these. */
+/**
+ * The page: one HTML document with its style and script inside, and the policy that allows just
+ * these.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 

@@ -9,7 +9,8 @@
  *       row may then come a second time, never less.
  *   S3  A tick holds at most `rowsPerTickMax` series; the rest follow, oldest change first.
  */
-import type { FleetView, GatewayView, SeriesView } from "../views/fleet-view.ts";
+import type { FleetView, GatewayView } from "../views/fleet-view.ts";
+import type { SeriesView } from "../views/series-table.ts";
 
 export const tickMs = 250;
 const ticksPerCounters = 4;

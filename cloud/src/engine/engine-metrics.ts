@@ -19,6 +19,7 @@ export function engineMetrics(status: EngineStatus): readonly Metric[] {
     gauge("running", "1 while the engine reads the journal", status.phase === "running" ? 1 : 0),
     gauge("journal_sequence", "Last journal message worked off", status.sequence),
     counter("commits", "Commits", status.commits),
+    counter("snapshots", "Snapshots of partitions stored", status.snapshots),
     counter("take_overs", "Times the partitions were taken over", status.takeOvers),
     counter("messages", "Journal messages worked off", status.messages),
     counter("events", "Events that took effect", status.events),

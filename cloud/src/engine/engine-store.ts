@@ -25,11 +25,23 @@ export type CommitOutcome =
   /** No answer: it may have been committed or not. */
   | { readonly kind: "unknown"; readonly reason: string };
 
+/** A piece of a gateway's state in a snapshot. */
+export interface Shard {
+  readonly subject: string;
+  readonly data: Uint8Array;
+}
+
 export interface EngineStore {
   /** From the stream's leader, by partition. */
   loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>>;
   /** The newest message of each subject under the filter. */
   loadLast(filter: string): Promise<readonly { readonly subject: string; readonly text: string }[]>;
+  /** Resolves once every shard is stored. */
+  saveShards(shards: readonly Shard[]): Promise<void>;
+  /** From the leader's stream, newest of each subject. */
+  loadShards(filter: string): Promise<readonly Shard[]>;
+  /** Deletes a partition's shards of all other generations. */
+  purgeShards(partition: number, kept: string): Promise<void>;
   /** All of it or nothing. */
   commit(messages: readonly CommitMessage[]): Promise<CommitOutcome>;
 }

@@ -66,6 +66,7 @@ class World {
         const found = this.journal.messages.find((message) => message.sequence === sequence);
         return found && { subject: found.subject, nonce: found.header("Cw-Nonce") };
       },
+      lastSequence: async () => this.journal.messages.at(-1)?.sequence ?? 0,
       alerting: createAlerting(compileRules(rules)),
       clock: this.clock,
       random: this.#random,
@@ -150,7 +151,7 @@ test("a second engine fences the first, and nothing is decided twice", async () 
   await world.clock.advance(10);
   world.reading(2, 60);
   await world.clock.advance(1_000);
-  expect(second.status()).toMatchObject({ replayed: 1, events: 1 });
+  expect(second.status()).toMatchObject({ replayed: 0, events: 1 });
   expect(world.alerts()).toHaveLength(1);
 });
 
@@ -197,4 +198,59 @@ test("a stop commits what was taken", async () => {
   await world.clock.advance(1);
   await engine.stop();
   expect(world.through()).toBe(50);
+});
+
+describe("snapshots", () => {
+  const busy = async (world: World, from: number, to: number) => {
+    for (let position = from; position <= to; position++) {
+      world.reading(position, 20);
+      await world.clock.advance(1_000);
+    }
+  };
+  const shards = (world: World) =>
+    world.store.messages.filter(({ subject }) => subject.startsWith("snap.3."));
+
+  test("an engine that crashed is followed by one that reads only what came after its snapshot", async () => {
+    const world = new World();
+    world.engine();
+    await busy(world, 1, 30);
+    const second = world.engine();
+    await world.clock.advance(500);
+    const { replayed, phase } = second.status();
+    expect(phase).toBe("running");
+    expect(replayed).toBeLessThan(12);
+    expect(shards(world).length).toBeGreaterThan(0);
+  });
+
+  test("a torn snapshot is not loaded: the journal is read from its start", async () => {
+    const world = new World();
+    const first = world.engine();
+    await busy(world, 1, 30);
+    await first.stop();
+    world.store.damage("snap.3.");
+    const second = world.engine();
+    await world.clock.advance(500);
+    expect(second.status()).toMatchObject({ replayed: 30, events: 0, phase: "running" });
+  });
+
+  test("a snapshot of a journal that was rolled back is not loaded", async () => {
+    const world = new World();
+    const first = world.engine();
+    await busy(world, 1, 30);
+    await first.stop();
+    world.journal.messages.splice(20);
+    const second = world.engine();
+    await world.clock.advance(500);
+    expect(second.status()).toMatchObject({ replayed: 20, events: 0, phase: "running" });
+    expect(world.through()).toBe(30);
+  });
+
+  test("only the newest generation is kept", async () => {
+    const world = new World();
+    world.engine();
+    await busy(world, 1, 60);
+    expect(
+      new Set(shards(world).map(({ subject }) => subject.split(".")[3])).size,
+    ).toBeLessThanOrEqual(2);
+  });
 });

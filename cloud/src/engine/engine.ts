@@ -7,44 +7,26 @@
  *       are taken over anew, and the journal is read again under what was committed.
  *   E3  While one commit is under way the next one gathers; alerts do not wait, the rest at most
  *       `gatherMs`.
+ *   E4  A snapshot is named by a commit only once all of it is stored, and older ones are deleted
+ *       only after that commit.
  */
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
-import type { Logger } from "@causeway/shared/log.ts";
-import { decodeMark } from "@causeway/shared/mark.ts";
-import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import {
-  parseGatewaySubject,
-  parseStoredTelemetry,
-  partitionCount,
-  subjects,
-} from "@causeway/shared/subjects.ts";
-import type { Alerting } from "../alert/alerting.ts";
+import { parseStoredTelemetry } from "@causeway/shared/subjects.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import { encodeCheckpoint } from "./checkpoint.ts";
-import type { CommitMessage, CommitOutcome, EngineStore } from "./engine-store.ts";
+import type { Checkpoint, MessageIdentity } from "./checkpoint.ts";
+import type { CommitMessage } from "./engine-store.ts";
 import type { PartitionCounters } from "./partition.ts";
-import { Partition } from "./partition.ts";
+import { encodeSnapshot, snapshotHash } from "./snapshot.ts";
+import type { Held, TakeOverParts } from "./take-over.ts";
+import { checkpointMessage, committedAt, takeOver } from "./take-over.ts";
 
-export interface EngineParts {
-  readonly store: EngineStore;
+export interface EngineParts extends TakeOverParts {
   /** Reads the journal from a sequence on; throws when it is interrupted. */
   readonly journal: (from: number, signal: AbortSignal) => AsyncIterable<JournalMessage>;
-  /** The message at a sequence, from the leader; undefined where there is none. */
-  readonly messageAt: (sequence: number) => Promise<MessageIdentity | undefined>;
-  readonly alerting: Alerting;
   readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-}
-
-/** What tells one message from another at the same sequence after a rollback. */
-export interface MessageIdentity {
-  readonly subject: string;
-  readonly nonce: string | undefined;
 }
 
 const gatherMs = 100;
@@ -55,6 +37,10 @@ const retakeSchedule = { firstMs: 250, maxMs: 15_000, factor: 2 };
 /** After another engine's commit was found, so that two engines do not fence each other in turn. */
 const fencedWaitMs = 10_000;
 const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
+/** A busy partition is snapshot so often, an idle one has its snapshot's place moved on. */
+const snapshotEveryMs = 10_000;
+const idleEveryMs = 60_000;
+const housekeepEveryMs = 1_000;
 
 export type EnginePhase = "starting" | "running" | "interrupted" | "stopped";
 
@@ -62,14 +48,9 @@ export interface EngineStatus extends Readonly<PartitionCounters> {
   readonly phase: EnginePhase;
   readonly sequence: number;
   readonly commits: number;
+  readonly snapshots: number;
   readonly takeOvers: number;
   readonly lastFault: string | undefined;
-}
-
-interface Held {
-  readonly partition: Partition;
-  checkpoint: Checkpoint;
-  lastSequence: number;
 }
 
 /** One span between two take-overs. */
@@ -77,12 +58,17 @@ interface Tenure {
   readonly held: ReadonlyMap<number, Held>;
   readonly ended: AbortController;
   fault: unknown;
+  /** The journal message worked off last. */
   last: { readonly sequence: number; readonly identity: MessageIdentity } | undefined;
   committing: Promise<void> | undefined;
   committedAtMs: number;
   scheduled: Cancel | undefined;
   readonly dirty: Set<Held>;
+  /** With shards of older generations to delete. */
+  readonly stale: Set<Held>;
   uncommitted: number;
+  housekeeping: Promise<void> | undefined;
+  nextHousekeeping: Cancel | undefined;
 }
 
 export class Engine {
@@ -91,6 +77,7 @@ export class Engine {
   #phase: EnginePhase = "starting";
   #running: Promise<void> | undefined;
   #commits = 0;
+  #snapshots = 0;
   #takeOvers = 0;
   #sequence = 0;
   #lastFault: string | undefined;
@@ -126,6 +113,7 @@ export class Engine {
       phase: this.#phase,
       sequence: this.#sequence,
       commits: this.#commits,
+      snapshots: this.#snapshots,
       takeOvers: this.#takeOvers,
       lastFault: this.#lastFault,
       ...this.#counters,
@@ -138,43 +126,24 @@ export class Engine {
       let waitMs = 0;
       try {
         this.#phase = "starting";
-        const tenure = await this.#takeOver();
+        const tenure = await this.#begin();
         attempt = 0;
         await this.#serve(tenure);
       } catch (failure) {
         this.#phase = "interrupted";
         this.#lastFault = reasonOf(failure);
-        if (failure instanceof CodedError && failure.code === "ENGINE_FENCED") waitMs = fencedWaitMs;
+        if (failure instanceof CodedError && failure.code === "ENGINE_FENCED")
+          waitMs = fencedWaitMs;
         log.warn({ reason: this.#lastFault }, "the engine takes its partitions over again");
       }
-      await sleep(
-        clock,
-        retryDelayMs(retakeSchedule, Math.max(1, attempt), random),
-        this.#stopping.signal,
-      );
+      waitMs += retryDelayMs(retakeSchedule, Math.max(1, attempt), random);
+      await sleep(clock, waitMs, this.#stopping.signal);
     }
   }
 
-  /** E1: the fence is raised before anything is read, so nobody else can commit in between. */
-  async #takeOver(): Promise<Tenure> {
-    const { store, alerting, clock, log } = this.#parts;
-    const numbers = Array.from({ length: partitionCount }, (_, partition) => partition);
-    const found = await store.loadCheckpoints(numbers);
-    const held = new Map<number, Held>();
-    const messages: CommitMessage[] = [];
-    for (const [number, { checkpoint, lastSequence }] of found) {
-      const fenced = { ...checkpoint, fence: checkpoint.fence + 1, nonce: this.#nonce() };
-      const partition = new Partition(number, alerting, checkpoint.sequence, this.#counters);
-      const own: Held = { partition, checkpoint: fenced, lastSequence };
-      held.set(number, own);
-      messages.push(checkpointMessage(own, fenced));
-    }
-    const outcome = await store.commit(messages);
-    const last = committedAt(outcome, "the fence was not raised");
-    for (const [index, own] of [...held.values()].entries()) {
-      own.lastSequence = last - messages.length + 1 + index;
-    }
-    await this.#restore(held);
+  async #begin(): Promise<Tenure> {
+    const { clock, log } = this.#parts;
+    const held = await takeOver(this.#parts, this.#counters, clock.bootMs());
     this.#takeOvers++;
     log.info({ fence: held.get(0)?.checkpoint.fence }, "partitions taken over");
     return {
@@ -186,59 +155,61 @@ export class Engine {
       committedAtMs: clock.bootMs() - gatherMs,
       scheduled: undefined,
       dirty: new Set(),
+      stale: new Set(),
       uncommitted: 0,
+      housekeeping: undefined,
+      nextHousekeeping: undefined,
     };
-  }
-
-  async #restore(held: ReadonlyMap<number, Held>): Promise<void> {
-    const { store } = this.#parts;
-    for (const { subject, text } of await store.loadLast("mark.*.*")) {
-      const place = parseGatewaySubject(subject);
-      if (place !== undefined) held.get(place.partition)?.partition.restoreMark(decodeMark(text));
-    }
-    for (const { subject, text } of await store.loadLast("open.*.*")) {
-      const place = parseGatewaySubject(subject);
-      if (place !== undefined)
-        held.get(place.partition)?.partition.restoreAlerts(place.gateway, text);
-    }
   }
 
   /** Reads until the tenure ends; interruptions of the reading alone do not end it. */
   async #serve(tenure: Tenure): Promise<void> {
     const { clock, random } = this.#parts;
     const signal = AbortSignal.any([this.#stopping.signal, tenure.ended.signal]);
+    this.#scheduleHousekeeping(tenure);
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
         await this.#checkIdentity(tenure);
         this.#phase = "running";
-        const from = (tenure.last?.sequence ?? 0) + 1;
-        for await (const message of this.#parts.journal(from, signal)) {
+        for await (const message of this.#parts.journal(firstWanted(tenure), signal)) {
           attempt = 1;
-          this.#take(tenure, message);
+          this.#takeOrEnd(tenure, message);
           if (tenure.uncommitted >= uncommittedMessagesMax) await tenure.committing;
+          if (tenure.ended.signal.aborted) break;
         }
       } catch (failure) {
-        if (failure instanceof CodedError) throw failure;
+        if (failure instanceof CodedError) end(tenure, failure);
         this.#phase = "interrupted";
         this.#lastFault = reasonOf(failure);
         await sleep(clock, retryDelayMs(reopenSchedule, attempt, random), signal);
       }
     }
+    tenure.nextHousekeeping?.();
+    await tenure.housekeeping;
     await this.#drain(tenure);
     if (tenure.fault !== undefined) throw tenure.fault;
+    await this.#release(tenure);
+  }
+
+  /** A message that was half worked off must not be passed over: the tenure ends. */
+  #takeOrEnd(tenure: Tenure, message: JournalMessage): void {
+    try {
+      this.#take(tenure, message);
+    } catch (failure) {
+      end(tenure, failure);
+    }
   }
 
   #take(tenure: Tenure, message: JournalMessage): void {
     const source = parseStoredTelemetry(message.subject);
     const held = source === undefined ? undefined : tenure.held.get(source.partition);
+    if (held !== undefined) held.partition.take(message);
     tenure.last = {
       sequence: message.sequence,
       identity: { subject: message.subject, nonce: message.header("Cw-Nonce") },
     };
     this.#sequence = message.sequence;
-    if (held === undefined) return;
-    held.partition.take(message);
-    if (!held.partition.isDirty) return;
+    if (held === undefined || !held.partition.isDirty) return;
     tenure.dirty.add(held);
     tenure.uncommitted++;
     this.#schedule(tenure, held.partition.isUrgent);
@@ -248,12 +219,11 @@ export class Engine {
   async #checkIdentity(tenure: Tenure): Promise<void> {
     const { last } = tenure;
     if (last === undefined) return;
-    const found = await this.#parts.messageAt(last.sequence);
-    if (found?.subject === last.identity.subject && found.nonce === last.identity.nonce) return;
-    throw new CodedError(
-      "JOURNAL_ROLLED_BACK",
-      `the journal no longer has the message read at ${last.sequence}`,
-    );
+    const { sequence, identity } = last;
+    const found = await this.#parts.messageAt(sequence);
+    if (found?.subject === identity.subject && found.nonce === identity.nonce) return;
+    const what = `the journal no longer has the message read at ${sequence}`;
+    throw new CodedError("JOURNAL_ROLLED_BACK", what);
   }
 
   /** E3. */
@@ -277,10 +247,7 @@ export class Engine {
     tenure.committedAtMs = this.#parts.clock.bootMs();
     tenure.uncommitted = 0;
     tenure.committing = this.#commit(tenure)
-      .catch((failure) => {
-        tenure.fault = failure;
-        tenure.ended.abort();
-      })
+      .catch((failure) => end(tenure, failure))
       .finally(() => {
         tenure.committing = undefined;
         const urgent = [...tenure.dirty].some(({ partition }) => partition.isUrgent);
@@ -298,19 +265,91 @@ export class Engine {
       const collected = held.partition.collect(commit, room);
       messages.push(...collected.messages);
       if (collected.complete) tenure.dirty.delete(held);
-      const sequence = collected.complete ? held.partition.sequence : held.checkpoint.sequence;
-      written.push({
-        held,
-        checkpoint: { ...held.checkpoint, commit, sequence, nonce: this.#nonce() },
-      });
+      written.push({ held, checkpoint: this.#checkpointAfter(held, commit, collected.complete) });
     }
-    for (const { held, checkpoint } of written) messages.push(checkpointMessage(held, checkpoint));
+    for (const { held, checkpoint } of written) {
+      messages.push(checkpointMessage(held.partition.number, checkpoint, held.lastSequence));
+    }
     const last = committedAt(await this.#parts.store.commit(messages), "a commit was not taken");
+    this.#commits++;
     for (const [index, { held, checkpoint }] of written.entries()) {
+      const replaced = held.checkpoint.snapshot?.generation;
       held.checkpoint = checkpoint;
       held.lastSequence = last - written.length + 1 + index;
+      if (checkpoint.snapshot === held.snapshot) held.snapshot = undefined;
+      if (replaced !== checkpoint.snapshot?.generation) tenure.stale.add(held);
     }
-    this.#commits++;
+  }
+
+  /** Only a whole commit may say how far the partition is, or name a snapshot (E4). */
+  #checkpointAfter(held: Held, commit: number, complete: boolean): Checkpoint {
+    const { checkpoint, partition } = held;
+    const nonce = this.#parts.random.hex(16);
+    if (!complete) return { ...checkpoint, commit, nonce };
+    const snapshot = held.snapshot ?? checkpoint.snapshot;
+    const sequence = Math.max(checkpoint.sequence, partition.sequence);
+    return { ...checkpoint, commit, sequence, nonce, snapshot };
+  }
+
+  /** What is left behind costs space and nothing else; the next snapshot tries again. */
+  async #deleteOlder({ partition, checkpoint }: Held): Promise<void> {
+    try {
+      await this.#parts.store.purgeShards(partition.number, checkpoint.snapshot?.generation ?? "");
+    } catch (failure) {
+      this.#parts.log.warn({ reason: reasonOf(failure) }, "older snapshots were not deleted");
+    }
+  }
+
+  #scheduleHousekeeping(tenure: Tenure): void {
+    tenure.nextHousekeeping = this.#parts.clock.after(housekeepEveryMs, () => {
+      tenure.housekeeping = this.#housekeep(tenure)
+        .catch((failure) => {
+          this.#parts.log.warn({ reason: reasonOf(failure) }, "a snapshot was not stored");
+        })
+        .finally(() => {
+          tenure.housekeeping = undefined;
+          if (!tenure.ended.signal.aborted && !this.#stopping.signal.aborted) {
+            this.#scheduleHousekeeping(tenure);
+          }
+        });
+    });
+  }
+
+  async #housekeep(tenure: Tenure): Promise<void> {
+    for (const held of tenure.stale) {
+      tenure.stale.delete(held);
+      await this.#deleteOlder(held);
+    }
+    for (const held of tenure.held.values()) {
+      if (tenure.ended.signal.aborted || this.#stopping.signal.aborted) return;
+      const isBusy = held.partition.sequence > held.snapshotSequence;
+      const dueMs = held.snapshotAtMs + (isBusy ? snapshotEveryMs : idleEveryMs);
+      if (this.#parts.clock.bootMs() < dueMs) continue;
+      await this.#snapshot(tenure, held, isBusy);
+      this.#schedule(tenure, false);
+    }
+  }
+
+  /** Of an idle partition only the place in the journal moves on. */
+  async #snapshot(tenure: Tenure, held: Held, isBusy: boolean): Promise<void> {
+    const { last } = tenure;
+    if (last === undefined) return;
+    const { store, random, clock } = this.#parts;
+    const { checkpoint, partition } = held;
+    const place = { sequence: last.sequence, identity: last.identity };
+    held.snapshotAtMs = clock.bootMs();
+    if (!isBusy && checkpoint.snapshot !== undefined) {
+      held.snapshot = { ...checkpoint.snapshot, ...place };
+    } else {
+      const generation = `${checkpoint.fence}-${random.hex(8)}`;
+      const shards = encodeSnapshot(partition.number, generation, partition.snapshot());
+      const reference = { generation, ...place, shards: shards.length, hash: snapshotHash(shards) };
+      held.snapshotSequence = partition.sequence;
+      await store.saveShards(shards);
+      held.snapshot = reference;
+      this.#snapshots++;
+    }
+    tenure.dirty.add(held);
   }
 
   async #drain(tenure: Tenure): Promise<void> {
@@ -322,23 +361,28 @@ export class Engine {
     }
   }
 
-  #nonce(): string {
-    return this.#parts.random.hex(16);
+  /** Spares the next engine the replay; without it nothing is wrong. */
+  async #release(tenure: Tenure): Promise<void> {
+    try {
+      for (const held of tenure.held.values()) {
+        const isBusy = held.partition.sequence > held.snapshotSequence;
+        await this.#snapshot(tenure, held, isBusy);
+      }
+      await this.#drain(tenure);
+    } catch (failure) {
+      this.#parts.log.warn({ reason: reasonOf(failure) }, "no snapshot at the end");
+    }
   }
 }
 
-function checkpointMessage(held: Held, checkpoint: Checkpoint): CommitMessage {
-  return {
-    subject: subjects.checkpoint(held.partition.number),
-    data: encodeCheckpoint(checkpoint),
-    rollup: true,
-    expectedLast: held.lastSequence,
-  };
+/** E2. */
+function end(tenure: Tenure, fault: unknown): void {
+  tenure.fault ??= fault;
+  tenure.ended.abort();
 }
 
-/** E2: anything but a clear yes ends the tenure. */
-function committedAt(outcome: CommitOutcome, what: string): number {
-  if (outcome.kind === "committed") return outcome.last;
-  if (outcome.kind === "refused") throw new CodedError("ENGINE_FENCED", `${what}: ${outcome.reason}`);
-  throw new Error(`${what}: ${outcome.reason}`);
+/** Behind the last message, or behind the oldest snapshot. */
+function firstWanted({ last, held }: Tenure): number {
+  if (last !== undefined) return last.sequence + 1;
+  return Math.min(...[...held.values()].map(({ snapshotSequence }) => snapshotSequence)) + 1;
 }

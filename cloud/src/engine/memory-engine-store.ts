@@ -1,10 +1,11 @@
 /** Stream ENGINE in memory, with the same refusals as the real one. */
-import { subjects } from "@causeway/shared/subjects.ts";
+import { parseSnapshotSubject, subjects } from "@causeway/shared/subjects.ts";
 import { decodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
 import type {
   CommitMessage,
   CommitOutcome,
   EngineStore,
+  Shard,
   StoredCheckpoint,
 } from "./engine-store.ts";
 
@@ -42,6 +43,36 @@ export class MemoryEngineStore implements EngineStore {
     return [...last]
       .filter(([subject]) => pattern.test(subject))
       .map(([subject, text]) => ({ subject, text }));
+  }
+
+  /** Changes the newest message under a prefix, as a bad disk would. */
+  damage(prefix: string): void {
+    const found = this.#messages.findLastIndex(({ subject }) => subject.startsWith(prefix));
+    const message = this.#messages[found];
+    if (message !== undefined)
+      this.#messages[found] = { ...message, text: `AAAA${message.text.slice(4)}` };
+  }
+
+  async saveShards(shards: readonly Shard[]): Promise<void> {
+    for (const { subject, data } of shards) {
+      this.#messages.push({
+        sequence: ++this.#sequence,
+        subject,
+        text: Buffer.from(data).toString("base64"),
+      });
+    }
+  }
+
+  async loadShards(filter: string): Promise<readonly Shard[]> {
+    const found = await this.loadLast(filter);
+    return found.map(({ subject, text }) => ({ subject, data: Buffer.from(text, "base64") }));
+  }
+
+  async purgeShards(partition: number, kept: string): Promise<void> {
+    this.#messages = this.#messages.filter(({ subject }) => {
+      const shard = parseSnapshotSubject(subject);
+      return shard === undefined || shard.partition !== partition || shard.generation === kept;
+    });
   }
 
   async commit(messages: readonly CommitMessage[]): Promise<CommitOutcome> {

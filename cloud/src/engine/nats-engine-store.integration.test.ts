@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 function checkpoint(partition: number, commit: number, expectedLast: number): CommitMessage {
-  const data = encodeCheckpoint({ fence: 1, commit, sequence: 0, nonce: "n" });
+  const data = encodeCheckpoint({ fence: 1, commit, sequence: 0, nonce: "n", snapshot: undefined });
   return { subject: `ckpt.${partition}`, data, rollup: true, expectedLast };
 }
 

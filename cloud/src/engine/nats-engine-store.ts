@@ -4,7 +4,7 @@
  */
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Random } from "@causeway/shared/random.ts";
-import { engineStream, subjects } from "@causeway/shared/subjects.ts";
+import { engineStream, parseSnapshotSubject, subjects } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
 import { DeliverPolicy } from "@nats-io/jetstream";
 import type { MsgHdrs, NatsConnection } from "@nats-io/nats-core";
@@ -14,6 +14,7 @@ import type {
   CommitMessage,
   CommitOutcome,
   EngineStore,
+  Shard,
   StoredCheckpoint,
 } from "./engine-store.ts";
 
@@ -54,19 +55,48 @@ export class NatsEngineStore implements EngineStore {
   }
 
   async loadLast(filter: string): Promise<readonly { subject: string; text: string }[]> {
+    const found = await this.loadShards(filter);
+    return found.map(({ subject, data }) => ({
+      subject,
+      text: Buffer.from(data).toString("utf8"),
+    }));
+  }
+
+  async loadShards(filter: string): Promise<readonly Shard[]> {
     const consumer = await this.#jetstream.consumers.get(engineStream, {
       filter_subjects: [filter],
       deliver_policy: DeliverPolicy.LastPerSubject,
     });
-    const loaded: { subject: string; text: string }[] = [];
+    const loaded: Shard[] = [];
     if ((await consumer.info()).num_pending === 0) return loaded;
     const messages = await consumer.consume();
     for await (const message of messages as AsyncIterable<JsMsg>) {
-      loaded.push({ subject: message.subject, text: message.string() });
+      loaded.push({ subject: message.subject, data: message.data });
       if (message.info.pending === 0) break;
     }
     messages.stop();
     return loaded;
+  }
+
+  async saveShards(shards: readonly Shard[]): Promise<void> {
+    for (const { subject, data } of shards)
+      await this.#jetstream.publish(subject, data, { retries: 0 });
+  }
+
+  async purgeShards(partition: number, kept: string): Promise<void> {
+    const filter = `snap.${partition}.>`;
+    const info = await this.#manager.streams.info(engineStream, { subjects_filter: filter });
+    const generations = new Set(
+      Object.keys(info.state.subjects ?? {}).map(
+        (subject) => parseSnapshotSubject(subject)?.generation,
+      ),
+    );
+    for (const generation of generations) {
+      if (generation === undefined || generation === kept) continue;
+      await this.#manager.streams.purge(engineStream, {
+        filter: subjects.snapshotFilter(partition, generation),
+      });
+    }
   }
 
   /** Sends all and waits for the answer of the last, which commits; an error comes as its answer. */

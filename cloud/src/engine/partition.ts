@@ -20,6 +20,7 @@ import { foldMessage, Ledgers } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import type { CommitMessage } from "./engine-store.ts";
+import type { GatewaySnapshot } from "./snapshot.ts";
 
 /** Closed alerts and dead letters stay for 30 days. */
 const historyTtlSeconds = 30 * 24 * 3_600;
@@ -27,7 +28,7 @@ const historyTtlSeconds = 30 * 24 * 3_600;
 const messageCharactersMax = 256 * 1_024;
 
 interface GatewayState {
-  readonly detection: GatewayDetection;
+  detection: GatewayDetection;
   alerts: GatewayAlerts;
   transitions: AlertTransition[];
   dead: DeadItem[];
@@ -71,9 +72,18 @@ export class Partition {
     this.#counters = counters;
   }
 
-  /** Lays a committed mark under what is read from now on. */
+  /** The state of a snapshot; messages up to `sequence` are behind it. */
+  restoreSnapshot(gateways: readonly GatewaySnapshot[], sequence: number): void {
+    for (const { gateway, mark, detection } of gateways) {
+      this.#ledgers.set(GatewayLedger.fromMark(mark));
+      this.#state(gateway).detection = this.#alerting.decodeDetection(detection);
+    }
+    this.#sequence = sequence;
+  }
+
+  /** Lays a committed mark under what is read from now on; after the snapshot. */
   restoreMark(mark: Mark): void {
-    this.#ledgers.set(GatewayLedger.fromMark(mark, "replay"));
+    this.#ledgers.of(mark.gateway).layFloor(mark);
   }
 
   restoreAlerts(gateway: string, text: string): void {
@@ -94,7 +104,18 @@ export class Partition {
     return this.#sequence;
   }
 
+  /** Of this instant; whole, since nothing is awaited meanwhile. */
+  snapshot(): readonly GatewaySnapshot[] {
+    return this.#ledgers.all().map((ledger) => {
+      const { gateway } = ledger;
+      const detection = this.#alerting.encodeDetection(this.#state(gateway).detection);
+      return { gateway, mark: ledger.replayMark(), detection };
+    });
+  }
+
+  /** Messages up to the snapshot's are passed over. */
   take(message: JournalMessage): void {
+    if (message.sequence <= this.#sequence) return;
     const replaying = message.sequence <= this.#replayUntil;
     if (!replaying) this.#passReplay();
     this.#sequence = message.sequence;

@@ -1,6 +1,8 @@
 // Of an epoch's log exactly the next position is taken; nothing is forgotten, nothing waits for ever.
-import { describe, expect, test } from "vitest";
+
+import type { Mark } from "@causeway/shared/mark.ts";
 import { decodeMark, encodeMark } from "@causeway/shared/mark.ts";
+import { describe, expect, test } from "vitest";
 import { GatewayLedger } from "./ledger.ts";
 
 const first = "1-00000001";
@@ -56,33 +58,39 @@ test("an epoch older than the newest seen on live is late", () => {
   expect(ledger.isLate("3-00000003")).toBe(false);
 });
 
+function replayUnder(mark: Mark): GatewayLedger {
+  const ledger = new GatewayLedger(mark.gateway);
+  ledger.layFloor(mark);
+  return ledger;
+}
+
 describe("a replay under a committed mark", () => {
   const committed = ledgerWith(20);
   committed.take(first, "telemetry", 25, { from: 21, to: 25, state: "lost", reason: "full" });
   const mark = decodeMark(encodeMark(committed.mark(7, [])));
 
   test("what the mark covers is read again without effect, what follows has effect", () => {
-    const ledger = GatewayLedger.fromMark(mark, "replay");
+    const ledger = replayUnder(mark);
     expect(ledger.judge(first, "telemetry", 1, 20)).toMatchObject({ kind: "taken", effect: false });
     ledger.take(first, "telemetry", 25);
     expect(ledger.judge(first, "telemetry", 26, 30)).toMatchObject({ kind: "taken", effect: true });
   });
 
   test("stretches that the mark holds are not booked a second time", () => {
-    const ledger = GatewayLedger.fromMark(mark, "replay");
+    const ledger = replayUnder(mark);
     ledger.take(first, "telemetry", 20);
     ledger.take(first, "telemetry", 25, { from: 21, to: 25, state: "lost", reason: "full" });
     expect(ledger.mark(8, []).epochs).toEqual(mark.epochs);
   });
 
   test("the mark of a replay never says less than was committed", () => {
-    const ledger = GatewayLedger.fromMark(mark, "replay");
+    const ledger = replayUnder(mark);
     ledger.take(first, "telemetry", 3);
     expect(ledger.mark(8, []).epochs[0]?.logs.telemetry.through).toBe(25);
   });
 
   test("a hole is waited for until the commit that covers it is passed, then told and passed", () => {
-    const ledger = GatewayLedger.fromMark(mark, "replay");
+    const ledger = replayUnder(mark);
     ledger.take(first, "telemetry", 10);
     expect(ledger.judge(first, "telemetry", 16, 20)).toMatchObject({ kind: "expected" });
     expect(ledger.passFloor()).toBe(15);
@@ -90,7 +98,7 @@ describe("a replay under a committed mark", () => {
   });
 
   test("continuing from a mark takes the next position only", () => {
-    const ledger = GatewayLedger.fromMark(mark, "continue");
+    const ledger = GatewayLedger.fromMark(mark);
     expect(ledger.judge(first, "telemetry", 1, 25)).toEqual({ kind: "repeat" });
     expect(ledger.judge(first, "telemetry", 26, 26)).toMatchObject({ kind: "taken", effect: true });
   });

@@ -46,22 +46,33 @@ export class GatewayLedger {
     this.gateway = gateway;
   }
 
-  /** Begins with what was committed as the floor; `replay` reads the journal again from its start. */
-  static fromMark(mark: Mark, mode: "continue" | "replay"): GatewayLedger {
+  /** Goes on from where a mark says that it was. */
+  static fromMark(mark: Mark): GatewayLedger {
     const ledger = new GatewayLedger(mark.gateway);
-    for (const epoch of mark.epochs) {
-      const state = ledger.#epoch(epoch.epoch);
+    for (const { epoch, logs: found } of mark.epochs) {
+      const state = ledger.#epoch(epoch);
       for (const log of logs) {
-        const { through, end, stretches } = epoch.logs[log];
-        const own = state.logs[log];
-        own.floor = through;
-        own.through = mode === "continue" ? through : 0;
-        own.end = end;
-        own.stretches.push(...stretches);
+        const { through, end, stretches } = found[log];
+        state.logs[log].through = through;
+        state.logs[log].end = end;
+        state.logs[log].stretches.push(...stretches);
       }
     }
-    if (mark.run !== undefined && mode === "continue") ledger.noteLive(mark.run);
+    if (mark.run !== undefined) ledger.noteLive(mark.run);
     return ledger;
+  }
+
+  /** L4: what the committed mark covers had its effect, whatever is read again from here on. */
+  layFloor(mark: Mark): void {
+    for (const { epoch, logs: found } of mark.epochs) {
+      const state = this.#epoch(epoch);
+      for (const log of logs) {
+        const own = state.logs[log];
+        own.floor = found[log].through;
+        own.end ??= found[log].end;
+        own.stretches.splice(0, own.stretches.length, ...found[log].stretches);
+      }
+    }
   }
 
   /** The position that comes next. */
@@ -113,6 +124,15 @@ export class GatewayLedger {
     return { commit, gateway: this.gateway, run: this.#run, epochs: this.epochs(), doubts };
   }
 
+  /** Where this reader itself is, for a snapshot; a floor that lies ahead of it does not count. */
+  replayMark(): Mark {
+    const epochs = [...this.#epochs.values()].map(({ epoch, logs: { telemetry, priority } }) => ({
+      epoch,
+      logs: { telemetry: ownView(telemetry), priority: ownView(priority) },
+    }));
+    return { commit: 0, gateway: this.gateway, run: this.#run, epochs, doubts: [] };
+  }
+
   /** L5. The positions that were passed over. */
   passFloor(): number {
     let passed = 0;
@@ -143,9 +163,14 @@ function viewOf({ through, floor, end, stretches }: LogState) {
   return { through: Math.max(through, floor), end, stretches: [...stretches] };
 }
 
+function ownView({ through, end, stretches }: LogState) {
+  return { through, end, stretches: [...stretches] };
+}
+
 function addStretch(stretches: Stretch[], added: Stretch): void {
   const last = stretches.at(-1);
-  const joins = last?.to === added.from - 1 && last.state === added.state && last.reason === added.reason;
+  const joins =
+    last?.to === added.from - 1 && last.state === added.state && last.reason === added.reason;
   if (last !== undefined && joins) stretches[stretches.length - 1] = { ...last, to: added.to };
   else stretches.push(added);
 }

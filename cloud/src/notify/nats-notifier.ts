@@ -6,8 +6,8 @@
  *
  *   N1  A message is acknowledged only once each of its transitions was delivered, was refused for
  *       good, or is late; then the server hands out the next one (max_ack_pending 1).
- *   N2  While a message is worked on, the server is told so; a crash leaves it to be handed out again
- *       after `ackWaitMs`, and its transitions go again under the same idempotency keys.
+ *   N2  While a message is worked on, the server is told so; after a crash it is handed out again
+ *       when `ackWaitMs` are over, and its transitions go again under the same idempotency keys.
  *   N3  A receiver or a JetStream that is away is waited for with backoff.
  */
 import type { Clock } from "@causeway/shared/clock.ts";

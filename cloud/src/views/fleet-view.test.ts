@@ -55,7 +55,7 @@ test("history is shown where nothing newer is known", () => {
   expect(only(view)).toMatchObject({ value: 1, late: true });
 });
 
-test("late events without a clock overwrite nothing: the time of storing says nothing of their age", () => {
+test("late events without a clock overwrite nothing, since nothing tells their age", () => {
   const view = new FleetView();
   view.apply(taken({ receivedAt: 1_000, event: withValue(2) }));
   const unsynchronised = { timeQuality: "unsynchronised", receivedAt: 9_000 } as const;
@@ -97,6 +97,17 @@ test("curves and texts are bounded too", () => {
   view.apply(taken({ position: 6, event: readings("plc", { state: "a very long text" }) }));
   expect(view.latestSeries(2).map(({ recent }) => recent)).toEqual([[3, 4, 5], []]);
   expect(only(view)?.value).toBe("a very …");
+});
+
+test("at its bound the list of gateways gives up the one not heard of for longest", () => {
+  const view = new FleetView({ ...defaultViewBounds, gatewaysMax: 2 });
+  for (const [index, name] of ["one", "two", "one", "three"].entries()) {
+    const gateway = gatewayId(name);
+    const source = { partition: 1, gateway, lane: "live" as const };
+    const own = taken({ gateway, position: index + 1 });
+    view.applyFolded({ source, taken: [own], dead: [], doubt: undefined }, index);
+  }
+  expect(view.gateways(9).map(({ gateway }) => gateway)).toEqual(["three", "one"]);
 });
 
 test("a heartbeat tells the gateway's backlog; an older one does not replace it", () => {

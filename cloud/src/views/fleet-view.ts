@@ -1,26 +1,17 @@
 /**
  * The fleet as it is now: counters, the latest value of every series, the gateways, the alerts.
  * Pure, and bounded in memory. Every change gets the next version, so that a reader who names the
- * version it has is handed just what came after it.
- *
- *   V1  A series never moves back: what came by `live` in the gateway's newest epoch is the newest;
- *       anything else counts only where it was received later than what is shown.
- *   V2  A table at its bound gives up the row that was updated longest ago, and counts it.
+ * version it has is handed just what came after it. Each table gives up its oldest at its bound.
  */
-import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
-import type { Quality, Reading } from "@causeway/shared/event.ts";
 import type { AlertTransition } from "../alert/alert.ts";
-import type { Folded, TakenEvent, TimeQuality } from "../ingest/fold.ts";
+import type { Folded, TakenEvent } from "../ingest/fold.ts";
+import type { SeriesBounds, SeriesView } from "./series-table.ts";
+import { SeriesTable } from "./series-table.ts";
 
-export interface ViewBounds {
-  readonly seriesMax: number;
+export interface ViewBounds extends SeriesBounds {
   readonly gatewaysMax: number;
   readonly openAlertsMax: number;
   readonly transitionsMax: number;
-  /** Values kept per series for its small curve. */
-  readonly recentMax: number;
-  /** Characters of a text value that are kept. */
-  readonly textMax: number;
 }
 
 export const defaultViewBounds: ViewBounds = {
@@ -50,27 +41,6 @@ export interface ViewCounters {
   /** Series that were given up at the bound. */
   readonly seriesEvicted: number;
   readonly alertsOpen: number;
-}
-
-export interface SeriesView {
-  readonly version: number;
-  readonly gateway: string;
-  readonly device: string;
-  readonly metric: string;
-  readonly value: Reading["value"];
-  readonly unit: string | undefined;
-  readonly quality: Quality;
-  readonly qualityReason: string | undefined;
-  /** The device's own time in ms, where it tells one. */
-  readonly observedAt: number | null;
-  /** The gateway's, in ms. */
-  readonly receivedAt: number;
-  readonly timeQuality: TimeQuality;
-  readonly late: boolean;
-  /** Id of the event that holds it. */
-  readonly event: string;
-  /** The last numbers, oldest first; the newest is `value`. */
-  readonly recent: readonly number[];
 }
 
 export interface GatewayView {
@@ -121,32 +91,30 @@ export interface ViewSnapshot {
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
-/** Holds no more of its event than is shown: events are large. */
-interface Row extends Mutable<Omit<SeriesView, "recent">> {
-  /** Of the epoch. */
-  ordinal: number;
-  /** The reading's own time, not its event's. */
-  ownObservedAt: number | undefined;
-  readonly recent: number[];
-}
-
-const emptyCounts = { events: 0, readings: 0, quarantined: 0, dead: 0, repeats: 0, doubts: 0 };
-type Counts = typeof emptyCounts & { lost: number; late: number; seriesEvicted: number };
-const noCounts: Counts = { ...emptyCounts, lost: 0, late: 0, seriesEvicted: 0 };
+const noCounts = {
+  events: 0,
+  readings: 0,
+  quarantined: 0,
+  dead: 0,
+  repeats: 0,
+  doubts: 0,
+  lost: 0,
+  late: 0,
+};
 
 export class FleetView {
   readonly #bounds: ViewBounds;
-  /** By version: an updated row moves to the end (V2). */
-  readonly #series = new Map<string, Row>();
+  readonly #series: SeriesTable;
   readonly #gateways = new Map<string, Mutable<GatewayView>>();
   readonly #open = new Map<string, AlertTransition>();
   #transitions: AlertView[] = [];
-  #counts: Counts = { ...noCounts };
+  #counts = { ...noCounts };
   #version = 0;
   #generation = 1;
 
   constructor(bounds: ViewBounds = defaultViewBounds) {
     this.#bounds = bounds;
+    this.#series = new SeriesTable(bounds);
   }
 
   /** Changes when the view was emptied: versions of another generation mean nothing. */
@@ -181,7 +149,9 @@ export class FleetView {
         this.#counts.readings += event.readings.length;
         gateway.readings += event.readings.length;
         if (event.device === null) return;
-        for (const reading of event.readings) this.#applyReading(taken, event.device, reading);
+        for (const reading of event.readings) {
+          if (this.#series.put(taken, event.device, reading, this.#version + 1)) this.#version++;
+        }
         return;
       case "quarantined":
         this.#counts.quarantined++;
@@ -206,7 +176,10 @@ export class FleetView {
     }
     if (state === "firing") this.#open.set(id, transition);
     else this.#open.delete(id);
-    evictOldest(this.#open, this.#bounds.openAlertsMax);
+    const [oldest] = this.#open.keys();
+    if (this.#open.size > this.#bounds.openAlertsMax && oldest !== undefined) {
+      this.#open.delete(oldest);
+    }
     this.#transitions.push({ version: ++this.#version, transition });
     if (this.#transitions.length > this.#bounds.transitionsMax) this.#transitions.shift();
   }
@@ -231,6 +204,7 @@ export class FleetView {
       ...this.#counts,
       gateways: this.#gateways.size,
       series: this.#series.size,
+      seriesEvicted: this.#series.evicted,
       alertsOpen: this.#open.size,
     };
   }
@@ -243,19 +217,12 @@ export class FleetView {
 
   /** Series that changed after `version`, oldest change first, at most `limit`. */
   seriesSince(version: number, limit: number): readonly SeriesView[] {
-    const changed: SeriesView[] = [];
-    for (const row of this.#series.values()) {
-      if (row.version <= version) continue;
-      if (changed.length >= limit) break;
-      changed.push(seriesView(row));
-    }
-    return changed;
+    return this.#series.since(version, limit);
   }
 
   /** The most recently updated series, oldest change first. */
   latestSeries(limit: number): readonly SeriesView[] {
-    const rows = [...this.#series.values()];
-    return rows.slice(Math.max(0, rows.length - limit)).map(seriesView);
+    return this.#series.latest(limit);
   }
 
   /** Transitions that came after `version`, oldest first. */
@@ -283,7 +250,9 @@ export class FleetView {
 
   #gateway(taken: TakenEvent): Mutable<GatewayView> {
     const known = this.#gateways.get(taken.gateway);
-    const gateway = known ?? {
+    if (known !== undefined) return known;
+    if (this.#gateways.size >= this.#bounds.gatewaysMax) this.#evictGateway();
+    const gateway: Mutable<GatewayView> = {
       gateway: taken.gateway,
       epoch: taken.epoch,
       receivedAt: taken.receivedAt,
@@ -293,26 +262,17 @@ export class FleetView {
       quarantined: 0,
       heartbeat: undefined,
     };
-    this.#gateways.delete(taken.gateway);
     this.#gateways.set(taken.gateway, gateway);
-    evictOldest(this.#gateways, this.#bounds.gatewaysMax);
     return gateway;
   }
 
-  #applyReading(taken: TakenEvent, device: string, reading: Reading): void {
-    const { metric, value } = reading;
-    const key = `${taken.gateway}\n${device}\n${metric}`;
-    const known = this.#series.get(key);
-    if (known !== undefined && !isNewer(known, taken, reading)) return;
-    const fields = rowFields(taken, device, reading, this.#bounds.textMax);
-    const row = { ...fields, version: ++this.#version, recent: known?.recent ?? [] };
-    if (typeof value === "number") {
-      row.recent.push(value);
-      if (row.recent.length > this.#bounds.recentMax) row.recent.shift();
+  /** The one that was not heard of for the longest time. */
+  #evictGateway(): void {
+    let oldest: GatewayView | undefined;
+    for (const gateway of this.#gateways.values()) {
+      if (oldest === undefined || gateway.storedAt < oldest.storedAt) oldest = gateway;
     }
-    this.#series.delete(key);
-    this.#series.set(key, row);
-    this.#counts.seriesEvicted += evictOldest(this.#series, this.#bounds.seriesMax);
+    if (oldest !== undefined) this.#gateways.delete(oldest.gateway);
   }
 
   /** Heartbeats travel by `priority` and may overtake; an older one is not news. */
@@ -332,70 +292,6 @@ export class FleetView {
       takenAgoMs: numberOf(fields["takenAgoMs"]),
     };
   }
-}
-
-/** V1. */
-function isNewer(row: Row, taken: TakenEvent, reading: Reading): boolean {
-  if (row.event === taken.id) return !isObservedBefore(reading, row.ownObservedAt);
-  if (!taken.late && ordinalOf(taken) >= row.ordinal) return true;
-  // Without a clock `receivedAt` is when the journal stored it, which says nothing of its age.
-  if (taken.late && taken.timeQuality === "unsynchronised") return false;
-  return taken.receivedAt >= row.receivedAt;
-}
-
-/** One event may hold several values of a metric, in any order, each with its own time. */
-function isObservedBefore({ observedAt }: Reading, other: number | undefined): boolean {
-  return observedAt !== undefined && other !== undefined && observedAt < other;
-}
-
-function ordinalOf(taken: TakenEvent): number {
-  return epochOrdinal(taken.epoch) ?? 0;
-}
-
-function rowFields(
-  taken: TakenEvent,
-  device: string,
-  reading: Reading,
-  textMax: number,
-): Omit<Row, "version" | "recent"> {
-  const { gateway, receivedAt, timeQuality, late, id, event } = taken;
-  return {
-    gateway,
-    device,
-    metric: reading.metric,
-    value: typeof reading.value === "string" ? shortened(reading.value, textMax) : reading.value,
-    unit: reading.unit,
-    quality: reading.quality,
-    qualityReason: reading.reason,
-    observedAt: reading.observedAt ?? event.observedAt,
-    receivedAt,
-    timeQuality,
-    late,
-    event: id,
-    ordinal: ordinalOf(taken),
-    ownObservedAt: reading.observedAt,
-  };
-}
-
-/** A copy: a slice would keep the whole text in memory. */
-function shortened(text: string, charactersMax: number): string {
-  if (text.length <= charactersMax) return text;
-  const head = Buffer.from(text.slice(0, charactersMax - 1), "utf16le").toString("utf16le");
-  return `${head}…`;
-}
-
-function seriesView({ ordinal: _ordinal, ownObservedAt: _own, ...row }: Row): SeriesView {
-  return { ...row, recent: [...row.recent] };
-}
-
-function evictOldest(table: Map<string, unknown>, sizeMax: number): number {
-  let evicted = 0;
-  for (const key of table.keys()) {
-    if (table.size <= sizeMax) break;
-    table.delete(key);
-    evicted++;
-  }
-  return evicted;
 }
 
 function numberOf(value: unknown): number | null {

@@ -3,8 +3,8 @@
  * own, and the alerts of ENGINE.
  *
  *   F1  After an interruption the reading goes on behind the last message.
- *   F2  A stream that was rolled back holds another message, or none, where the last one stood; then
- *       that part of the view is emptied and read again from the first message.
+ *   F2  A stream that was rolled back holds another message, or none, where the last one stood;
+ *       then that part of the view is emptied and read again from the first message.
  *   F3  Reading a long journal leaves the process time for everything else.
  */
 import type { Clock } from "@causeway/shared/clock.ts";

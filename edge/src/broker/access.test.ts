@@ -53,7 +53,10 @@ describe("parsing", () => {
     ["a cost that is no power of two", `pump:${good.replace("16384", "16383")}`],
     ["a cost that takes more memory than allowed", `pump:${good.replace("16384", "1048576")}`],
     ["no hash", `pump:${good.slice(0, good.lastIndexOf("$"))}`],
-    ["an empty hash, which any password would match", `pump:${good.slice(0, good.lastIndexOf("$") + 1)}`],
+    [
+      "an empty hash, which any password would match",
+      `pump:${good.slice(0, good.lastIndexOf("$") + 1)}`,
+    ],
     ["a hash cut short", `pump:${good.slice(0, good.lastIndexOf("$") + 5)}`],
   ])("%s is refused with its line", (_what, text) => {
     const read = () => parsePasswords(`# head\n${text}\n`, "etc/passwords");

@@ -18,6 +18,9 @@ export type Passwords = ReadonlyMap<string, PasswordEntry>;
 /** 16 MB of memory a check (RFC 7914 §2): slow for a guesser, bearable on a Raspberry Pi. */
 const current = { cost: 16_384, blockSize: 8, parallel: 1, hashBytes: 32 };
 const memoryBytesMax = 64 * 1_024 * 1_024;
+const parallelMax = 16;
+/** A shorter hash is guessed, an empty one matches every password. */
+const hashBytesMin = 16;
 
 /** Throws CONFIG_INVALID with the line that cannot be read. */
 export function parsePasswords(text: string, fileName: string): Passwords {
@@ -41,15 +44,20 @@ export function parsePasswords(text: string, fileName: string): Passwords {
 function parseEntry(text: string): PasswordEntry | undefined {
   const [scheme, cost, blockSize, parallel, salt, hash] = text.split("$");
   if (scheme !== "scrypt" || salt === undefined || hash === undefined) return undefined;
-  const numbers = [cost, blockSize, parallel].map(Number);
-  if (!numbers.every((number) => Number.isInteger(number) && number > 0)) return undefined;
-  const [n = 0, r = 0, p = 0] = numbers;
+  const [n = 0, r = 0, p = 0] = [cost, blockSize, parallel].map(Number);
+  if (![n, r, p].every((number) => Number.isInteger(number) && number > 0)) return undefined;
+  // RFC 7914 §2 and §6: N is a power of two, the work takes 128·N·r bytes.
+  if (!Number.isInteger(Math.log2(n)) || 256 * n * r > memoryBytesMax || p > parallelMax) {
+    return undefined;
+  }
+  const hashBytes = Buffer.from(hash, "base64");
+  if (hashBytes.length < hashBytesMin) return undefined;
   return {
     cost: n,
     blockSize: r,
     parallel: p,
     salt: Buffer.from(salt, "base64"),
-    hash: Buffer.from(hash, "base64"),
+    hash: hashBytes,
   };
 }
 

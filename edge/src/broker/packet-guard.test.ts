@@ -30,7 +30,13 @@ function feed(bytes: Buffer, cuts: readonly number[]): { verdict: GuardVerdict; 
 }
 
 test("packets up to the bound pass, cut at every byte and byte by byte", () => {
-  const bytes = Buffer.concat([packet(0, 12), packet(1), packet(127), packet(128), packet(bytesMax)]);
+  const bytes = Buffer.concat([
+    packet(0, 12),
+    packet(1),
+    packet(127),
+    packet(128),
+    packet(bytesMax),
+  ]);
   for (let cut = 0; cut <= bytes.length; cut++) {
     expect(feed(bytes, [cut]).verdict, `cut at ${cut}`).toBe("fine");
   }

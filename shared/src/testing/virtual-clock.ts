@@ -73,7 +73,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Lets promise chains run dry; memory parts never wait for real I/O. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+/** Lets promise chains run dry: an immediate comes only after the last of them. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

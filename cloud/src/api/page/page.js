@@ -310,10 +310,12 @@
     const unitText = unitNames[unit] ?? unit ?? "";
     if (update.value !== null) parts.push(node("small", { className: "unit" }, ` ${unitText}`));
     if (quality !== "good") {
-      parts.push(node("small", { className: quality, title: qualityReason ?? "" }, ` ${quality}`));
+      const title = `${quality}: ${qualityReason ?? "the device says so"}`;
+      const sign = quality === "bad" ? "bad " : "? ";
+      parts.unshift(node("small", { className: quality, title }, sign));
     }
     value.replaceChildren(...parts);
-    value.title = `${parts[0]} ${unitText}\n${utcText(observedAt ?? receivedAt)}`;
+    value.title = `${valueText(update.value)} ${unitText}\n${utcText(observedAt ?? receivedAt)}`;
     curve.setAttribute("points", pointsOf(recent));
     setTime(devices.get(`${gateway}\n${device}`).time, receivedAt);
   }

@@ -1,0 +1,213 @@
+/**
+ * The latest value of every series, bounded, ordered by update. The order is a linked list: a map
+ * that is deleted from and added to at each of millions of readings spends its time rehashing.
+ *
+ *   V1  A series never moves back: what came by `live` in the gateway's newest epoch is the newest;
+ *       anything else counts only where it was received later than what is shown.
+ *   V2  At its bound the table gives up the series that was updated longest ago, and counts it.
+ */
+import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
+import type { Quality, Reading } from "@causeway/shared/event.ts";
+import type { TakenEvent, TimeQuality } from "../ingest/fold.ts";
+
+export interface SeriesBounds {
+  readonly seriesMax: number;
+  /** Values kept per series for its small curve. */
+  readonly recentMax: number;
+  /** Characters of a text value that are kept. */
+  readonly textMax: number;
+}
+
+export interface SeriesView {
+  readonly version: number;
+  readonly gateway: string;
+  readonly device: string;
+  readonly metric: string;
+  readonly value: Reading["value"];
+  readonly unit: string | undefined;
+  readonly quality: Quality;
+  readonly qualityReason: string | undefined;
+  /** The device's own time in ms, where it tells one. */
+  readonly observedAt: number | null;
+  /** The gateway's, in ms. */
+  readonly receivedAt: number;
+  readonly timeQuality: TimeQuality;
+  readonly late: boolean;
+  /** Id of the event that holds it. */
+  readonly event: string;
+  /** The last numbers, oldest first; the newest is `value`. */
+  readonly recent: readonly number[];
+}
+
+/** Holds no more of its event than is shown: events are large. */
+class Row {
+  older: Row | undefined;
+  newer: Row | undefined;
+  version = 0;
+  readonly key: string;
+  readonly gateway: string;
+  readonly device: string;
+  readonly metric: string;
+  value: Reading["value"] = null;
+  unit: string | undefined;
+  quality: Quality = "good";
+  qualityReason: string | undefined;
+  observedAt: number | null = null;
+  /** The reading's own time, not its event's. */
+  ownObservedAt: number | undefined;
+  receivedAt = 0;
+  timeQuality: TimeQuality = "synchronised";
+  late = false;
+  event = "";
+  /** Of the epoch. */
+  ordinal = 0;
+  readonly recent: number[] = [];
+
+  constructor(key: string, gateway: string, device: string, metric: string) {
+    this.key = key;
+    this.gateway = gateway;
+    this.device = device;
+    this.metric = metric;
+  }
+}
+
+export class SeriesTable {
+  readonly #bounds: SeriesBounds;
+  readonly #rows = new Map<string, Row>();
+  #oldest: Row | undefined;
+  #newest: Row | undefined;
+  #evicted = 0;
+
+  constructor(bounds: SeriesBounds) {
+    this.#bounds = bounds;
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  /** V1. False where what is shown is newer; `version` must grow from call to call. */
+  put(taken: TakenEvent, device: string, reading: Reading, version: number): boolean {
+    const key = `${taken.gateway}\n${device}\n${reading.metric}`;
+    const ordinal = epochOrdinal(taken.epoch) ?? 0;
+    const known = this.#rows.get(key);
+    if (known !== undefined && !isNewer(known, taken, ordinal, reading)) return false;
+    const row = known ?? this.#add(key, taken.gateway, device, reading.metric);
+    update(row, taken, reading, this.#bounds);
+    row.ordinal = ordinal;
+    row.version = version;
+    this.#moveToEnd(row);
+    return true;
+  }
+
+  /** Those that changed after `version`, oldest change first, at most `limit`. */
+  since(version: number, limit: number): readonly SeriesView[] {
+    let first: Row | undefined;
+    for (let row = this.#newest; row !== undefined && row.version > version; row = row.older) {
+      first = row;
+    }
+    return take(first, limit);
+  }
+
+  /** The most recently updated, oldest change first. */
+  latest(limit: number): readonly SeriesView[] {
+    let first = this.#newest;
+    for (let count = 1; count < limit && first?.older !== undefined; count++) first = first.older;
+    return take(first, limit);
+  }
+
+  clear(): void {
+    this.#rows.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
+    this.#evicted = 0;
+  }
+
+  /** V2. */
+  #add(key: string, gateway: string, device: string, metric: string): Row {
+    if (this.#rows.size >= this.#bounds.seriesMax && this.#oldest !== undefined) {
+      this.#rows.delete(this.#oldest.key);
+      this.#unlink(this.#oldest);
+      this.#evicted++;
+    }
+    const row = new Row(key, gateway, device, metric);
+    this.#rows.set(key, row);
+    return row;
+  }
+
+  #moveToEnd(row: Row): void {
+    if (this.#newest === row) return;
+    this.#unlink(row);
+    row.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = row;
+    else this.#newest.newer = row;
+    this.#newest = row;
+  }
+
+  /** Also of a row that is not in the list yet. */
+  #unlink(row: Row): void {
+    const { older, newer } = row;
+    if (older !== undefined) older.newer = newer;
+    else if (this.#oldest === row) this.#oldest = newer;
+    if (newer !== undefined) newer.older = older;
+    else if (this.#newest === row) this.#newest = older;
+    row.older = undefined;
+    row.newer = undefined;
+  }
+}
+
+/** V1. */
+function isNewer(row: Row, taken: TakenEvent, ordinal: number, reading: Reading): boolean {
+  if (row.event === taken.id) return !isObservedBefore(reading, row.ownObservedAt);
+  if (!taken.late && ordinal >= row.ordinal) return true;
+  // Without a clock `receivedAt` is when the journal stored it, which says nothing of its age.
+  if (taken.late && taken.timeQuality === "unsynchronised") return false;
+  return taken.receivedAt >= row.receivedAt;
+}
+
+/** One event may hold several values of a metric, in any order, each with its own time. */
+function isObservedBefore({ observedAt }: Reading, other: number | undefined): boolean {
+  return observedAt !== undefined && other !== undefined && observedAt < other;
+}
+
+function update(row: Row, taken: TakenEvent, reading: Reading, bounds: SeriesBounds): void {
+  const { value } = reading;
+  row.value = typeof value === "string" ? shortened(value, bounds.textMax) : value;
+  row.unit = reading.unit;
+  row.quality = reading.quality;
+  row.qualityReason = reading.reason;
+  row.observedAt = reading.observedAt ?? taken.event.observedAt;
+  row.ownObservedAt = reading.observedAt;
+  row.receivedAt = taken.receivedAt;
+  row.timeQuality = taken.timeQuality;
+  row.late = taken.late;
+  row.event = taken.id;
+  if (typeof value !== "number") return;
+  row.recent.push(value);
+  if (row.recent.length > bounds.recentMax) row.recent.shift();
+}
+
+/** A copy: a slice would keep the whole text in memory. */
+function shortened(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text;
+  const head = Buffer.from(text.slice(0, charactersMax - 1), "utf16le").toString("utf16le");
+  return `${head}…`;
+}
+
+function take(first: Row | undefined, limit: number): readonly SeriesView[] {
+  const taken: SeriesView[] = [];
+  for (let row = first; row !== undefined && taken.length < limit; row = row.newer) {
+    taken.push(viewOf(row));
+  }
+  return taken;
+}
+
+function viewOf(row: Row): SeriesView {
+  const { older: _older, newer: _newer, key: _key, ordinal: _ordinal, ...shown } = row;
+  const { ownObservedAt: _own, ...view } = shown;
+  return { ...view, recent: [...row.recent] };
+}

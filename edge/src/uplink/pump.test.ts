@@ -1,0 +1,222 @@
+/**
+ * Goal: the pump does what the uplink decides on a real outbox in memory: batches the cloud can read,
+ * marks read when asked for, releases that arrive, and no action after stop.
+ */
+import type { BatchBody, BatchHead } from "@causeway/shared/batch-codec.ts";
+import { decodeBody, decodeHead, expandBody } from "@causeway/shared/batch-codec.ts";
+import type { Event, Log } from "@causeway/shared/event.ts";
+import { silentLogger } from "@causeway/shared/log.ts";
+import type { Mark } from "@causeway/shared/mark.ts";
+import { emptyLogLedger } from "@causeway/shared/mark.ts";
+import { gatewayId } from "@causeway/shared/names.ts";
+import { seededRandom } from "@causeway/shared/random.ts";
+import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
+import { expect, test } from "vitest";
+import { MemoryDisk } from "../outbox/memory-store.ts";
+import { Outbox } from "../outbox/outbox.ts";
+import type { Link, PublishOutcome } from "./link.ts";
+import { Pump } from "./pump.ts";
+import type { UplinkLane } from "./uplink.ts";
+import { defaultUplinkBounds } from "./uplink.ts";
+
+interface Sent {
+  readonly lane: UplinkLane;
+  readonly head: BatchHead;
+  readonly body: BatchBody;
+}
+
+/** A link whose cloud takes what comes next, unless it is told to refuse. */
+class FakeLink implements Link {
+  readonly sent: Sent[] = [];
+  readonly #through = new Map<string, Record<Log, number>>();
+  #listener: (state: "up" | "down") => void = () => {};
+  #commit = 0;
+  answer: PublishOutcome = { kind: "stored" };
+  marksRead = 0;
+
+  listen(listener: (state: "up" | "down") => void): void {
+    this.#listener = listener;
+  }
+
+  tell(state: "up" | "down"): void {
+    this.#listener(state);
+  }
+
+  async publish(
+    lane: UplinkLane,
+    headers: readonly [string, string][],
+    bytes: Uint8Array,
+  ): Promise<PublishOutcome> {
+    const head = decodeHead((name) => headers.find(([known]) => known === name)?.[1]);
+    const body = decodeBody(expandBody(bytes));
+    this.sent.push({ lane, head, body });
+    if (this.answer.kind === "stored") this.#take(head);
+    return this.answer;
+  }
+
+  async readMark(): Promise<Mark | undefined> {
+    this.marksRead++;
+    if (this.#commit === 0) return undefined;
+    const epochs = [...this.#through].map(([epoch, { telemetry, priority }]) => ({
+      epoch,
+      logs: {
+        telemetry: { ...emptyLogLedger, through: telemetry },
+        priority: { ...emptyLogLedger, through: priority },
+      },
+    }));
+    return { commit: this.#commit, gateway: "gw", run: undefined, epochs, doubts: [] };
+  }
+
+  async close(): Promise<void> {}
+
+  taken(epoch: string): Record<Log, number> | undefined {
+    return this.#through.get(epoch);
+  }
+
+  #take({ epoch, log, from, to }: BatchHead): void {
+    const row = this.#through.get(epoch) ?? { telemetry: 0, priority: 0 };
+    if (from <= row[log] + 1 && to > row[log]) row[log] = to;
+    this.#through.set(epoch, row);
+    this.#commit++;
+  }
+}
+
+async function start(disk = new MemoryDisk()) {
+  const [clock, link] = [new VirtualClock(), new FakeLink()];
+  const outbox = await Outbox.open({
+    gateway: "gw",
+    openStore: async () => disk.open(),
+    clock,
+    random: seededRandom("outbox"),
+    bounds: { bytesMax: 1e9, tailBytesMax: 0, pendingBytesMax: 1e7 },
+    log: silentLogger,
+  });
+  const pump = new Pump({
+    gateway: gatewayId("gw"),
+    outbox,
+    link,
+    clock,
+    random: seededRandom("pump"),
+    bounds: defaultUplinkBounds,
+    log: silentLogger,
+  });
+  outbox.listen({
+    epochOpened: (epoch) => pump.feed({ kind: "epoch-opened", epoch }),
+    appended: (epoch, log, last, bytes) => pump.feed({ kind: "appended", epoch, log, last, bytes }),
+    poisoned: () => {},
+  });
+  const append = async (log: Log, count = 1) => {
+    for (let index = 0; index < count; index++)
+      outbox.append(log, eventAt(clock.bootMs()), () => {});
+    await clock.advance(1);
+  };
+  return { clock, link, outbox, pump, append, disk };
+}
+
+function eventAt(bootMs: number): Event {
+  const kind = "system" as const;
+  return { kind, device: null, topic: null, bootMs, observedAt: null, name: "test", detail: "" };
+}
+
+test("what was appended while the link was down goes up, is taken, and is released", async () => {
+  const { clock, link, outbox, pump, append } = await start();
+  await append("telemetry", 100);
+  await append("priority", 3);
+  await clock.advance(60_000);
+  expect(link.sent).toEqual([]);
+  link.tell("up");
+  await clock.advance(5_000);
+  expect(link.taken(outbox.run)).toEqual({ telemetry: 100, priority: 3 });
+  expect(pump.status()).toMatchObject({ link: "up", unsentEvents: 0, untakenEvents: 0 });
+  expect(outbox.epochs()[0]?.released).toEqual({ telemetry: 100, priority: 3 });
+  expect(pump.counters()).toMatchObject({ batches: 2, failures: 0 });
+});
+
+test("a batch tells the cloud all that it needs, and its body agrees with its head", async () => {
+  const { clock, link, outbox, append, disk } = await start();
+  await append("telemetry", 2);
+  const first = outbox.run;
+  await outbox.close();
+  const next = await start(disk);
+  await next.outbox.fixBootOffset(next.clock.bootId, 1_700_000_000_000);
+  await next.clock.advance(1_000);
+  await next.append("telemetry", 5);
+  next.link.tell("up");
+  await next.clock.advance(1_000);
+  const before = { epoch: first, ends: { telemetry: 2, priority: 0 } };
+  expect(next.link.sent.map(({ head }) => head)).toMatchObject([
+    { epoch: first, log: "telemetry", from: 1, to: 2, end: 2, before: undefined },
+    { epoch: next.outbox.run, log: "telemetry", from: 1, to: 5, end: undefined, before },
+  ]);
+  for (const { lane, head, body } of next.link.sent) {
+    expect(lane).toBe("live");
+    expect(head.run).toBe(next.outbox.run);
+    const { epoch, log, from, to } = head;
+    expect(body).toMatchObject({ gateway: "gw", epoch, log, from, to });
+    expect(body.boots).toEqual({ virtualboot1: 1_700_000_000_000 });
+  }
+  expect(next.link.sent[1]?.head.watermark).toBe(1_700_000_001_000);
+  expect(clock.bootMs()).toBeGreaterThan(0);
+  expect(link.sent).toEqual([]);
+});
+
+test("a boot that was never synchronised goes with a null offset and no watermark", async () => {
+  const { clock, link, append } = await start();
+  link.tell("up");
+  await append("telemetry");
+  await clock.advance(1_000);
+  expect(link.sent[0]?.body.boots).toEqual({ virtualboot1: null });
+  expect(link.sent[0]?.head.watermark).toBeUndefined();
+});
+
+test("while the cloud is full the pump tries again with back-off, then goes on where it was", async () => {
+  const { clock, link, outbox, append } = await start();
+  await append("telemetry", 10);
+  link.answer = { kind: "failed", fault: "retry", reason: "10077 maximum bytes exceeded" };
+  link.tell("up");
+  await clock.advance(600_000);
+  expect(link.sent.length).toBeGreaterThan(10);
+  expect(link.sent.length, "times in ten minutes").toBeLessThan(100);
+  link.answer = { kind: "stored" };
+  await clock.advance(60_000);
+  expect(link.taken(outbox.run)).toEqual({ telemetry: 10, priority: 0 });
+});
+
+test("an outbox that is poisoned and reopened is pumped on, each epoch to its end", async () => {
+  const { clock, link, outbox, append, disk, pump } = await start();
+  await append("telemetry", 5);
+  const first = outbox.run;
+  disk.failure = new Error("input/output error");
+  await append("telemetry", 5);
+  link.tell("up");
+  await clock.advance(1_000);
+  disk.failure = undefined;
+  await clock.advance(60_000);
+  await append("telemetry", 7);
+  await clock.advance(60_000);
+  expect([link.taken(first)?.telemetry, link.taken(outbox.run)?.telemetry]).toEqual([5, 7]);
+  expect(pump.status().untakenEvents).toBe(0);
+});
+
+test("with nothing to do the pump asks nothing for a day", async () => {
+  const { clock, link, append } = await start();
+  link.tell("up");
+  await append("telemetry", 5);
+  await clock.advance(10_000);
+  const { marksRead, sent } = link;
+  await clock.advance(24 * 3_600_000);
+  expect([link.marksRead, link.sent.length]).toEqual([marksRead, sent.length]);
+});
+
+test("after stop nothing is sent, asked or released", async () => {
+  const { clock, link, append, pump } = await start();
+  await append("telemetry", 5);
+  link.tell("up");
+  pump.stop();
+  await clock.advance(60_000);
+  await append("telemetry", 5);
+  link.tell("down");
+  link.tell("up");
+  await clock.advance(600_000);
+  expect(link.sent).toEqual([]);
+});
