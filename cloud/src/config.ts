@@ -1,15 +1,18 @@
 /** What an operator can set in the cloud; docs/settings.md tells each in words. */
 import { natsSettings } from "@causeway/shared/nats-connection.ts";
+import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";
 import { z } from "zod";
 import { receiversSchema } from "./notify/receivers.ts";
-import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 
 const mebibyte = 1_024 * 1_024;
 
 export const cloudSchema = z.strictObject({
   nats: z
-    .strictObject({ ...natsSettings, servers: natsSettings.servers.default(["nats://127.0.0.1:4222"]) })
+    .strictObject({
+      ...natsSettings,
+      servers: natsSettings.servers.default(["nats://127.0.0.1:4222"]),
+    })
     .prefault({}),
   /** For what the cloud keeps outside JetStream; nothing yet. */
   dataDir: z.string().min(1).default(".data/cloud"),
@@ -22,8 +25,14 @@ export const cloudSchema = z.strictObject({
     .prefault({}),
   streams: z
     .strictObject({
-      telemetryBytesMax: z.int().min(mebibyte).default(8_192 * mebibyte),
-      engineBytesMax: z.int().min(mebibyte).default(2_048 * mebibyte),
+      telemetryBytesMax: z
+        .int()
+        .min(mebibyte)
+        .default(8_192 * mebibyte),
+      engineBytesMax: z
+        .int()
+        .min(mebibyte)
+        .default(2_048 * mebibyte),
       replicas: z.int().min(1).max(5).default(1),
     })
     .prefault({}),

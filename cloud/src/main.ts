@@ -18,7 +18,10 @@ interface ConfigOptions {
   readonly set: readonly string[];
 }
 
-const cli = program("causeway-cloud", "Takes what gateways send exactly once, finds what is abnormal, and tells people");
+const cli = program(
+  "causeway-cloud",
+  "Takes what gateways send once, finds what is abnormal, tells people",
+);
 
 /** Where a configuration is looked for when none is named; `npm start` writes the second. */
 const usualFiles = ["cloud.yaml", ".data/cloud.yaml"];
@@ -55,11 +58,18 @@ cli.command(
     run(readConfig(options), options.endWithStdin ?? false),
 );
 
-cli.command("check", "Check a configuration and exit", withConfig, async (options: ConfigOptions) => {
-  const { rules, receivers } = readConfig(options);
-  process.stdout.write(`the configuration is good: ${rules.length} rules, ${receivers.length} receivers\n`);
-  return 0;
-});
+cli.command(
+  "check",
+  "Check a configuration and exit",
+  withConfig,
+  async (options: ConfigOptions) => {
+    const { rules, receivers } = readConfig(options);
+    process.stdout.write(
+      `the configuration is good: ${rules.length} rules, ${receivers.length} receivers\n`,
+    );
+    return 0;
+  },
+);
 
 interface TailFlags extends ConfigOptions {
   readonly json?: boolean;
@@ -83,8 +93,10 @@ cli.command(
     if (options.format !== undefined && options.format !== "cloudevents") {
       throw new CodedError("CLI_USAGE", `--format ${options.format}: only cloudevents is known`);
     }
-    const format = options.format === "cloudevents" ? "cloudevents" : options.json ? "json" : "text";
-    const untilIdleMs = options.untilIdle === undefined ? undefined : milliseconds(options.untilIdle);
+    const format =
+      options.format === "cloudevents" ? "cloudevents" : options.json ? "json" : "text";
+    const untilIdleMs =
+      options.untilIdle === undefined ? undefined : milliseconds(options.untilIdle);
     const from = parseFrom(options.from);
     return tail(commandParts(options), { from, kind: options.kind, format, untilIdleMs });
   },
@@ -99,14 +111,17 @@ cli.command(
   "audit",
   "Print the ledger; exit 1 where an epoch that has ended was not taken to its end",
   (command) => withConfig(command).option("--json", "a JSON object a line"),
-  async (options: ConfigOptions & { json?: boolean }) => audit(commandParts(options), options.json ?? false),
+  async (options: ConfigOptions & { json?: boolean }) =>
+    audit(commandParts(options), options.json ?? false),
 );
 
 cli.command(
   "alerts",
   "Print alerts, each in its last state",
   (command) =>
-    withConfig(command).option("--json", "a JSON object a line").option("--open", "only those that fire now"),
+    withConfig(command)
+      .option("--json", "a JSON object a line")
+      .option("--open", "only those that fire now"),
   async (options: ConfigOptions & { json?: boolean; open?: boolean }) =>
     alerts(commandParts(options), options.json ?? false, options.open ?? false),
 );
@@ -115,7 +130,8 @@ cli.command(
   "streams",
   "Print the JetStream streams and how full they are",
   (command) => withConfig(command).option("--json", "a JSON object a line"),
-  async (options: ConfigOptions & { json?: boolean }) => streams(commandParts(options), options.json ?? false),
+  async (options: ConfigOptions & { json?: boolean }) =>
+    streams(commandParts(options), options.json ?? false),
 );
 
 await cli.run(process.argv);

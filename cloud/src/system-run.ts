@@ -4,13 +4,18 @@ import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { startAll } from "@causeway/shared/lifecycle.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
-import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
+import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
 import { telemetryStream } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
-import { endOrder, exitCodes, stopOnBrokenInvariant, untilEnded } from "@causeway/shared/system-process.ts";
+import {
+  endOrder,
+  exitCodes,
+  stopOnBrokenInvariant,
+  untilEnded,
+} from "@causeway/shared/system-process.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
@@ -19,6 +24,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { createAlerting } from "./alert/alerting.ts";
 import { HttpApi } from "./api/http-api.ts";
+import { feedMetrics, receiverMetrics } from "./api/metric.ts";
 import type { CloudConfig } from "./config.ts";
 import type { MessageIdentity } from "./engine/checkpoint.ts";
 import { Engine } from "./engine/engine.ts";
@@ -28,8 +34,8 @@ import { readJournal } from "./ingest/nats-journal.ts";
 import { ensureStreams } from "./ingest/nats-streams.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
-import { NatsViewFeed } from "./views/nats-view-feed.ts";
 import { FleetView } from "./views/fleet-view.ts";
+import { NatsViewFeed } from "./views/nats-view-feed.ts";
 
 const dialSchedule = { firstMs: 500, maxMs: 10_000, factor: 2 };
 
@@ -51,7 +57,12 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   const engine = new Engine({
     store: new NatsEngineStore(connection, client, manager, random),
     journal: (from, signal) =>
-      readJournal(connection, client, { stream: telemetryStream, subjects: ["tlm.>"], from, signal }),
+      readJournal(connection, client, {
+        stream: telemetryStream,
+        subjects: ["tlm.>"],
+        from,
+        signal,
+      }),
     messageAt: (sequence) => messageAt(manager, sequence),
     lastSequence: async () => (await manager.streams.info(telemetryStream)).state.last_seq,
     alerting,
@@ -69,13 +80,25 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
     random,
     log,
   });
-  const notifier = new NatsNotifier({ connection, jetstream: client, manager, receivers, clock, random, log });
+  const notifier = new NatsNotifier({
+    connection,
+    jetstream: client,
+    manager,
+    receivers,
+    clock,
+    random,
+    log,
+  });
   const api = new HttpApi({
     address: config.http,
     token,
     view,
     ready: () => readiness(connection, engine),
-    engineMetrics: () => engineMetrics(engine.status()),
+    engineMetrics: () => [
+      ...engineMetrics(engine.status()),
+      ...feedMetrics(feed.status()),
+      ...receiverMetrics(notifier.status()),
+    ],
     version,
     log,
     clock,
@@ -100,7 +123,11 @@ async function connectWhenThere(
   const clock = systemClock();
   for (let attempt = 1; !order.aborted; attempt++) {
     try {
-      return await connectNats(config.nats, { name: "causeway-cloud", reconnect: true }, systemRandom);
+      return await connectNats(
+        config.nats,
+        { name: "causeway-cloud", reconnect: true },
+        systemRandom,
+      );
     } catch (failure) {
       if (!(failure instanceof CodedError) || failure.code !== "NATS_UNREACHABLE") throw failure;
       log.warn({ code: failure.code, reason: failure.message }, "waiting for nats-server");
@@ -111,7 +138,10 @@ async function connectWhenThere(
 }
 
 /** From the leader: a follower may be behind, and a late answer would look like a rollback. */
-async function messageAt(manager: JetStreamManager, seq: number): Promise<MessageIdentity | undefined> {
+async function messageAt(
+  manager: JetStreamManager,
+  seq: number,
+): Promise<MessageIdentity | undefined> {
   const found = await manager.streams.getMessage(telemetryStream, { seq });
   if (found === null) return undefined;
   return { subject: found.subject, nonce: found.header.get("Cw-Nonce") || undefined };
@@ -121,7 +151,8 @@ function readiness(connection: NatsConnection, engine: Engine) {
   const { phase, lastFault } = engine.status();
   const reasons: string[] = [];
   if (connection.isClosed()) reasons.push("the connection to nats-server is closed");
-  if (phase !== "running") reasons.push(`the engine is ${phase}${lastFault === undefined ? "" : `: ${lastFault}`}`);
+  if (phase !== "running")
+    reasons.push(`the engine is ${phase}${lastFault === undefined ? "" : `: ${lastFault}`}`);
   return { ready: reasons.length === 0, reasons };
 }
 
@@ -134,4 +165,3 @@ function watch(connection: NatsConnection, log: Logger): void {
   };
   follow().catch((failure) => log.error({ reason: reasonOf(failure) }, "connection status"));
 }
-

@@ -37,7 +37,9 @@ async function start(data: string): Promise<Running> {
     stdio: ["ignore", "pipe", "pipe"],
   });
   started.push(child);
-  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  const exited = new Promise<number | null>((resolve) =>
+    child.once("exit", (code) => resolve(code)),
+  );
   let output = "";
   const urls = new Promise<{ page: string; mqtt: string }>((resolve, reject) => {
     const gather = (chunk: Buffer) => {
@@ -58,7 +60,11 @@ async function readingsTaken(page: string): Promise<number> {
   return Number(/^causeway_engine_readings_total ([0-9]+)/m.exec(text)?.[1] ?? 0);
 }
 
-async function until(isSo: () => Promise<boolean> | boolean, timeoutMs: number, what: string): Promise<void> {
+async function until(
+  isSo: () => Promise<boolean> | boolean,
+  timeoutMs: number,
+  what: string,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms for: ${what}`);
@@ -98,7 +104,11 @@ test("readings flow, the page is served, and Ctrl-C stops everything within ten 
   expect(processesOf(data, first.mqtt)).toEqual([]);
 
   const second = await start(data);
-  await until(async () => (await readingsTaken(second.page)) > 50, 30_000, "readings after a restart");
+  await until(
+    async () => (await readingsTaken(second.page)) > 50,
+    30_000,
+    "readings after a restart",
+  );
   second.child.kill("SIGKILL");
   await second.exited;
   await until(() => processesOf(data, second.mqtt).length === 0, 15_000, "no process left behind");

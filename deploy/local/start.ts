@@ -35,7 +35,8 @@ async function main(): Promise<void> {
   mkdirSync(join(data, "logs"), { recursive: true });
   const holder = holdData();
   process.once("exit", holder);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => void stop(0));
   watchParents();
   const natsPort = await freePort(4222);
   await startNats(natsPort);
@@ -46,8 +47,18 @@ async function main(): Promise<void> {
     mqtt: await freePort(1883),
   };
   writeConfigs(ports);
-  startProgram("cloud", "causeway-cloud", ["run", "--config", join(data, "cloud.yaml"), "--end-with-stdin"]);
-  startProgram("edge", "causeway-edge", ["run", "--config", join(data, "edge.yaml"), "--end-with-stdin"]);
+  startProgram("cloud", "causeway-cloud", [
+    "run",
+    "--config",
+    join(data, "cloud.yaml"),
+    "--end-with-stdin",
+  ]);
+  startProgram("edge", "causeway-edge", [
+    "run",
+    "--config",
+    join(data, "edge.yaml"),
+    "--end-with-stdin",
+  ]);
   await ready(`http://127.0.0.1:${ports.edge}/readyz`, "edge");
   await ready(`http://127.0.0.1:${ports.cloud}/readyz`, "cloud");
   startProgram("fleet", "causeway-sim", fleetArguments(ports.mqtt));
@@ -60,7 +71,9 @@ function holdData(): () => void {
   const file = join(data, "start.pid");
   const other = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
   if (other !== process.pid && isAlive(other)) {
-    fail(`START_RUNNING: ${data} is in use by process ${other}; stop that one, or set CAUSEWAY_DATA`);
+    fail(
+      `START_RUNNING: ${data} is in use by process ${other}; stop that one, or set CAUSEWAY_DATA`,
+    );
   }
   writeFileSync(file, `${process.pid}`);
   return () => writeFileSync(file, "");
@@ -92,7 +105,9 @@ function watchParents(): void {
 function parentOf(pid: number): string | undefined {
   try {
     // The second field, the name in brackets, may hold spaces.
-    return readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ")[1];
+    return readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ")[1];
   } catch {
     return undefined;
   }
@@ -119,7 +134,8 @@ exit $code`;
 
 async function startNats(port: number): Promise<void> {
   const { path } = await findNatsServer();
-  if (path === undefined) fail("SETUP_NATS_MISSING: no nats-server; run npm start again, or set NATS_SERVER");
+  if (path === undefined)
+    fail("SETUP_NATS_MISSING: no nats-server; run npm start again, or set NATS_SERVER");
   const config = join(data, "nats.conf");
   writeFileSync(
     config,
@@ -213,7 +229,10 @@ async function stop(exitCode: number): Promise<never> {
     if (child === undefined) continue;
     child.process.stdin?.end();
     const left = Math.max(500, deadline - Date.now());
-    const ended = await Promise.race([child.exited.then(() => true), pause(left).then(() => false)]);
+    const ended = await Promise.race([
+      child.exited.then(() => true),
+      pause(left).then(() => false),
+    ]);
     if (!ended) child.process.kill("SIGKILL");
   }
   process.exit(exitCode);
@@ -230,7 +249,11 @@ function pause(delayMs: number): Promise<void> {
 
 /** The port where it is free, else any free one (A2). */
 async function freePort(wanted: number): Promise<number> {
-  return (await tryPort(wanted)) ?? (await tryPort(0)) ?? fail("START_NO_PORT: no free port on 127.0.0.1");
+  return (
+    (await tryPort(wanted)) ??
+    (await tryPort(0)) ??
+    fail("START_NO_PORT: no free port on 127.0.0.1")
+  );
 }
 
 function tryPort(port: number): Promise<number | undefined> {
@@ -267,7 +290,9 @@ async function ready(url: string, name: string): Promise<void> {
     if (answer?.ok) return;
     if (Date.now() > deadline) {
       const log = join(data, "logs", `${name}.log`);
-      process.stderr.write(`START_NOT_READY: ${name} is not ready; the end of ${log}:\n${lastLines(log, 15)}\n`);
+      process.stderr.write(
+        `START_NOT_READY: ${name} is not ready; the end of ${log}:\n${lastLines(log, 15)}\n`,
+      );
       await stop(1);
     }
     await pauseRunning(100);
@@ -310,7 +335,8 @@ async function counterLine(ports: Ports): Promise<string> {
   const link = edge.get("causeway_edge_link_up") === 1 ? "up" : "down";
   const readings = cloud.get("causeway_engine_readings_total") ?? 0;
   const alerts = cloud.get("causeway_engine_alert_transitions_total") ?? 0;
-  return `acknowledged ${published}  waiting ${waiting}  link ${link}  readings taken ${readings}  alert changes ${alerts}`;
+  const gateway = `acknowledged ${published}  waiting ${waiting}  link ${link}`;
+  return `${gateway}  readings taken ${readings}  alert changes ${alerts}`;
 }
 
 async function metrics(url: string): Promise<ReadonlyMap<string, number>> {

@@ -31,7 +31,6 @@ export const errorCodes = {
   OUTBOX_VERSION_UNKNOWN: "an outbox written by a newer version",
   OUTPUT_UNWRITABLE: "a file for results that cannot be written",
   RECEIVER_FAILED: "a receiver did not take a notification",
-  RULE_INVALID: "a rule that cannot be used",
   SECURITY_REFUSED: "a setting that would open the system to anyone",
   STREAM_MISMATCH: "a JetStream stream exists with settings that break the promise",
 } as const;

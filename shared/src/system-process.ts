@@ -16,7 +16,6 @@ const usageCodes: ReadonlySet<string> = new Set([
   "MQTT_REFUSED",
   "NAME_INVALID",
   "OUTPUT_UNWRITABLE",
-  "RULE_INVALID",
   "SECURITY_REFUSED",
 ]);
 

@@ -1,7 +1,7 @@
 /**
- * The open connections of /api/stream. One tick serves them all; while nobody listens there is none.
- * A client that does not read what it is sent is dropped at `bufferBytesMax` and comes back with the
- * id of what it has.
+ * The open connections of /api/stream. One tick serves them all; while nobody listens there is
+ * none. A client that does not read what it is sent is dropped at `bufferBytesMax` and comes back
+ * with the id of what it has.
  */
 import type { ServerResponse } from "node:http";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";

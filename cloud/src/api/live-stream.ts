@@ -2,11 +2,11 @@
  * What the clients of /api/stream are sent, as Server-Sent Events. Pure: the shell asks once per
  * tick for the frames that all clients get, and on each connect for those that the new one lacks.
  *
- *   S1  An id names the version up to which its client has everything. A client that comes back with
- *       it gets what changed since; one whose id is of another start or another generation of the
- *       view is told `hello` with `resumed: false`, and forgets what it has.
- *   S2  Whoever comes gets what it lacks up to now, of the `rowsAtConnectMax` series updated last; a
- *       row may then come a second time, never less.
+ *   S1  An id names the version up to which its client has everything. A client that comes back
+ *       with it gets what changed since; one whose id is of another start or another generation of
+ *       the view is told `hello` with `resumed: false`, and forgets what it has.
+ *   S2  Whoever comes gets what it lacks up to now, of the `rowsAtConnectMax` series updated last;
+ *       a row may then come a second time, never less.
  *   S3  A tick holds at most `rowsPerTickMax` series; the rest follow, oldest change first.
  */
 import type { FleetView, GatewayView } from "../views/fleet-view.ts";

@@ -55,7 +55,8 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
     const signal = AbortSignal.any([parts.signal, idle.signal]);
     const watch = watchIdle(parts.clock, options.untilIdleMs, idle);
     const printAfter = options.from === "now" ? await lastSequence(connection) : 0;
-    const since = typeof options.from === "object" ? options.from.receivedAt : Number.NEGATIVE_INFINITY;
+    const since =
+      typeof options.from === "object" ? options.from.receivedAt : Number.NEGATIVE_INFINITY;
     const ledgers = new Ledgers();
     let next = 1;
     while (!signal.aborted) {
@@ -111,7 +112,9 @@ export function audit(parts: CommandParts, json: boolean): Promise<number> {
       if (isIncomplete(line)) findings++;
       const { gateway, epoch, log, through, end, stretches } = line;
       const state = isIncomplete(line) ? "INCOMPLETE" : end === null ? "open" : "complete";
-      const lost = stretches.map(({ from, to, state: what, reason }) => `${what} ${from}-${to} (${reason})`);
+      const lost = stretches.map(
+        ({ from, to, state: what, reason }) => `${what} ${from}-${to} (${reason})`,
+      );
       const text = [gateway, epoch, log, `through ${through}`, `end ${end ?? "-"}`, state, ...lost];
       parts.write(json ? JSON.stringify(line) : text.join("  "));
     }
@@ -129,7 +132,10 @@ export function alerts(parts: CommandParts, json: boolean, openOnly: boolean): P
   });
 }
 
-async function readTransitions(connection: NatsConnection, signal: AbortSignal): Promise<AlertTransition[]> {
+async function readTransitions(
+  connection: NatsConnection,
+  signal: AbortSignal,
+): Promise<AlertTransition[]> {
   const manager = await jetstreamManager(connection);
   const info = await manager.streams.info(engineStream, { subjects_filter: "alert.>" });
   let remaining = Object.values(info.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
@@ -137,7 +143,9 @@ async function readTransitions(connection: NatsConnection, signal: AbortSignal):
   if (remaining === 0) return transitions;
   const request = { stream: engineStream, subjects: ["alert.>"], from: 1, signal };
   for await (const message of readJournal(connection, jetstream(connection), request)) {
-    const { transitions: own } = JSON.parse(Buffer.from(message.data).toString("utf8")) as AlertMessage;
+    const { transitions: own } = JSON.parse(
+      Buffer.from(message.data).toString("utf8"),
+    ) as AlertMessage;
     transitions.push(...own);
     remaining--;
     if (remaining === 0) break;

@@ -41,15 +41,31 @@ function readingLines(taken: TakenEvent, format: TailFormat): readonly string[] 
     const own = { id: `${id}/${index}`, gateway, device, metric, value, unit, quality, observedAt };
     const reason = reading.reason === undefined ? {} : { reason: reading.reason };
     const line = { ...own, receivedAt, timeQuality, lane, topic, late, ...reason };
-    return format === "json" ? JSON.stringify(line) : textLine(line, `${metric} = ${value} ${unit ?? ""}`);
+    return format === "json"
+      ? JSON.stringify(line)
+      : textLine(line, `${metric} = ${value} ${unit ?? ""}`);
   });
 }
 
 function otherLine(taken: TakenEvent, format: TailFormat): string {
   const { id, gateway, receivedAt, timeQuality, lane, late, event } = taken;
   const { kind, device, topic, observedAt, bootMs: _boot, ...body } = event;
-  const line = { id, gateway, device, kind, observedAt, receivedAt, timeQuality, lane, topic, late, ...body };
-  return format === "json" ? JSON.stringify(line) : textLine(line, `${kind} ${JSON.stringify(body).slice(0, 120)}`);
+  const line = {
+    id,
+    gateway,
+    device,
+    kind,
+    observedAt,
+    receivedAt,
+    timeQuality,
+    lane,
+    topic,
+    late,
+    ...body,
+  };
+  return format === "json"
+    ? JSON.stringify(line)
+    : textLine(line, `${kind} ${JSON.stringify(body).slice(0, 120)}`);
 }
 
 function textLine(line: Line, what: string): string {

@@ -4,7 +4,9 @@ import { bootOffset, journalMessage, readingEvent } from "../testing/journal-wri
 import { foldMessage, Ledgers } from "./fold.ts";
 
 const events = (count: number) =>
-  Array.from({ length: count }, (_, index) => readingEvent("d1", "temperature", index, 1_000 + index));
+  Array.from({ length: count }, (_, index) =>
+    readingEvent("d1", "temperature", index, 1_000 + index),
+  );
 
 test("events come out once, with id, time and lane", () => {
   const folded = foldMessage(new Ledgers(), journalMessage(1, 1, events(2)));
@@ -32,7 +34,10 @@ test("a repeated batch yields nothing, an overlapping one only the rest", () => 
 test("a batch behind a hole is not taken, and its nonce is told back", () => {
   const ledgers = new Ledgers();
   foldMessage(ledgers, journalMessage(1, 1, events(3)));
-  const folded = foldMessage(ledgers, journalMessage(2, 5, events(1), { head: { nonce: "4.abc" } }));
+  const folded = foldMessage(
+    ledgers,
+    journalMessage(2, 5, events(1), { head: { nonce: "4.abc" } }),
+  );
   expect(folded?.taken).toEqual([]);
   expect(folded?.doubt).toMatchObject({ kind: "expected", expected: 4, nonce: "4.abc" });
 });
@@ -49,7 +54,9 @@ test.each([
   ["empty", Buffer.alloc(0)],
 ])("a body that is %s is refused, and the next batch goes on", (_what, body) => {
   const ledgers = new Ledgers();
-  expect(foldMessage(ledgers, journalMessage(1, 1, events(1), { body }))?.doubt?.kind).toBe("refused");
+  expect(foldMessage(ledgers, journalMessage(1, 1, events(1), { body }))?.doubt?.kind).toBe(
+    "refused",
+  );
   expect(foldMessage(ledgers, journalMessage(2, 1, events(1)))?.taken).toHaveLength(1);
 });
 

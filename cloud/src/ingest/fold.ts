@@ -4,7 +4,7 @@ import { decodeBody, decodeHead, expandBody } from "@causeway/shared/batch-codec
 import type { Block, Item } from "@causeway/shared/block-codec.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Event, Lane, Log } from "@causeway/shared/event.ts";
-import { eventId } from "@causeway/shared/event.ts";
+import { eventId, timeMsMax } from "@causeway/shared/event.ts";
 import type { Doubt } from "@causeway/shared/mark.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import type { StoredTelemetry } from "@causeway/shared/subjects.ts";
@@ -122,7 +122,10 @@ function checkBody(source: StoredTelemetry, head: BatchHead, body: BatchBody): v
     body.to === head.to;
   if (agrees) return;
   const found = `${body.gateway} ${body.epoch} ${body.log} ${body.from}-${body.to}`;
-  throw new CodedError("BATCH_MALFORMED", `the body says ${found}, subject and headers say otherwise`);
+  throw new CodedError(
+    "BATCH_MALFORMED",
+    `the body says ${found}, subject and headers say otherwise`,
+  );
 }
 
 interface Takings {
@@ -145,7 +148,13 @@ function takeBody(
     for (const item of block.items) {
       const judged = ledger.judge(head.epoch, head.log, item.from, item.to);
       if (judged.kind !== "taken") continue;
-      takeItem(ledger, { source, head, late, time, effect: judged.effect, message }, item, judged.from, takings);
+      takeItem(
+        ledger,
+        { source, head, late, time, effect: judged.effect, message },
+        item,
+        judged.from,
+        takings,
+      );
     }
   }
   return takings;
@@ -155,7 +164,10 @@ interface Circumstances {
   readonly source: StoredTelemetry;
   readonly head: BatchHead;
   readonly late: boolean;
-  readonly time: (bootMs: number) => { readonly receivedAt: number; readonly timeQuality: TimeQuality };
+  readonly time: (bootMs: number) => {
+    readonly receivedAt: number;
+    readonly timeQuality: TimeQuality;
+  };
   readonly effect: boolean;
   readonly message: JournalMessage;
 }
@@ -177,7 +189,8 @@ function takeItem(
     takings.dead.push({ ...dead, code: "BATCH_MALFORMED", reason, raw: item.raw });
     return;
   }
-  if (event.kind === "loss") ledger.take(epoch, log, to, { from, to, state: "lost", reason: event.reason });
+  if (event.kind === "loss")
+    ledger.take(epoch, log, to, { from, to, state: "lost", reason: event.reason });
   else ledger.take(epoch, log, to);
   takings.taken.push({
     id: eventId(source.gateway, epoch, log, from),
@@ -193,12 +206,16 @@ function takeItem(
   });
 }
 
-/** Without a known offset the time of storing is the best there is, and is marked as such. */
+/** Without an offset that makes sense the time of storing is the best there is, and is marked as such. */
 function timesOf(block: Block, body: BatchBody, message: JournalMessage): Circumstances["time"] {
   const offset = body.boots[block.bootId];
-  return typeof offset === "number"
-    ? (bootMs) => ({ receivedAt: bootMs + offset, timeQuality: "synchronised" })
-    : () => ({ receivedAt: message.storedAt, timeQuality: "unsynchronised" });
+  return (bootMs) => {
+    const receivedAt = typeof offset === "number" ? bootMs + offset : Number.NaN;
+    const isTime = Math.abs(receivedAt) <= timeMsMax;
+    return isTime
+      ? { receivedAt, timeQuality: "synchronised" }
+      : { receivedAt: message.storedAt, timeQuality: "unsynchronised" };
+  };
 }
 
 function deadMessage(

@@ -13,7 +13,11 @@ let connection: NatsConnection;
 
 beforeEach(async () => {
   server = await startNatsServer();
-  connection = await connectNats({ servers: [server.url] }, { name: "test", reconnect: true }, systemRandom);
+  connection = await connectNats(
+    { servers: [server.url] },
+    { name: "test", reconnect: true },
+    systemRandom,
+  );
   const manager = await jetstreamManager(connection);
   await manager.streams.add({ name: "J", subjects: ["j.>"], allow_direct: true });
 });

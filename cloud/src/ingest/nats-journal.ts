@@ -62,7 +62,11 @@ interface Interruption {
 }
 
 /** Ends the consumer when the connection breaks or the library begins to repair it. */
-function watch(connection: NatsConnection, messages: ConsumerMessages, signal: AbortSignal): Interruption {
+function watch(
+  connection: NatsConnection,
+  messages: ConsumerMessages,
+  signal: AbortSignal,
+): Interruption {
   let reason = "the consumer ended";
   let ended = false;
   const stop = (why: string) => {

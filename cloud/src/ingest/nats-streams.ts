@@ -23,7 +23,10 @@ export async function ensureStreams(
   }
 }
 
-async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+async function findStream(
+  manager: JetStreamManager,
+  name: string,
+): Promise<StreamInfo | undefined> {
   try {
     return await manager.streams.info(name);
   } catch (failure) {
@@ -52,12 +55,18 @@ function lacksRoom(failure: unknown): boolean {
 
 function tellSmaller(plan: StreamPlan, bytes: number, log: Logger): void {
   const fields = { stream: plan.name, wanted: plan.maxBytes, bytes };
-  log.warn(fields, "the stream is smaller than wanted: raise max_file_store, or set streams.*BytesMax");
+  log.warn(
+    fields,
+    "the stream is smaller than wanted: raise max_file_store, or set streams.*BytesMax",
+  );
 }
 
 function missing(failure: unknown): CodedError {
-  const cure = "run nats-server >= 2.15 with JetStream, and max_file_store above the streams' sizes";
-  return new CodedError("NATS_JETSTREAM_MISSING", `${reasonOf(failure)}; ${cure}`, { cause: failure });
+  const cure =
+    "run nats-server >= 2.15 with JetStream, and max_file_store above the streams' sizes";
+  return new CodedError("NATS_JETSTREAM_MISSING", `${reasonOf(failure)}; ${cure}`, {
+    cause: failure,
+  });
 }
 
 function configOf(plan: StreamPlan): Partial<StreamConfig> & { name: string } {
@@ -88,7 +97,8 @@ async function check(
 ): Promise<void> {
   const faults: string[] = [];
   const expect = (name: string, found: unknown, wanted: unknown) => {
-    if (JSON.stringify(found) !== JSON.stringify(wanted)) faults.push(`${name} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
+    const [is, should] = [JSON.stringify(found), JSON.stringify(wanted)];
+    if (is !== should) faults.push(`${name} is ${is}, not ${should}`);
   };
   expect("subject_transform", config.subject_transform, plan.transform);
   expect("retention", config.retention, RetentionPolicy.Limits);
@@ -102,7 +112,8 @@ async function check(
     const cure = "correct it with the nats tool, or use another server";
     throw new CodedError("STREAM_MISMATCH", `stream ${plan.name}: ${faults.join("; ")}; ${cure}`);
   }
-  const subjectsDiffer = JSON.stringify([...config.subjects].sort()) !== JSON.stringify([...plan.subjects].sort());
+  const subjectsDiffer =
+    JSON.stringify([...config.subjects].sort()) !== JSON.stringify([...plan.subjects].sort());
   if (config.max_bytes === plan.maxBytes && !subjectsDiffer) return;
   try {
     await manager.streams.update(plan.name, { ...config, ...configOf(plan) });

@@ -145,7 +145,7 @@ test("a transition arrives once, whole and signed, in the order of the stream", 
   await vi.waitFor(() => expect(notifier.status()).toMatchObject([{ delivered: 3, retries: 0 }]));
 });
 
-test("a receiver that is away is tried again under the same id, and those behind wait", async () => {
+test("a receiver that is away is tried again under the same id; those behind wait", async () => {
   await layStreams();
   hook.answer = () => (hook.requests.length <= 2 ? 503 : 200);
   const notifier = await startNotifier(hook.receiver());

@@ -21,7 +21,14 @@ export function readingEvent(device: string, metric: string, value: number, boot
   const name = deviceId(device);
   const [reading] = [{ metric, value, quality: "good" as const }];
   const topic = `devices/${device}/telemetry`;
-  return { kind: "reading", device: name, topic, bootMs, observedAt: null, readings: [reading] } as Event;
+  return {
+    kind: "reading",
+    device: name,
+    topic,
+    bootMs,
+    observedAt: null,
+    readings: [reading],
+  } as Event;
 }
 
 /** A message holding `events` from position `from` on. */

@@ -1,5 +1,6 @@
 /** The store on LevelDB by `level`; one process at a time, LevelDB's own lock sees to that. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import { Level } from "level";
 import type { Change, Entry, Range, Store } from "./store.ts";
@@ -9,7 +10,7 @@ type Database = Level<Uint8Array, Uint8Array>;
 /** Throws DATA_DIR_UNUSABLE, OUTBOX_LOCKED or OUTBOX_OPEN_FAILED. */
 export async function openLevelStore(folder: string): Promise<Store> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (failure) {
     const why = `${folder}: ${reasonOf(failure)}; choose a folder that this user may write`;
     throw new CodedError("DATA_DIR_UNUSABLE", why, { cause: failure });
@@ -21,6 +22,28 @@ export async function openLevelStore(folder: string): Promise<Store> {
     throw openFailure(folder, failure);
   }
   return new LevelStore(database);
+}
+
+/** Not by `recursive`, which turns for ever where the system refuses with ENOENT, as /proc does. */
+async function makeFolder(folder: string): Promise<void> {
+  const made = await makeOne(folder);
+  if (made === "made") return;
+  const parent = dirname(folder);
+  if (codeOf(made) !== "ENOENT" || parent === folder) throw made;
+  await makeFolder(parent);
+  const again = await makeOne(folder);
+  if (again !== "made") throw again;
+}
+
+/** What hinders it, or that the folder is there now. */
+async function makeOne(folder: string): Promise<unknown> {
+  try {
+    await mkdir(folder);
+  } catch (failure) {
+    const isThere = codeOf(failure) === "EEXIST" && (await stat(folder)).isDirectory();
+    if (!isThere) return failure;
+  }
+  return "made";
 }
 
 function openFailure(folder: string, failure: unknown): CodedError {

@@ -1,0 +1,71 @@
+/**
+ * Goal: LevelDB keeps the store's contract, and what hinders it from opening is told with a code.
+ * A crash is a child process that is killed; S2 against a power cut is system-call-order's matter.
+ */
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { openLevelStore } from "./level-store.ts";
+import { storeContract } from "./store.contract.ts";
+import type { Store } from "./store.ts";
+
+storeContract("LevelDB", async () => {
+  const base = mkdtempSync(join(tmpdir(), "causeway-store-"));
+  let lives = 1;
+  let store: Store | undefined;
+  const folder = () => join(base, `${lives}`);
+  return {
+    async open() {
+      const opened = await openLevelStore(folder());
+      store = opened;
+      return opened;
+    },
+    /** What is in the files at this moment is what a killed process leaves. */
+    async crash() {
+      const from = folder();
+      lives++;
+      cpSync(from, folder(), { recursive: true, filter: (path) => !path.endsWith("LOCK") });
+      await store?.close();
+    },
+    async remove() {
+      await store?.close();
+      rmSync(base, { recursive: true, force: true });
+    },
+  };
+});
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function temporary(): string {
+  const folder = mkdtempSync(join(tmpdir(), "causeway-store-"));
+  folders.push(folder);
+  return folder;
+}
+
+test("missing folders are made, all of them", async () => {
+  await (await openLevelStore(join(temporary(), "a", "b", "c"))).close();
+});
+
+test.each([
+  ["below a regular file", (base: string) => join(base, "file", "x")],
+  ["that is a regular file", (base: string) => join(base, "file")],
+  ["where the system makes none", () => "/proc/causeway/outbox"],
+])("a folder %s is unusable, with its name", async (_what, folderIn) => {
+  const base = temporary();
+  writeFileSync(join(base, "file"), "");
+  const folder = folderIn(base);
+  await expect(openLevelStore(folder)).rejects.toMatchObject({
+    code: "DATA_DIR_UNUSABLE",
+    message: expect.stringContaining(folder),
+  });
+});
+
+test("a folder whose files are no LevelDB is told, and left as it is", async () => {
+  const folder = temporary();
+  writeFileSync(join(folder, "CURRENT"), "what is this\n");
+  await expect(openLevelStore(folder)).rejects.toMatchObject({ code: "OUTBOX_OPEN_FAILED" });
+});
