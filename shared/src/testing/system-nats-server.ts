@@ -1,7 +1,7 @@
 /** Starts a real nats-server for a test: free port, own store, killed with the test process. */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -44,16 +44,22 @@ function executable(): string {
   return process.env["NATS_SERVER"] ?? (existsSync(cached) ? cached : "nats-server");
 }
 
-export async function startNatsServer(): Promise<NatsServer> {
+export interface NatsServerOptions {
+  /** A configuration of its own; address and store are still this test's. */
+  readonly configFile?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
   const folder = mkdtempSync(join(tmpdir(), "causeway-nats-"));
   const port = await freePort();
+  const store = `store_dir: ${JSON.stringify(join(folder, "store"))}`;
+  const plain = 'jetstream { store_dir: "", max_file_store: 16GB, sync_interval: always }\n';
+  const { configFile } = options;
+  const text = configFile === undefined ? plain : readFileSync(configFile, "utf8");
   const file = join(folder, "nats.conf");
-  const store = JSON.stringify(join(folder, "store"));
-  const limits = "max_file_store: 16GB, sync_interval: always";
-  writeFileSync(
-    file,
-    `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${store}, ${limits} }\n`,
-  );
+  writeFileSync(file, text.replace(/store_dir: "[^"]*"/, store));
+  const place = ["--addr", "127.0.0.1", "--port", `${port}`];
   let child: ChildProcess | undefined;
   let pid: number | undefined;
   const end = async (signal: NodeJS.Signals) => {
@@ -71,8 +77,9 @@ export async function startNatsServer(): Promise<NatsServer> {
     folder,
     pid: () => pid,
     async start() {
-      const args = ["-c", guard, "guard", executable(), "-c", file];
-      const started = spawn("sh", args, { stdio: ["pipe", "pipe", "ignore"] });
+      const args = ["-c", guard, "guard", executable(), "-c", file, ...place];
+      const env = { ...process.env, ...options.environment };
+      const started = spawn("sh", args, { stdio: ["pipe", "pipe", "ignore"], env });
       child = started;
       children.add(started);
       pid = await new Promise<number>((resolve, reject) => {

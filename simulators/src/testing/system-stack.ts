@@ -53,15 +53,17 @@ export interface Finished {
   readonly errors: string;
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end, with `input` on its stdin. */
 export async function runProgram(
   name: "causeway-edge" | "causeway-cloud" | "causeway-sim",
   args: readonly string[],
+  input = "",
 ): Promise<Finished> {
   const child = spawn(join(checkout, "node_modules/.bin", name), args, {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
   running.add(child);
+  child.stdin.end(input);
   const chunks: Buffer[] = [];
   const faults: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
