@@ -115,15 +115,22 @@ cli.command(
     audit(commandParts(options), options.json ?? false),
 );
 
+interface AlertFlags extends ConfigOptions {
+  readonly json?: boolean;
+  readonly open?: boolean;
+  readonly transitions?: boolean;
+}
+
 cli.command(
   "alerts",
   "Print alerts, each in its last state",
   (command) =>
     withConfig(command)
       .option("--json", "a JSON object a line")
-      .option("--open", "only those that fire now"),
-  async (options: ConfigOptions & { json?: boolean; open?: boolean }) =>
-    alerts(commandParts(options), options.json ?? false, options.open ?? false),
+      .option("--open", "only those that fire now")
+      .option("--transitions", "every firing and resolving as it was decided, as JSON"),
+  async ({ json = false, open = false, transitions = false, ...options }: AlertFlags) =>
+    alerts(commandParts(options), { json, openOnly: open, transitions }),
 );
 
 cli.command(

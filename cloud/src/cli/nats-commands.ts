@@ -122,11 +122,24 @@ export function audit(parts: CommandParts, json: boolean): Promise<number> {
   });
 }
 
-export function alerts(parts: CommandParts, json: boolean, openOnly: boolean): Promise<number> {
+export interface AlertOptions {
+  readonly json: boolean;
+  /** Only alerts that fire now. */
+  readonly openOnly: boolean;
+  /** Every transition as it was decided, instead of each alert in its last state. */
+  readonly transitions: boolean;
+}
+
+export function alerts(parts: CommandParts, options: AlertOptions): Promise<number> {
   return connected(parts, async (connection) => {
-    for (const line of alertLines(await readTransitions(connection, parts.signal))) {
-      if (openOnly && line.state !== "firing") continue;
-      parts.write(json ? JSON.stringify(line) : alertText(line));
+    const found = await readTransitions(connection, parts.signal);
+    if (options.transitions) {
+      for (const transition of found) parts.write(JSON.stringify(transition));
+      return 0;
+    }
+    for (const line of alertLines(found)) {
+      if (options.openOnly && line.state !== "firing") continue;
+      parts.write(options.json ? JSON.stringify(line) : alertText(line));
     }
     return 0;
   });

@@ -38,7 +38,7 @@ const drainTimeoutMs = 2_000;
 const noticeEveryMs = 60_000;
 const noticeAddressesMax = 1_000;
 /** Invalid UTF-8 in a topic arrives as U+FFFD; U+0000 is forbidden by [MQTT-1.5.3-2]. */
-const badTopic = /[\u0000\uFFFD]/;
+const isBadTopic = (topic: string) => topic.includes("\0") || topic.includes("\uFFFD");
 
 /** Where aedes keeps the message ids of QoS 2 publishes. */
 interface IncomingPersistence {
@@ -110,8 +110,7 @@ export class AedesBroker {
       authorizePublish: (client, packet, done) => this.#authorise(client, packet, done),
       authorizeSubscribe: (_client, subscription, done) => {
         // aedes would grant a shared subscription and deliver nothing to it.
-        const refused =
-          subscription.topic.startsWith("$share/") || badTopic.test(subscription.topic);
+        const refused = subscription.topic.startsWith("$share/") || isBadTopic(subscription.topic);
         done(null, refused ? null : subscription);
       },
     };
@@ -141,7 +140,7 @@ export class AedesBroker {
     done: (error?: Error | null) => void,
   ): void {
     if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS/ is the broker's own"));
-    if (badTopic.test(packet.topic)) {
+    if (isBadTopic(packet.topic)) {
       const from = client === null ? "a will" : addressOf(client.conn);
       this.#notice(from, { name: "packet-malformed", detail: `topic is no UTF-8, from ${from}` });
       return done(new Error("the topic is no valid UTF-8"));
@@ -276,7 +275,7 @@ function connectRefusal(packet: ConnectFacts): string | undefined {
   // [MQTT-3.1.3-8]
   if (!packet.clientId && packet.clean === false) return "an empty client id needs a clean session";
   const will = packet.will?.topic;
-  if (will !== undefined && (will === "" || badTopic.test(will) || /[+#]/.test(will))) {
+  if (will !== undefined && (will === "" || isBadTopic(will) || /[+#]/.test(will))) {
     return "a will needs a topic without wildcards";
   }
   return undefined;

@@ -133,7 +133,7 @@ export class Pump {
     );
     this.#counters.batches++;
     this.#counters.bytes += body.length;
-    link.publish(batch.lane, headers, body).then((outcome) => {
+    void link.publish(batch.lane, headers, body).then((outcome) => {
       if (outcome.kind === "stored") return this.feed({ kind: "stored", batchId: batch.id });
       this.#counters.failures++;
       this.#parts.log.debug({ batch: batch.id, reason: outcome.reason }, "publish failed");

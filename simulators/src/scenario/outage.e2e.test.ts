@@ -3,8 +3,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import type { Program } from "../testing/system-stack.ts";
-import { runProgram, Stack, startProgram } from "../testing/system-stack.ts";
+import type { Program } from "./system-stack.ts";
+import { runProgram, Stack, startProgram } from "./system-stack.ts";
 
 const outageMs = process.env["CAUSEWAY_LONG"] === "1" ? 60_000 : 6_000;
 let stack: Stack | undefined;
