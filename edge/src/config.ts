@@ -27,7 +27,7 @@ export const edgeSchema = z.strictObject({
       packetBytesMax: z
         .int()
         .min(1_024)
-        .max(16 * mebibyte)
+        .max(512 * 1_024)
         .default(256 * 1_024),
       connectionsMax: z.int().min(1).max(100_000).default(2_000),
       inflightPerClientMax: z.int().min(1).max(65_535).default(1_000),

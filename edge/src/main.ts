@@ -1,8 +1,8 @@
 /** `causeway-edge`: the command line of the gateway. */
 
-import { randomBytes } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { collect, program } from "@causeway/shared/system-cli.ts";
+import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import { passwordLine } from "./broker/access.ts";
 import { edgeSchema } from "./config.ts";
@@ -45,7 +45,9 @@ cli.command(
   (command) => command.argument("<user>", "user name"),
   async (_options: object, user: string) => {
     const password = (await text(process.stdin)).replace(/\r?\n$/, "");
-    process.stdout.write(`${passwordLine(user, password, randomBytes(16))}\n`);
+    process.stdout.write(
+      `${passwordLine(user, password, Buffer.from(systemRandom.hex(32), "hex"))}\n`,
+    );
     return 0;
   },
 );

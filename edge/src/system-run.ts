@@ -4,6 +4,7 @@ import { CodedError } from "@causeway/shared/errors.ts";
 import { startAll } from "@causeway/shared/lifecycle.ts";
 import { isLoopback } from "@causeway/shared/loopback.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
+import { checkCredentials } from "@causeway/shared/nats-connection.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
 import { endOrder, stopOnBrokenInvariant, untilEnded } from "@causeway/shared/system-process.ts";
@@ -30,6 +31,7 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
   const random = systemRandom;
   const gatewayName = gatewayId(config.gateway);
   const passwords = passwordsOf(config);
+  checkCredentials(config.uplink);
   const outbox = await Outbox.open({
     gateway: gatewayName,
     openStore: () => openLevelStore(join(config.dataDir, "outbox")),

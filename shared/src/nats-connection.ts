@@ -39,6 +39,12 @@ const redialMs = 2_000;
 const connectTimeoutMs = 5_000;
 const pingIntervalMs = 10_000;
 
+/** Reads what the credentials name, so that a mistake is told at start; CONFIG_* where it cannot. */
+export function checkCredentials(settings: NatsSettings): void {
+  authOptions(settings);
+  for (const file of Object.values(settings.tls ?? {})) if (file !== undefined) readSecret(file);
+}
+
 export interface ConnectPurpose {
   /** Shown in the server's connection list. */
   readonly name: string;

@@ -53,6 +53,7 @@ export class AedesBroker {
   #aedes: Aedes | undefined;
   #listener: BrokerListener | undefined;
   #sockets = new Set<Socket>();
+  #checking: Promise<boolean> = Promise.resolve(true);
   #counters = { published: 0, refused: 0 };
 
   constructor(options: AedesBrokerOptions) {
@@ -123,7 +124,12 @@ export class AedesBroker {
   ): Promise<boolean> {
     const { passwords } = this.#options;
     if (passwords === undefined) return true;
-    const admitted = await checkPassword(passwords, name ?? "", password ?? Buffer.alloc(0));
+    // One at a time: hashing and the disk share libuv's few threads.
+    const checked = this.#checking.then(() =>
+      checkPassword(passwords, name ?? "", password ?? Buffer.alloc(0)),
+    );
+    this.#checking = checked.catch(() => false);
+    const admitted = await checked;
     if (!admitted) {
       const from = addressOf(client.conn);
       this.#notice(from, {

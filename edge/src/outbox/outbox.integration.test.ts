@@ -21,7 +21,7 @@ import type { Store } from "./store.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const node = join(here, "../../../node_modules/.bin/node");
-const childFile = join(here, "../testing/system-append-child.ts");
+const childFile = fileURLToPath(new URL("../testing/system-append-child.ts", import.meta.url));
 const waitEveryMs = { interval: 2, timeout: 10_000 };
 const bounds = { bytesMax: 2 ** 32, tailBytesMax: 2 ** 32, pendingBytesMax: 2 ** 24 };
 

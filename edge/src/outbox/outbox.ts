@@ -14,7 +14,7 @@
  * A group commit is one synced write; while one is under way the next group gathers, so no timer
  * is needed and one sync serves all connections.
  */
-import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
+import type { EpochId } from "@causeway/shared/batch-codec.ts";
 import { epochId } from "@causeway/shared/batch-codec.ts";
 import { BlockBuilder, unframe } from "@causeway/shared/block-codec.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
@@ -25,25 +25,21 @@ import { logs } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import type { EpochRecord } from "./layout.ts";
+import type { Epoch, EpochView } from "./epoch.ts";
+import { epochChange, newEpoch, viewOf } from "./epoch.ts";
 import {
   allBlocks,
-  allEpochs,
   blockKey,
-  blockPosition,
   blockRange,
   bootKey,
   cursorKey,
-  decodeEpoch,
-  decodeRecord,
-  encodeEpoch,
   encodeRecord,
   epochKey,
-  identityKey,
-  layoutVersion,
   logRange,
 } from "./layout.ts";
-import type { Change, Entry, Store } from "./store.ts";
+import type { Opened } from "./opening.ts";
+import { readStore } from "./opening.ts";
+import type { Change, Store } from "./store.ts";
 
 export interface OutboxBounds {
   /** At the bound the released tail gives way; beyond it appends fail with OUTBOX_FULL. */
@@ -72,17 +68,6 @@ export interface OutboxListener {
   poisoned(failure: CodedError): void;
 }
 
-export interface EpochView {
-  readonly id: EpochId;
-  readonly ordinal: number;
-  readonly before: EpochRecord["before"];
-  /** Undefined while the epoch is open. */
-  readonly ends: Ends | undefined;
-  /** Last durable positions. */
-  readonly last: Readonly<Record<Log, number>>;
-  readonly released: Readonly<Record<Log, number>>;
-}
-
 export interface StoredBlock {
   readonly from: number;
   readonly to: number;
@@ -104,16 +89,6 @@ export interface OutboxParts {
   readonly random: Random;
   readonly bounds: OutboxBounds;
   readonly log: Logger;
-}
-
-interface Epoch {
-  record: EpochRecord;
-  readonly last: Record<Log, number>;
-  readonly released: Record<Log, number>;
-  /** Below this nothing is kept; remembered, so that no read walks over deleted keys. */
-  readonly kept: Record<Log, number>;
-  /** The record is on disk; it goes with the first append. */
-  written: boolean;
 }
 
 interface Group {
@@ -159,7 +134,7 @@ export class Outbox {
   static async open(parts: OutboxParts): Promise<Outbox> {
     const store = await parts.openStore();
     try {
-      return new Outbox(parts, store, await readStore(store, parts));
+      return new Outbox(parts, store, await readStore(store, parts.gateway));
     } catch (failure) {
       await store.close();
       throw failure;
@@ -541,114 +516,4 @@ export class Outbox {
 
 function emptyGroup(): Group {
   return { blocks: [], settles: [], bytes: 0 };
-}
-
-function newEpoch(record: EpochRecord, written: boolean): Epoch {
-  const zero = () => ({ telemetry: 0, priority: 0 });
-  return { record, last: zero(), released: zero(), kept: { telemetry: 1, priority: 1 }, written };
-}
-
-function viewOf(epoch: Epoch): EpochView {
-  const { id, ordinal, before, ends } = epoch.record;
-  return { id, ordinal, before, ends, last: { ...epoch.last }, released: { ...epoch.released } };
-}
-
-function epochChange(record: EpochRecord): Change {
-  return { kind: "put", key: epochKey(record.ordinal), value: encodeEpoch(record) };
-}
-
-interface Opened {
-  readonly epochs: Epoch[];
-  readonly offsets: Map<string, number>;
-  readonly bytes: number;
-}
-
-/** More epochs than a process start every minute makes in a year. */
-const epochsMax = 1_000_000;
-
-async function readStore(store: Store, parts: OutboxParts): Promise<Opened> {
-  await checkIdentity(store, parts.gateway);
-  const records = await store.scan({ ...allEpochs, countMax: epochsMax });
-  const found = records.map(([, record]) => newEpoch(decodeEpoch(record), true));
-  // An open epoch that has a successor was never acknowledged: its failed bytes appeared late.
-  const epochs = found.filter(({ record }, at) => record.ends || at === found.length - 1);
-  for (const epoch of epochs) await readCursor(store, epoch);
-  const last = epochs.at(-1);
-  if (last !== undefined && last.record.ends === undefined) await closeFound(store, last);
-  for (const { record, last: positions } of epochs) Object.assign(positions, record.ends);
-  return {
-    epochs,
-    offsets: await readOffsets(store),
-    bytes: await store.size(allBlocks.from, allBlocks.until),
-  };
-}
-
-async function checkIdentity(store: Store, gateway: string): Promise<void> {
-  const found = await store.get(identityKey);
-  if (found === undefined) {
-    const value = encodeRecord({ v: layoutVersion, gateway });
-    return store.write([{ kind: "put", key: identityKey, value }], { sync: true });
-  }
-  const identity = decodeRecord(found, "the outbox identity");
-  if (identity["v"] !== layoutVersion) {
-    throw new CodedError(
-      "OUTBOX_VERSION_UNKNOWN",
-      `the outbox has layout ${identity["v"]}, known is ${layoutVersion}`,
-    );
-  }
-  if (identity["gateway"] !== gateway) {
-    const whose = `the data folder belongs to gateway ${identity["gateway"]}, not to ${gateway}`;
-    throw new CodedError(
-      "CONFIG_INVALID",
-      `${whose}: set another dataDir, or the gateway's own name`,
-    );
-  }
-}
-
-async function readCursor(store: Store, epoch: Epoch): Promise<void> {
-  const found = await store.get(cursorKey(epoch.record.ordinal));
-  if (found === undefined) return;
-  const cursor = decodeRecord(found, "a cursor");
-  for (const log of logs) epoch.released[log] = Number(cursor[log] ?? 0);
-}
-
-/** The last process did not close its epoch: its ends are what is readable now, stated once (O4). */
-async function closeFound(store: Store, epoch: Epoch): Promise<void> {
-  const ends = { telemetry: 0, priority: 0 };
-  for (const log of logs) ends[log] = await lastReadable(store, log, epoch.record.ordinal);
-  epoch.record = { ...epoch.record, ends };
-  await store.write([epochChange(epoch.record)], { sync: true });
-}
-
-async function lastReadable(store: Store, log: Log, ordinal: number): Promise<number> {
-  let { from, until } = logRange(log, ordinal);
-  for (;;) {
-    const [entry] = await store.scan({ from, until, countMax: 1, reverse: true });
-    if (entry === undefined) return 0;
-    if (isReadable(entry)) return blockRange(entry[1]).to;
-    until = blockKey(log, ordinal, blockPosition(entry[0]));
-  }
-}
-
-function isReadable([, block]: Entry): boolean {
-  try {
-    unframe(block);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function readOffsets(store: Store): Promise<Map<string, number>> {
-  const entries = await store.scan({
-    from: Buffer.from("o"),
-    until: Buffer.from("p"),
-    countMax: epochsMax,
-  });
-  return new Map(
-    entries.map(([key, value]) => {
-      const bootId = Buffer.from(key).toString("utf8").slice(1);
-      return [bootId, Number(decodeRecord(value, "a boot offset")["offsetMs"])];
-    }),
-  );
 }

@@ -35,9 +35,12 @@ export function statusPage(status: EdgeStatus): string {
   const title = `Gateway ${escapeHtml(status.gateway)}`;
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>
 <meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="2">
-<style>:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:42rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .5rem;border-bottom:1px solid #8884;font-weight:400}
-td{font-variant-numeric:tabular-nums}</style></head><body><main><h1>${title}</h1><table>${body}</table></main></body></html>`;
+<style>:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
+body{max-width:42rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.35rem .5rem;border-bottom:1px solid #8884;font-weight:400}
+td{font-variant-numeric:tabular-nums}</style></head>
+<body><main><h1>${title}</h1><table>${body}</table></main></body></html>`;
 }
 
 function escapeHtml(text: string): string {
