@@ -3,7 +3,8 @@
  *
  *   "b" log ordinal position   a block: 1 + 1 + 4 + 6 bytes, big endian, position of its first event
  *   "e" ordinal                an epoch: JSON { v, id, before, ends? }, framed like a block
- *   "c" ordinal                released positions of an epoch: JSON { telemetry, priority }
+ *   "c" ordinal                how far an epoch was released, and from where on it is kept:
+ *                              JSON { telemetry, priority, kept: { telemetry, priority } }
  *   "i"                        identity: JSON { v, gateway }
  *   "o" boot                   a boot's offset to real time: JSON number
  *

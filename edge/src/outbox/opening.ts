@@ -74,7 +74,11 @@ async function readCursor(store: Store, epoch: Epoch): Promise<void> {
   const found = await store.get(cursorKey(epoch.record.ordinal));
   if (found === undefined) return;
   const cursor = decodeRecord(found, "a cursor");
-  for (const log of logs) epoch.released[log] = Number(cursor[log] ?? 0);
+  const kept = (cursor["kept"] ?? {}) as Partial<Record<Log, number>>;
+  for (const log of logs) {
+    epoch.released[log] = Number(cursor[log] ?? 0);
+    epoch.kept[log] = Number(kept[log] ?? 1);
+  }
 }
 
 /** The last process did not close its epoch: its ends are what is readable now, stated once (O4). */

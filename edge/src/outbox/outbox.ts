@@ -16,7 +16,7 @@
  */
 import type { EpochId } from "@causeway/shared/batch-codec.ts";
 import { epochId } from "@causeway/shared/batch-codec.ts";
-import { BlockBuilder, unframe } from "@causeway/shared/block-codec.ts";
+import { BlockBuilder } from "@causeway/shared/block-codec.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
@@ -25,6 +25,8 @@ import { logs } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
+import type { StoredBlock } from "./continuity.ts";
+import { consecutive } from "./continuity.ts";
 import type { Epoch, EpochView } from "./epoch.ts";
 import { epochChange, newEpoch, viewOf } from "./epoch.ts";
 import {
@@ -57,6 +59,7 @@ const eventOverheadBytes = 128;
 const maintainEveryMs = 10_000;
 /** Blocks given up in one turn, so that a turn stays short. */
 const giveUpBlocksMax = 256;
+const readBlocksMax = 10_000;
 const reopenSchedule = { firstMs: 250, maxMs: 30_000, factor: 2 };
 
 export type Settle = (failure: CodedError | undefined) => void;
@@ -66,12 +69,6 @@ export interface OutboxListener {
   epochOpened(epoch: EpochView): void;
   appended(epoch: EpochId, log: Log, last: number, bytes: number): void;
   poisoned(failure: CodedError): void;
-}
-
-export interface StoredBlock {
-  readonly from: number;
-  readonly to: number;
-  readonly bytes: Uint8Array;
 }
 
 export interface OutboxUsage {
@@ -193,20 +190,31 @@ export class Outbox {
     this.#schedule();
   }
 
-  /** Blocks of (epoch, log) from the one that holds position `from` on, about `bytesMax` of them. */
+  /**
+   * Consecutive blocks of (epoch, log) from the one that holds position `from` on, about `bytesMax`
+   * of them; what is no longer there is stated as a loss at its place.
+   */
   async read(epoch: EpochId, log: Log, from: number, bytesMax: number): Promise<StoredBlock[]> {
     const found = this.#epochs.find((candidate) => candidate.record.id === epoch);
     if (found === undefined || from > found.last[log]) return [];
     const { ordinal } = found.record;
     const start = await this.#blockHolding(log, ordinal, from);
+    const last = found.last[log];
+    const until = blockKey(log, ordinal, last + 1);
     const entries = await this.#store.scan({
       from: start,
-      until: blockKey(log, ordinal, found.last[log] + 1),
-      countMax: 10_000,
+      until,
+      countMax: readBlocksMax,
       bytesMax,
     });
-    for (const [, bytes] of entries) unframe(bytes);
-    return entries.map(([, bytes]) => ({ ...blockRange(bytes), bytes }));
+    const bytes = entries.reduce((sum, [, value]) => sum + value.length, 0);
+    const isWhole = entries.length < readBlocksMax && bytes < bytesMax;
+    const { bootId } = this.#parts.clock;
+    const bootMs = this.#parts.clock.bootMs();
+    const keptFrom = found.kept[log];
+    const blocks = consecutive({ entries, from, last, isWhole, keptFrom, bootId, bootMs });
+    // Where a rotten block ends is known only by the one behind it.
+    return blocks.length > 0 || isWhole ? blocks : this.read(epoch, log, from, bytesMax * 4);
   }
 
   /** The cloud has taken everything up to `through`; the blocks become tail (O6). */
@@ -431,10 +439,10 @@ export class Outbox {
 
   #cursorChanges(): Change[] {
     const changes = [...this.#dirtyCursors].map(
-      ({ record, released }): Change => ({
+      ({ record, released, kept }): Change => ({
         kind: "put",
         key: cursorKey(record.ordinal),
-        value: encodeRecord(released),
+        value: encodeRecord({ ...released, kept }),
       }),
     );
     this.#dirtyCursors.clear();
@@ -510,6 +518,7 @@ export class Outbox {
       { sync: false },
     );
     epoch.kept[log] = blockRange(last[1]).to + 1;
+    this.#dirtyCursors.add(epoch);
     return whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
   }
 }
