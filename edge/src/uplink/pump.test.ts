@@ -6,7 +6,7 @@ import type { BatchBody, BatchHead } from "@causeway/shared/batch-codec.ts";
 import { decodeBody, decodeHead, expandBody } from "@causeway/shared/batch-codec.ts";
 import type { Event, Log } from "@causeway/shared/event.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
-import type { Mark } from "@causeway/shared/mark.ts";
+import type { Doubt, Mark } from "@causeway/shared/mark.ts";
 import { emptyLogLedger } from "@causeway/shared/mark.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
@@ -33,6 +33,9 @@ class FakeLink implements Link {
   #commit = 0;
   answer: PublishOutcome = { kind: "stored" };
   marksRead = 0;
+  /** Batches that hold an event of such a name are refused whole. */
+  refusedName: string | undefined;
+  #doubts: Doubt[] = [];
 
   listen(listener: (state: "up" | "down") => void): void {
     this.#listener = listener;
@@ -50,7 +53,9 @@ class FakeLink implements Link {
     const head = decodeHead((name) => headers.find(([known]) => known === name)?.[1]);
     const body = decodeBody(expandBody(bytes));
     this.sent.push({ lane, head, body });
-    if (this.answer.kind === "stored") this.#take(head);
+    if (this.answer.kind !== "stored") return this.answer;
+    if (this.#refuses(body)) this.#doubt(head);
+    else this.#take(head);
     return this.answer;
   }
 
@@ -64,7 +69,19 @@ class FakeLink implements Link {
         priority: { ...emptyLogLedger, through: priority },
       },
     }));
-    return { commit: this.#commit, gateway: "gw", run: undefined, epochs, doubts: [] };
+    return { commit: this.#commit, gateway: "gw", run: undefined, epochs, doubts: this.#doubts };
+  }
+
+  #refuses(body: BatchBody): boolean {
+    const events = body.blocks.flatMap(({ items }) => items.map(({ event }) => event));
+    return events.some((event) => event?.kind === "system" && event.name === this.refusedName);
+  }
+
+  #doubt({ epoch, log, nonce }: BatchHead): void {
+    const expected = (this.#through.get(epoch)?.[log] ?? 0) + 1;
+    this.#through.set(epoch, this.#through.get(epoch) ?? { telemetry: 0, priority: 0 });
+    this.#doubts = [{ epoch, log, expected, nonce, kind: "refused", reason: "no" }];
+    this.#commit++;
   }
 
   async close(): Promise<void> {}
@@ -219,4 +236,21 @@ test("after stop nothing is sent, asked or released", async () => {
   link.tell("up");
   await clock.advance(600_000);
   expect(link.sent).toEqual([]);
+});
+
+test("a batch that is refused shrinks to the one event at fault, which goes as a stub", async () => {
+  const { clock, link, outbox, pump, append } = await start();
+  await append("telemetry", 60);
+  const poison: Event = { ...eventAt(clock.bootMs()), name: "poison" } as Event;
+  outbox.append("telemetry", poison, () => {});
+  await append("telemetry", 40);
+  link.refusedName = "poison";
+  link.tell("up");
+  await clock.advance(30 * 60_000);
+  expect(link.taken(outbox.run)?.telemetry).toBe(101);
+  expect(pump.status()).toMatchObject({ unsentEvents: 0, untakenEvents: 0 });
+  const stubs = link.sent
+    .flatMap(({ body }) => body.blocks.flatMap(({ items }) => items))
+    .filter(({ event }) => event?.kind === "quarantined");
+  expect(stubs).toMatchObject([{ from: 61, to: 61, event: { reason: "refused", detail: "no" } }]);
 });

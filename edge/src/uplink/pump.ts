@@ -8,6 +8,7 @@ import type { GatewayId } from "@causeway/shared/names.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import type { StoredBlock } from "../outbox/continuity.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { cutBlocks, stubOf } from "./cut.ts";
 import type { Link } from "./link.ts";
 import type { Batch, UplinkAction, UplinkBounds, UplinkEvent, UplinkStatus } from "./uplink.ts";
 import { Uplink } from "./uplink.ts";
@@ -91,9 +92,10 @@ export class Pump {
   }
 
   #read(action: Extract<UplinkAction, { kind: "read" }>): void {
-    const { readId, epoch, log, from, bytesMax } = action;
+    const { readId, epoch, log, from, bytesMax, cut } = action;
     this.#parts.outbox.read(epoch, log, from, bytesMax).then(
-      (blocks) => {
+      (whole) => {
+        const blocks = cut === undefined ? whole : cutTo(whole, from, cut);
         const [first, last] = [blocks[0], blocks.at(-1)];
         if (first === undefined || last === undefined) {
           return this.feed({ kind: "read", readId, found: undefined });
@@ -171,6 +173,15 @@ export class Pump {
     });
     this.#wake = { atMs, cancel };
   }
+}
+
+function cutTo(
+  blocks: readonly StoredBlock[],
+  from: number,
+  { positionsMax, stubReason }: { readonly positionsMax: number; readonly stubReason?: string },
+): readonly StoredBlock[] {
+  if (stubReason !== undefined) return stubOf(blocks, from, stubReason);
+  return cutBlocks(blocks, from, positionsMax);
 }
 
 const stampPattern = /^\{"p":[0-9]+,"n":[0-9]+,"b":"([^"]*)","t":([0-9]+),/;

@@ -9,6 +9,8 @@
  *   U4  At most `windowBytes` are sent and not taken, at most `inflightMax` batches unanswered.
  *   U5  A batch's nonce holds the lane's go-back generation; only a doubt about a batch sent since
  *       the last go-back is answered. Others were, or are what an earlier process left in the mark.
+ *   U7  A batch that the cloud refuses, or that is too large, goes again in halves, down to one event,
+ *       which then goes as a stub; after progress batches are whole again.
  *   U6  A lower position under a higher commit number is a rollback at once; a lower commit number
  *       is doubted for `doubtMs` first, since a stale replica may have answered.
  */
@@ -65,6 +67,7 @@ interface Cursor {
 interface Sent {
   readonly id: number;
   readonly cursor: Cursor;
+  readonly from: number;
   readonly to: number;
   readonly bytes: number;
   readonly nonce: string;
@@ -85,6 +88,10 @@ interface Lane {
   lastReadMs: number;
   gatheredBytes: number;
   batchBytes: number;
+  /** Positions that a batch may hold, after one was refused or too large. */
+  positionsMax: number;
+  /** The event at this position was refused alone, for this reason. */
+  stub: { readonly epoch: EpochId; readonly position: number; readonly reason: string } | undefined;
   behind: boolean;
   takenMs: number;
   nothingTakenMs: number;
@@ -148,6 +155,8 @@ export type UplinkAction =
       readonly log: Log;
       readonly from: number;
       readonly bytesMax: number;
+      /** Undefined for whole blocks; with a reason the one event at `from` goes as a stub. */
+      readonly cut: { readonly positionsMax: number; readonly stubReason?: string } | undefined;
     }
   /** Publishes what the read of the same id found. */
   | { readonly kind: "publish"; readonly readId: number; readonly batch: Batch }
@@ -344,6 +353,7 @@ export class Uplink {
       log: lane.log,
       from: cursor.next,
       bytesMax,
+      cut: cutOf(lane, cursor),
     });
   }
 
@@ -368,7 +378,15 @@ export class Uplink {
     const id = event.readId;
     const batch = this.#batch(id, lane, cursor, found);
     const { nonce } = batch;
-    lane.sent.push({ id, cursor, to: found.to, bytes: found.bytes, nonce, stored: false });
+    lane.sent.push({
+      id,
+      cursor,
+      from: found.from,
+      to: found.to,
+      bytes: found.bytes,
+      nonce,
+      stored: false,
+    });
     actions.push({ kind: "publish", readId: id, batch });
   }
 
@@ -398,7 +416,11 @@ export class Uplink {
   #failed(batchId: number, fault: PublishFault, nowMs: number, actions: UplinkAction[]): void {
     const lane = this.#lanes.find(({ sent }) => sent.some((candidate) => candidate.id === batchId));
     if (lane === undefined) return;
-    if (fault === "too-large") lane.batchBytes = Math.max(batchBytesMin, lane.batchBytes >> 1);
+    const sent = lane.sent.find((candidate) => candidate.id === batchId);
+    if (fault === "too-large" && sent !== undefined) {
+      lane.batchBytes = Math.max(batchBytesMin, lane.batchBytes >> 1);
+      halve(lane, sent, "larger than the server takes");
+    }
     this.#goBackWith(lane, `a publish failed (${fault})`, nowMs, actions);
   }
 
@@ -468,6 +490,9 @@ export class Uplink {
       lane.sent = lane.sent.filter((sent) => sent.to > sent.cursor.through);
       if (laneProgressed) {
         lane.attempt = 0;
+        lane.positionsMax = Number.POSITIVE_INFINITY;
+        lane.stub = undefined;
+        lane.batchBytes = this.#bounds.batchBytes;
         lane.takenMs = nowMs;
         lane.nothingTakenMs = nothingTakenMs;
         this.#takenAtBootMs = nowMs;
@@ -495,6 +520,8 @@ export class Uplink {
   ): void {
     const doubt = doubts.find(({ nonce }) => lane.sent.some((sent) => sent.nonce === nonce));
     if (doubt === undefined) return;
+    const sent = lane.sent.find(({ nonce }) => nonce === doubt.nonce);
+    if (doubt.kind === "refused" && sent !== undefined) halve(lane, sent, doubt.reason);
     goBack(lane);
     this.#goBacks++;
     this.#backOff(lane, nowMs);
@@ -543,6 +570,8 @@ function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane {
     lastReadMs: Number.NEGATIVE_INFINITY,
     gatheredBytes: 0,
     batchBytes: bounds.batchBytes,
+    positionsMax: Number.POSITIVE_INFINITY,
+    stub: undefined,
     behind: false,
     takenMs: 0,
     nothingTakenMs,
@@ -555,4 +584,20 @@ function goBack(lane: Lane): void {
   lane.sent = [];
   lane.reading = false;
   for (const cursor of lane.cursors) cursor.next = cursor.through + 1;
+}
+
+/** U7. */
+function halve(lane: Lane, sent: Sent, reason: string): void {
+  const from = Math.max(sent.from, sent.cursor.through + 1);
+  const positions = sent.to - from + 1;
+  lane.positionsMax = Math.max(1, Math.floor(positions / 2));
+  if (positions > 1) return;
+  lane.stub = { epoch: sent.cursor.epoch, position: from, reason };
+}
+
+function cutOf({ positionsMax, stub }: Lane, cursor: Cursor) {
+  if (stub !== undefined && stub.epoch === cursor.epoch && stub.position === cursor.next) {
+    return { positionsMax: 1, stubReason: stub.reason };
+  }
+  return Number.isFinite(positionsMax) ? { positionsMax } : undefined;
 }
