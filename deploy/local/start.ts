@@ -166,7 +166,7 @@ dataDir: ${JSON.stringify(join(data, "cloud"))}
 http: { host: 127.0.0.1, port: ${ports.cloud} }
 rules:
   - { name: too-hot, detector: limits, hi: 32, hysteresis: 1, metrics: [temperature], severity: critical }
-  - { name: unusual, detector: ewma, metrics: [temperature, vibration, load] }
+  - { name: unusual, detector: ewma, metrics: ["*", "!seq", "!power"] }
 `,
   );
   writeFileSync(
