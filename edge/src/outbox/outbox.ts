@@ -59,6 +59,8 @@ const eventOverheadBytes = 128;
 const maintainEveryMs = 10_000;
 /** Blocks given up in one turn, so that a turn stays short. */
 const giveUpBlocksMax = 256;
+/** The store's size leaves out what LevelDB still has in its two write buffers. */
+const notMeasuredBytesMax = 8 * 1_024 * 1_024;
 const readBlocksMax = 10_000;
 const reopenSchedule = { firstMs: 250, maxMs: 30_000, factor: 2 };
 
@@ -464,7 +466,7 @@ export class Outbox {
   /** Gives up the oldest released blocks while the store is beyond its bounds (O6). */
   async #maintain(): Promise<void> {
     if (this.#state !== "open") return;
-    this.#storedBytes = await this.#store.size(allBlocks.from, allBlocks.until);
+    await this.#measure();
     const tails: { epoch: Epoch; log: Log; bytes: number }[] = [];
     for (const epoch of this.#epochs) {
       for (const log of logs) {
@@ -479,7 +481,13 @@ export class Outbox {
     for (const { epoch, log } of tails) {
       if (over > 0) over -= await this.#giveUp(epoch, log, over);
     }
-    this.#storedBytes = await this.#store.size(allBlocks.from, allBlocks.until);
+    await this.#measure();
+  }
+
+  /** What was written and not given up, corrected by the size on disk where that is far smaller. */
+  async #measure(): Promise<void> {
+    const onDisk = await this.#store.size(allBlocks.from, allBlocks.until);
+    this.#storedBytes = Math.max(onDisk, Math.min(this.#storedBytes, onDisk + notMeasuredBytesMax));
   }
 
   #tailBytes(epoch: Epoch, log: Log): Promise<number> | number {
@@ -519,7 +527,9 @@ export class Outbox {
     );
     epoch.kept[log] = blockRange(last[1]).to + 1;
     this.#dirtyCursors.add(epoch);
-    return whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
+    const bytes = whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
+    this.#storedBytes = Math.max(0, this.#storedBytes - bytes);
+    return bytes;
   }
 }
 
