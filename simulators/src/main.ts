@@ -31,6 +31,7 @@ import type { Session } from "./session.ts";
 import type { RunOptions } from "./system-run.ts";
 import { runToEnd } from "./system-run.ts";
 import { verdictJson, verdictText } from "./verdict/verdict-report.ts";
+import { actWorld, declareWorld } from "./world/system-world.ts";
 
 const devicesMax = 100_000;
 const connectionsMax = 10_000;
@@ -312,4 +313,10 @@ cli.command(
   actVerdict,
 );
 cli.command("scenario", "Run a scenario on real programs", declareScenario, actScenario);
+cli.command(
+  "world",
+  "Run real gateways and engines on a seed, in virtual time, over parts that fail",
+  declareWorld,
+  actWorld,
+);
 await cli.run(process.argv);

@@ -179,10 +179,10 @@ test("released blocks are given up and their disk space comes back", async () =>
       kind: "system",
       ...common,
       name: `n${tag}`,
-      detail: systemRandom.hex(1_000),
+      detail: systemRandom.hex(8_000),
     };
     outbox.append("telemetry", event, () => durable++);
-    outbox.append("telemetry", { ...event, detail: systemRandom.hex(1_000) }, () => durable++);
+    outbox.append("telemetry", { ...event, detail: systemRandom.hex(8_000) }, () => durable++);
     if (tag % 20 === 0) {
       await vi.waitFor(async () => {
         await clock.advance(0);
@@ -191,10 +191,10 @@ test("released blocks are given up and their disk space comes back", async () =>
     }
   }
   const before = outbox.usage().bytes;
-  expect(before).toBeGreaterThan(3_900_000);
+  expect(before).toBeGreaterThan(31_000_000);
   outbox.release(outbox.run, "telemetry", 4_000);
   await clock.advance(10_000);
-  await vi.waitFor(() => expect(outbox.usage().bytes).toBeLessThan(1_500_000), waitEveryMs);
+  await vi.waitFor(() => expect(outbox.usage().bytes).toBeLessThan(12_000_000), waitEveryMs);
   const [newest] = await outbox.read(outbox.run, "telemetry", 4_000, 1);
   expect(newest?.to).toBe(4_000);
   await outbox.close();
