@@ -52,7 +52,8 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   const connection = await connectWhenThere(config, order, log);
   if (connection === undefined) return exitCodes.good;
   const manager = await jetstreamManager(connection);
-  await ensureStreams(manager, streamPlans(config.streams), log);
+  const prepare = () => ensureStreams(manager, streamPlans(config.streams), log);
+  await prepare();
   const client = jetstream(connection);
   const engine = new Engine({
     store: new NatsEngineStore(connection, client, manager, random),
@@ -65,6 +66,7 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
       }),
     messageAt: (sequence) => messageAt(manager, sequence),
     lastSequence: async () => (await manager.streams.info(telemetryStream)).state.last_seq,
+    prepare,
     alerting,
     clock,
     random,

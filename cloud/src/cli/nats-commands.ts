@@ -1,11 +1,13 @@
 /** The commands that look into JetStream: tail, audit, alerts, streams. */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
+import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import type { StreamInfo } from "@nats-io/jetstream";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
@@ -34,6 +36,21 @@ export interface TailOptions {
 }
 
 const reopenDelayMs = 250;
+
+/** Throws NATS_JETSTREAM_MISSING where a stream is not there. */
+async function streamInfo(
+  connection: NatsConnection,
+  name: string,
+  options?: { readonly subjects_filter: string },
+): Promise<StreamInfo> {
+  const manager = await jetstreamManager(connection);
+  try {
+    return await manager.streams.info(name, options);
+  } catch (failure) {
+    const cure = "causeway-cloud run makes it";
+    throw new CodedError("NATS_JETSTREAM_MISSING", `stream ${name}: ${reasonOf(failure)}; ${cure}`);
+  }
+}
 
 async function connected<Result>(
   parts: CommandParts,
@@ -83,8 +100,7 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
 }
 
 async function lastSequence(connection: NatsConnection): Promise<number> {
-  const manager = await jetstreamManager(connection);
-  return (await manager.streams.info(telemetryStream)).state.last_seq;
+  return (await streamInfo(connection, telemetryStream)).state.last_seq;
 }
 
 function watchIdle(clock: Clock, untilIdleMs: number | undefined, idle: AbortController) {
@@ -149,8 +165,7 @@ async function readTransitions(
   connection: NatsConnection,
   signal: AbortSignal,
 ): Promise<AlertTransition[]> {
-  const manager = await jetstreamManager(connection);
-  const info = await manager.streams.info(engineStream, { subjects_filter: "alert.>" });
+  const info = await streamInfo(connection, engineStream, { subjects_filter: "alert.>" });
   let remaining = Object.values(info.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
   const transitions: AlertTransition[] = [];
   if (remaining === 0) return transitions;
@@ -168,9 +183,8 @@ async function readTransitions(
 
 export function streams(parts: CommandParts, json: boolean): Promise<number> {
   return connected(parts, async (connection) => {
-    const manager = await jetstreamManager(connection);
     for (const name of [telemetryStream, engineStream]) {
-      const { config, state } = await manager.streams.info(name);
+      const { config, state } = await streamInfo(connection, name);
       const { messages, bytes, first_seq: first, last_seq: last } = state;
       const { max_bytes: bytesMax, num_replicas: replicas, subjects } = config;
       const line = { name, subjects, messages, bytes, bytesMax, first, last, replicas };

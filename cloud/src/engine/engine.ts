@@ -27,6 +27,8 @@ export interface EngineParts extends TakeOverParts {
   /** Reads the journal from a sequence on; throws when it is interrupted. */
   readonly journal: (from: number, signal: AbortSignal) => AsyncIterable<JournalMessage>;
   readonly clock: Clock;
+  /** Done before every take-over: a server that lost its disk comes back without streams. */
+  readonly prepare?: () => Promise<void>;
 }
 
 const gatherMs = 100;
@@ -142,7 +144,8 @@ export class Engine {
   }
 
   async #begin(): Promise<Tenure> {
-    const { clock, log } = this.#parts;
+    const { clock, log, prepare } = this.#parts;
+    await prepare?.();
     const held = await takeOver(this.#parts, this.#counters, clock.bootMs());
     this.#takeOvers++;
     log.info({ fence: held.get(0)?.checkpoint.fence }, "partitions taken over");

@@ -1,6 +1,6 @@
 // The cloud goes away under load and comes back; programs are killed under load: nothing is lost,
 // nothing comes twice, everything is in order. CAUSEWAY_LONG=1 makes the outage a minute.
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { Program } from "./system-stack.ts";
@@ -54,6 +54,18 @@ test("nats-server is stopped under load and started again", async () => {
   await pause(outageMs);
   await stack.nats.start();
   await pause(3_000);
+  await verdictOf(stack, load);
+});
+
+test("nats-server loses its whole store under load; gateways bring back what they have", async () => {
+  stack = await Stack.start();
+  const load = startLoad(stack);
+  await pause(4_000);
+  await stack.nats.kill();
+  rmSync(join(stack.nats.folder, "store"), { recursive: true });
+  await pause(500);
+  await stack.nats.start();
+  await pause(6_000);
   await verdictOf(stack, load);
 });
 
