@@ -46,6 +46,7 @@ function commandParts(options: ConfigOptions): CommandParts {
     clock: systemClock(),
     random: systemRandom,
     write: (line) => process.stdout.write(`${line}\n`),
+    warn: (line) => process.stderr.write(`${line}\n`),
     signal: ended.signal,
   };
 }

@@ -52,7 +52,10 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   const connection = await connectWhenThere(config, order, log);
   if (connection === undefined) return exitCodes.good;
   const manager = await jetstreamManager(connection);
-  const prepare = () => ensureStreams(manager, streamPlans(config.streams), log);
+  const prepare = async () => {
+    await connection.rtt(); // rejects at once while disconnected; other requests would wait in vain
+    await ensureStreams(manager, streamPlans(config.streams), log);
+  };
   await prepare();
   const client = jetstream(connection);
   const engine = new Engine({
@@ -64,7 +67,10 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
         from,
         signal,
       }),
-    messageAt: (sequence) => messageAt(manager, sequence),
+    messageAt: async (sequence) => {
+      await connection.rtt();
+      return messageAt(manager, sequence);
+    },
     lastSequence: async () => (await manager.streams.info(telemetryStream)).state.last_seq,
     prepare,
     alerting,
@@ -144,6 +150,8 @@ async function messageAt(
   manager: JetStreamManager,
   seq: number,
 ): Promise<MessageIdentity | undefined> {
+  // Beyond the end the server answers with an error that is none of "not found".
+  if ((await manager.streams.info(telemetryStream)).state.last_seq < seq) return undefined;
   const found = await manager.streams.getMessage(telemetryStream, { seq });
   if (found === null) return undefined;
   return { subject: found.subject, nonce: found.header.get("Cw-Nonce") || undefined };

@@ -12,7 +12,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
-import { foldMessage, Ledgers } from "../ingest/fold.ts";
+import { JournalReader, loadCommitted } from "../ingest/journal-reader.ts";
 import { JournalInterrupted, readJournal } from "../ingest/nats-journal.ts";
 import { alertLines, alertText } from "./alert-list.ts";
 import { auditLines, isIncomplete } from "./audit.ts";
@@ -24,6 +24,8 @@ export interface CommandParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly write: (line: string) => void;
+  /** For what is no data: it goes to stderr. */
+  readonly warn: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -74,7 +76,7 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
     const printAfter = options.from === "now" ? await lastSequence(connection) : 0;
     const since =
       typeof options.from === "object" ? options.from.receivedAt : Number.NEGATIVE_INFINITY;
-    const ledgers = new Ledgers();
+    const reader = await openReader(connection, parts.random);
     let next = 1;
     while (!signal.aborted) {
       const request = { stream: telemetryStream, subjects: ["tlm.>"], from: next, signal };
@@ -82,7 +84,7 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
         for await (const message of readJournal(connection, jetstream(connection), request)) {
           watch.active();
           next = message.sequence + 1;
-          const taken = foldMessage(ledgers, message)?.taken ?? [];
+          const taken = reader.fold(message).flatMap(({ taken }) => taken);
           if (message.sequence <= printAfter) continue;
           for (const event of taken) {
             if (event.receivedAt < since) continue;
@@ -95,8 +97,22 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
       }
     }
     watch.end();
+    if (reader.passed > 0)
+      parts.warn(`the journal lost ${reader.passed} events that the engine has`);
     return 0;
   });
+}
+
+/** Under what the engine has committed; there may be no engine yet. */
+async function openReader(connection: NatsConnection, random: Random): Promise<JournalReader> {
+  const store = await engineStore(connection, random);
+  try {
+    return new JournalReader(await loadCommitted(store, () => lastSequence(connection)));
+  } catch (failure) {
+    if (!(failure instanceof CodedError) || failure.code !== "NATS_JETSTREAM_MISSING")
+      throw failure;
+    return new JournalReader({ marks: [], coveredUntil: new Map() });
+  }
 }
 
 async function lastSequence(connection: NatsConnection): Promise<number> {

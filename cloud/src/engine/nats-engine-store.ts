@@ -25,6 +25,7 @@ export class NatsEngineStore implements EngineStore {
   readonly #jetstream: JetStreamClient;
   readonly #manager: JetStreamManager;
   readonly #random: Random;
+  readonly #waiting = new Set<() => void>();
 
   constructor(
     connection: NatsConnection,
@@ -36,6 +37,29 @@ export class NatsEngineStore implements EngineStore {
     this.#jetstream = jetstream;
     this.#manager = manager;
     this.#random = random;
+    void this.#watch();
+  }
+
+  /** An answer that was on its way when the connection broke never comes: nobody waits for it. */
+  async #watch(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type !== "disconnect") continue;
+      for (const tell of this.#waiting) tell();
+    }
+  }
+
+  async #orDisconnected<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    let tell = () => {};
+    const disconnected = new Promise<never>((_resolve, reject) => {
+      tell = () => reject(new Error("the connection broke"));
+    });
+    this.#waiting.add(tell);
+    try {
+      return await Promise.race([answer, disconnected]);
+    } finally {
+      this.#waiting.delete(tell);
+      answer.catch(() => {}); // told already, or too late to matter
+    }
   }
 
   async loadCheckpoints(
@@ -111,10 +135,10 @@ export class NatsEngineStore implements EngineStore {
       }
       const head = headersOf(last, batch, messages.length);
       head.set("Nats-Batch-Commit", "1");
-      const answer = await this.#connection.request(last.subject, last.data, {
-        headers: head,
-        timeout: answerTimeoutMs,
-      });
+      const options = { headers: head, timeout: answerTimeoutMs };
+      const answer = await this.#orDisconnected(
+        this.#connection.request(last.subject, last.data, options),
+      );
       return outcomeOf(answer.string(), messages.length);
     } catch (failure) {
       return { kind: "unknown", reason: reasonOf(failure) };

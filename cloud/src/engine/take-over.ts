@@ -78,7 +78,7 @@ async function beginPartition(
   if (snapshot !== undefined) partition.restoreSnapshot(snapshot.gateways, snapshot.sequence);
   return {
     partition,
-    checkpoint: snapshot === undefined ? { ...checkpoint, snapshot: undefined } : checkpoint,
+    checkpoint: { ...checkpoint, sequence: replayUntil, snapshot: snapshot && checkpoint.snapshot },
     lastSequence,
     snapshot: undefined,
     snapshotSequence: snapshot?.sequence ?? 0,

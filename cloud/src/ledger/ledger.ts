@@ -133,6 +133,14 @@ export class GatewayLedger {
     return { commit: 0, gateway: this.gateway, run: this.#run, epochs, doubts: [] };
   }
 
+  /** L5 for one log, up to a position below its floor. The positions that were passed over. */
+  passTo(epoch: EpochId, log: Log, to: number): number {
+    const state = this.#epoch(epoch).logs[log];
+    const passed = Math.max(0, Math.min(to, state.floor) - state.through);
+    state.through += passed;
+    return passed;
+  }
+
   /** L5. The positions that were passed over. */
   passFloor(): number {
     let passed = 0;

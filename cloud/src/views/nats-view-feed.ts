@@ -16,8 +16,9 @@ import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { foldMessage, Ledgers } from "../ingest/fold.ts";
+import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
+import { JournalReader, loadCommitted } from "../ingest/journal-reader.ts";
 import { readJournal } from "../ingest/nats-journal.ts";
 import { decodeAlertMessage } from "../notify/message.ts";
 import { checkAnswering } from "../notify/nats-answering.ts";
@@ -60,7 +61,7 @@ export class NatsViewFeed {
   #running: readonly Promise<void>[] = [];
 
   constructor(parts: ViewFeedParts) {
-    this.#events = new Follower(parts, eventsPart(parts.view));
+    this.#events = new Follower(parts, eventsPart(parts));
     this.#alerts = new Follower(parts, alertsPart(parts.view));
   }
 
@@ -84,23 +85,26 @@ export class NatsViewFeed {
 interface FollowedPart {
   readonly stream: string;
   readonly subject: string;
+  /** Before the first message is read. */
+  begin(): Promise<void>;
   take(message: JournalMessage): void;
   reset(): void;
 }
 
-function eventsPart(view: FleetView): FollowedPart {
-  let ledgers = new Ledgers();
+function eventsPart({ view, connection, jetstream, manager, random }: ViewFeedParts): FollowedPart {
+  const store = new NatsEngineStore(connection, jetstream, manager, random);
+  let reader = new JournalReader({ marks: [], coveredUntil: new Map() });
   return {
+    async begin() {
+      const last = async () => (await manager.streams.info(telemetryStream)).state.last_seq;
+      reader = new JournalReader(await loadCommitted(store, last));
+    },
     stream: telemetryStream,
     subject: "tlm.>",
     take(message) {
-      const folded = foldMessage(ledgers, message);
-      if (folded !== undefined) view.applyFolded(folded, message.storedAt);
+      for (const folded of reader.fold(message)) view.applyFolded(folded, message.storedAt);
     },
-    reset() {
-      ledgers = new Ledgers();
-      view.resetEvents();
-    },
+    reset: () => view.resetEvents(),
   };
 }
 
@@ -108,6 +112,7 @@ function alertsPart(view: FleetView): FollowedPart {
   return {
     stream: engineStream,
     subject: "alert.>",
+    begin: async () => {},
     take({ data }) {
       const text = Buffer.from(data).toString("utf8");
       for (const transition of decodeAlertMessage(text)) view.applyAlert(transition);
@@ -165,6 +170,7 @@ class Follower {
     const { connection, jetstream, clock } = this.#parts;
     const { stream, subject } = this.#part;
     const from = (this.#last?.sequence ?? 0) + 1;
+    if (this.#last === undefined) await this.#part.begin();
     this.#waitingFor = undefined;
     let begunAt = clock.bootMs();
     for await (const message of readJournal(connection, jetstream, {
