@@ -21,20 +21,10 @@ import type { Log } from "@causeway/shared/event.ts";
 import type { Doubt, Mark } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
+import type { Cursor, Lane, UplinkBounds, UplinkLane } from "./lane.ts";
+import { cutOf, goBack, halve, newLane, nothingTakenMs } from "./lane.ts";
 
-export type UplinkLane = "live" | "priority";
-
-export interface UplinkBounds {
-  /** Bytes sent on live and not taken; at the bound the lane waits. */
-  readonly windowBytes: number;
-  /** The same for the priority lane. */
-  readonly priorityWindowBytes: number;
-  readonly batchBytes: number;
-  /** Batches without an answer, per lane. */
-  readonly inflightMax: number;
-  /** A lane that is not behind gathers so long between two batches. */
-  readonly gatherMs: number;
-}
+export type { UplinkBounds, UplinkLane } from "./lane.ts";
 
 export const defaultUplinkBounds: UplinkBounds = {
   windowBytes: 8 * 1_024 * 1_024,
@@ -48,54 +38,9 @@ const doubtMs = 5_000;
 const markSoonMs = 250;
 const markIntervalMaxMs = 5_000;
 /** Nothing taken for so long: go back; doubles each time up to the maximum. */
-const nothingTakenMs = 60_000;
 const nothingTakenMaxMs = 16 * 60_000;
 const retry = { firstMs: 500, maxMs: 30_000, factor: 2 };
 const batchBytesMin = 4 * 1_024;
-
-/** One log of one epoch, as the uplink sees it. */
-interface Cursor {
-  readonly epoch: EpochId;
-  readonly ordinal: number;
-  readonly before: { readonly epoch: EpochId; readonly ends: Ends } | undefined;
-  end: number | undefined;
-  last: number;
-  through: number;
-  next: number;
-}
-
-interface Sent {
-  readonly id: number;
-  readonly cursor: Cursor;
-  readonly from: number;
-  readonly to: number;
-  readonly bytes: number;
-  readonly nonce: string;
-  stored: boolean;
-}
-
-interface Lane {
-  readonly name: UplinkLane;
-  readonly log: Log;
-  readonly cursors: Cursor[];
-  /** Published and not taken, oldest first. */
-  sent: Sent[];
-  generation: number;
-  /** A read is under way, begun in this generation. */
-  reading: boolean;
-  attempt: number;
-  notBeforeMs: number;
-  lastReadMs: number;
-  gatheredBytes: number;
-  batchBytes: number;
-  /** Positions that a batch may hold, after one was refused or too large. */
-  positionsMax: number;
-  /** The event at this position was refused alone, for this reason. */
-  stub: { readonly epoch: EpochId; readonly position: number; readonly reason: string } | undefined;
-  behind: boolean;
-  takenMs: number;
-  nothingTakenMs: number;
-}
 
 export interface Batch {
   readonly id: number;
@@ -555,49 +500,4 @@ export class Uplink {
     }
     return times.length === 0 ? undefined : Math.max(nowMs, Math.min(...times));
   }
-}
-
-function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane {
-  return {
-    name,
-    log,
-    cursors: [],
-    sent: [],
-    generation: 1,
-    reading: false,
-    attempt: 0,
-    notBeforeMs: 0,
-    lastReadMs: Number.NEGATIVE_INFINITY,
-    gatheredBytes: 0,
-    batchBytes: bounds.batchBytes,
-    positionsMax: Number.POSITIVE_INFINITY,
-    stub: undefined,
-    behind: false,
-    takenMs: 0,
-    nothingTakenMs,
-  };
-}
-
-/** Back to the position behind the mark; answers to earlier batches no longer count (U3, U5). */
-function goBack(lane: Lane): void {
-  lane.generation++;
-  lane.sent = [];
-  lane.reading = false;
-  for (const cursor of lane.cursors) cursor.next = cursor.through + 1;
-}
-
-/** U7. */
-function halve(lane: Lane, sent: Sent, reason: string): void {
-  const from = Math.max(sent.from, sent.cursor.through + 1);
-  const positions = sent.to - from + 1;
-  lane.positionsMax = Math.max(1, Math.floor(positions / 2));
-  if (positions > 1) return;
-  lane.stub = { epoch: sent.cursor.epoch, position: from, reason };
-}
-
-function cutOf({ positionsMax, stub }: Lane, cursor: Cursor) {
-  if (stub !== undefined && stub.epoch === cursor.epoch && stub.position === cursor.next) {
-    return { positionsMax: 1, stubReason: stub.reason };
-  }
-  return Number.isFinite(positionsMax) ? { positionsMax } : undefined;
 }

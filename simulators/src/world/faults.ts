@@ -1,0 +1,168 @@
+/**
+ * The faults of the world, as data. A world draws some of those that are switched on (swarm
+ * testing: Groce et al., ISSTA 2012), since faults that never let up hide each other.
+ *
+ *   chance    befalls single requests, answers and writes, each by itself
+ *   incident  happens at some moment, to some part
+ *   setting   holds for the whole run
+ */
+import type { Random } from "@causeway/shared/random.ts";
+
+interface FaultKind {
+  readonly kind: "chance" | "incident" | "setting";
+  readonly about: string;
+  readonly byDefault: boolean;
+  /** How often, against others of its kind; of a chance, in percent at most. */
+  readonly weight: number;
+}
+
+const kinds = {
+  "request-lost": chance(12, "a publish never arrives"),
+  "request-delayed": chance(6, "a publish arrives up to a minute later, after others"),
+  "request-repeated": chance(8, "a publish arrives again later"),
+  "answer-lost": chance(12, "a PubAck never arrives"),
+  "ack-without-store": chance(4, "a PubAck for what was not stored after all"),
+  "publish-refused": chance(10, "JetStream answers with an error"),
+  "mark-lost": chance(15, "a read of the mark is not answered"),
+  "mark-stale": chance(30, "a replica answers with a mark some seconds old"),
+  "commit-lost": chance(6, "a commit never arrives"),
+  "commit-refused": chance(6, "a commit is refused for no reason of ours"),
+  "commit-late": chance(6, "a commit arrives up to half a minute later"),
+  "commit-answer-lost": chance(6, "a commit is taken and its answer lost"),
+  "load-failed": chance(10, "state cannot be read at a take-over"),
+  "write-failed": chance(4, "a disk write fails; its bytes are lost, or appear later"),
+  "read-failed": chance(3, "a disk read fails"),
+  "link-cut": incident(6, "a gateway's connection breaks"),
+  "link-half-open": incident(4, "a gateway's connection falls silent, then breaks"),
+  "server-down": incident(2, "the server is away for a while"),
+  "reader-cut": incident(3, "the engine's reading of the journal is interrupted"),
+  "device-cut": incident(3, "a device loses its connection and sends again"),
+  "device-burst": incident(4, "a device sends many at once"),
+  "edge-killed": incident(4, "a gateway process is killed"),
+  "edge-power-cut": incident(4, "a gateway loses power, and what was not synced"),
+  "edge-stopped": incident(2, "a gateway is stopped in order and started again"),
+  "edge-storm": incident(1, "a gateway is restarted some fifty times"),
+  "engine-killed": incident(4, "an engine is killed"),
+  "engine-stopped": incident(2, "an engine is stopped in order and started again"),
+  "engine-paused": incident(3, "an engine stands still and wakes as a zombie"),
+  "engine-second": incident(3, "two engines run at once"),
+  "clock-jump": incident(2, "a gateway's wall clock jumps"),
+  "clock-unset": setting(30, "a gateway starts without knowing the time"),
+  "outbox-small": off("setting", "an outbox that is full after some minutes without a link"),
+  "tail-given-up": off("setting", "what was taken is kept for a short while only"),
+  "shard-lost": off("chance", "a piece of a snapshot never arrives"),
+  "stale-mark-at-start": off("setting", "the first mark that a process reads may be stale"),
+  "zombie-purge": off("setting", "a fenced engine deletes the snapshots of its successor"),
+  "disk-restored": off("incident", "a gateway's disk is replaced by an older copy of itself"),
+  "disk-cloned": off("incident", "a second gateway runs on a copy of the disk"),
+  "journal-rolled-back": off("incident", "TLM loses its last messages"),
+  "journal-recreated": off("incident", "TLM is made anew, empty"),
+  "journal-purged": off("incident", "TLM loses its first messages"),
+  "engine-rolled-back": off("incident", "ENGINE goes back to an earlier state"),
+  "both-rolled-back": off("incident", "TLM and ENGINE go back to an earlier state"),
+} as const satisfies Record<string, FaultKind>;
+
+export type FaultName = keyof typeof kinds;
+
+export const faultKinds: Readonly<Record<FaultName, FaultKind>> = kinds;
+export const faultNames = Object.keys(kinds) as readonly FaultName[];
+export const defaultFaults = faultNames.filter((name) => kinds[name].byDefault);
+
+/** What the checkers hold a world to, told in checkers.ts. */
+export type CheckName =
+  | "C0"
+  | "C1"
+  | "C2"
+  | "C3"
+  | "C4"
+  | "C5"
+  | "C6"
+  | "C7"
+  | "C8"
+  | "C9"
+  | "C10"
+  | "C11";
+
+const engineWentBack = ["C2", "C3", "C4", "C5", "C6", "C8", "C9"] as const;
+
+/** What cannot hold any more after a fault: the checkers have no knowledge of other histories. */
+const voids: Partial<Record<FaultName, readonly CheckName[]>> = {
+  "disk-restored": ["C1", "C6", "C8", "C9", "C11"],
+  "disk-cloned": ["C8"],
+  "journal-rolled-back": ["C4", "C5", "C8"],
+  "journal-recreated": ["C4", "C5", "C8"],
+  "journal-purged": ["C4", "C5", "C8"],
+  "engine-rolled-back": engineWentBack,
+  "both-rolled-back": engineWentBack,
+};
+
+export function voidedBy(faults: readonly FaultName[]): ReadonlySet<CheckName> {
+  return new Set(faults.flatMap((name) => voids[name] ?? []));
+}
+
+function chance(weight: number, about: string): FaultKind {
+  return { kind: "chance", about, byDefault: true, weight };
+}
+
+function incident(weight: number, about: string): FaultKind {
+  return { kind: "incident", about, byDefault: true, weight };
+}
+
+function setting(weight: number, about: string): FaultKind {
+  return { kind: "setting", about, byDefault: true, weight };
+}
+
+function off(kind: FaultKind["kind"], about: string): FaultKind {
+  const weights = { setting: 100, chance: 10, incident: 2 };
+  return { kind, about, byDefault: false, weight: weights[kind] };
+}
+
+/** The faults of one world, and their dice. */
+export class Dice {
+  readonly random: Random;
+  readonly #chances = new Map<FaultName, number>();
+  readonly active: readonly FaultName[];
+  /** Nothing goes wrong any more. */
+  isOver = false;
+
+  constructor(random: Random, enabled: readonly FaultName[]) {
+    this.random = random;
+    this.active = enabled.filter((name) => {
+      const { kind, weight } = faultKinds[name];
+      return random.next() < (kind === "setting" ? weight / 100 : 0.5);
+    });
+    for (const name of this.active) {
+      this.#chances.set(name, (random.next() * faultKinds[name].weight) / 100);
+    }
+  }
+
+  has(name: FaultName): boolean {
+    return this.active.includes(name);
+  }
+
+  /** Whether a chance befalls what is at hand. */
+  hit(name: FaultName): boolean {
+    const chance = this.#chances.get(name);
+    return chance !== undefined && !this.isOver && this.random.next() < chance;
+  }
+
+  /** An incident that is switched on, by weight; undefined where none is. */
+  incident(): FaultName | undefined {
+    const names = this.active.filter((name) => faultKinds[name].kind === "incident");
+    const sum = names.reduce((total, name) => total + faultKinds[name].weight, 0);
+    let at = this.random.next() * sum;
+    return names.find((name) => {
+      at -= faultKinds[name].weight;
+      return at < 0;
+    });
+  }
+
+  /** A whole number, `from` and `to` included. */
+  between(from: number, to: number): number {
+    return from + Math.floor(this.random.next() * (to - from + 1));
+  }
+
+  oneOf<Element>(list: readonly Element[]): Element | undefined {
+    return list[Math.floor(this.random.next() * list.length)];
+  }
+}

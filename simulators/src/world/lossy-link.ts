@@ -1,0 +1,213 @@
+/**
+ * A gateway's way to the server. Messages of one connection arrive in order; what was under way when
+ * it broke arrives up to some moment, perhaps much later, or not at all.
+ */
+import type { Link, PublishOutcome } from "@causeway/edge/uplink/link.ts";
+import type { UplinkLane } from "@causeway/edge/uplink/uplink.ts";
+import { decodeMark, type Mark } from "@causeway/shared/mark.ts";
+import type { Dice } from "./faults.ts";
+import type { ProcessClock } from "./process-clock.ts";
+import type { Timeline } from "./timeline.ts";
+
+const answerTimeoutMs = 10_000;
+const delayMaxMs = 60_000;
+const repeatMaxMs = 40_000;
+const afterCutMaxMs = 20_000;
+const staleMaxMs = 4_000;
+
+/** What the server does with a gateway's requests. */
+export interface Server {
+  readonly isUp: () => boolean;
+  store(lane: UplinkLane, headers: ReadonlyMap<string, string>, body: Uint8Array): void;
+  /** The mark's text as a replica has it that is `behindMs` behind. */
+  mark(behindMs: number): string | undefined;
+}
+
+/** The state of a gateway's network; outlives the gateway's processes. */
+export class Wire {
+  readonly timeline: Timeline;
+  readonly dice: Dice;
+  readonly server: Server;
+  silence: "none" | "answers" | "all" = "none";
+  #downUntilMs = 0;
+  #links = new Set<LossyLink>();
+
+  constructor(timeline: Timeline, dice: Dice, server: Server) {
+    this.timeline = timeline;
+    this.dice = dice;
+    this.server = server;
+  }
+
+  get isUp(): boolean {
+    return this.timeline.nowMs >= this.#downUntilMs && this.server.isUp();
+  }
+
+  attach(link: LossyLink): void {
+    this.#links.add(link);
+  }
+
+  detach(link: LossyLink): void {
+    this.#links.delete(link);
+    link.cut();
+  }
+
+  /** Breaks connections; new ones succeed again after `forMs`. */
+  cut(forMs: number): void {
+    this.#downUntilMs = Math.max(this.#downUntilMs, this.timeline.nowMs + forMs);
+    this.silence = "none";
+    for (const link of this.#links) link.cut();
+  }
+
+  heal(): void {
+    this.#downUntilMs = 0;
+    if (this.silence !== "none") this.cut(0);
+  }
+}
+
+interface Connection {
+  isOpen: boolean;
+  /** When the last message arrives at the server. */
+  arrivalMs: number;
+  /** Of what was under way when it broke: arrives so much later, or never. */
+  readonly lateByMs: number | undefined;
+  readonly waiting: Set<() => void>;
+}
+
+/** What a request came to; undefined is no answer. */
+type Serve<Answer> = () => { readonly answer: Answer } | undefined;
+
+export class LossyLink implements Link {
+  readonly #wire: Wire;
+  readonly #clock: ProcessClock;
+  #listener: (state: "up" | "down") => void = () => {};
+  #connection: Connection | undefined;
+  #isClosed = false;
+  #hasReadMark = false;
+  /** Positions sent, repeats included. */
+  sentPositions = 0;
+
+  constructor(wire: Wire, clock: ProcessClock) {
+    this.#wire = wire;
+    this.#clock = clock;
+  }
+
+  listen(listener: (state: "up" | "down") => void): void {
+    this.#listener = listener;
+  }
+
+  start(): void {
+    this.#wire.attach(this);
+    this.#dial(this.#wire.dice.between(5, 50));
+  }
+
+  async publish(
+    lane: UplinkLane,
+    headers: readonly [string, string][],
+    body: Uint8Array,
+  ): Promise<PublishOutcome> {
+    const { dice, server, timeline } = this.#wire;
+    const connection = this.#connection;
+    if (connection === undefined) return failed("not connected");
+    const head = new Map(headers);
+    this.sentPositions += Number(head.get("Cw-To")) - Number(head.get("Cw-From")) + 1;
+    const serve: Serve<PublishOutcome> = () => {
+      if (dice.hit("publish-refused")) return { answer: failed("503 no response from stream") };
+      if (!dice.hit("ack-without-store")) server.store(lane, head, body);
+      if (dice.hit("request-repeated")) {
+        timeline.after(dice.between(1, repeatMaxMs), () => server.store(lane, head, body));
+      }
+      return dice.hit("answer-lost") ? undefined : { answer: { kind: "stored" } };
+    };
+    const answer = await this.#request(connection, serve, dice.hit("request-lost"));
+    return typeof answer === "string" ? failed(answer) : answer.answer;
+  }
+
+  async readMark(): Promise<Mark | undefined> {
+    const { dice, server } = this.#wire;
+    const connection = this.#connection;
+    if (connection === undefined) throw new Error("not connected");
+    const serve: Serve<string | undefined> = () => {
+      const mayBeStale = this.#hasReadMark || dice.has("stale-mark-at-start");
+      const behindMs = mayBeStale && dice.hit("mark-stale") ? dice.between(1, staleMaxMs) : 0;
+      return { answer: server.mark(behindMs) };
+    };
+    const answer = await this.#request(connection, serve, dice.hit("mark-lost"));
+    if (typeof answer === "string") throw new Error(answer);
+    this.#hasReadMark = true;
+    return answer.answer === undefined ? undefined : decodeMark(answer.answer);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wire.detach(this);
+  }
+
+  cut(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#connection = undefined;
+    connection.isOpen = false;
+    this.#clock.soon(() => {
+      for (const fail of connection.waiting) fail();
+      this.#listener("down");
+    });
+    this.#dial(this.#wire.dice.between(100, 2_000));
+  }
+
+  #dial(delayMs: number): void {
+    this.#clock.after(delayMs, () => {
+      if (this.#isClosed || this.#connection !== undefined) return;
+      if (!this.#wire.isUp) return this.#dial(this.#wire.dice.between(200, 5_000));
+      const { dice, timeline } = this.#wire;
+      const lateByMs = dice.between(0, 1) === 1 ? dice.between(0, afterCutMaxMs) : undefined;
+      const arrivalMs = timeline.nowMs;
+      this.#connection = { isOpen: true, arrivalMs, lateByMs, waiting: new Set() };
+      this.#listener("up");
+    });
+  }
+
+  /** The answer, or why there is none. */
+  #request<Answer>(
+    connection: Connection,
+    serve: Serve<Answer>,
+    isLost: boolean,
+  ): Promise<{ readonly answer: Answer } | string> {
+    return new Promise((resolve) => {
+      const settle = (answer: { readonly answer: Answer } | string) => {
+        connection.waiting.delete(fail);
+        cancel();
+        resolve(answer);
+      };
+      const fail = () => settle("the connection was closed");
+      const cancel = this.#clock.after(answerTimeoutMs, () => settle("timeout"));
+      connection.waiting.add(fail);
+      if (isLost || this.#wire.silence === "all") return;
+      this.#arrive(connection, () => {
+        const served = serve();
+        if (served === undefined || this.#wire.silence !== "none") return;
+        this.#clock.after(this.#wire.dice.between(1, 60), () => {
+          if (connection.isOpen) settle(served);
+        });
+      });
+    });
+  }
+
+  #arrive(connection: Connection, act: () => void): void {
+    const { timeline, dice, server } = this.#wire;
+    const delayMs = dice.hit("request-delayed") ? dice.between(1_000, delayMaxMs) : 0;
+    if (delayMs === 0) {
+      connection.arrivalMs = Math.max(connection.arrivalMs, timeline.nowMs + dice.between(1, 60));
+    }
+    const serve = () => {
+      if (server.isUp()) act();
+    };
+    timeline.after(connection.arrivalMs + delayMs - timeline.nowMs, () => {
+      if (connection.isOpen || delayMs > 0) serve();
+      else if (connection.lateByMs !== undefined) timeline.after(connection.lateByMs, serve);
+    });
+  }
+}
+
+function failed(reason: string): PublishOutcome {
+  return { kind: "failed", fault: "retry", reason };
+}

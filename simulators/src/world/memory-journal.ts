@@ -1,0 +1,106 @@
+/** Stream TLM in memory: stored in order, read by engines, able to lose what it had. */
+import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
+import type { ProcessClock } from "./process-clock.ts";
+
+export interface Publication {
+  readonly subject: string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly data: Uint8Array;
+}
+
+/** At most so many messages reach a reader in one go. */
+const chunkMax = 8;
+const deliveryMs = 2;
+
+export class MemoryJournal {
+  #messages: JournalMessage[] = [];
+  #first = 1;
+  #waiting = new Set<() => void>();
+  /** Grows with every interruption; a reading of an earlier one ends. */
+  #reading = 0;
+
+  get messages(): readonly JournalMessage[] {
+    return this.#messages;
+  }
+
+  get last(): number {
+    return this.#first + this.#messages.length - 1;
+  }
+
+  append({ subject, headers, data }: Publication, storedAt: number): JournalMessage {
+    const sequence = this.last + 1;
+    const header = (name: string) => headers.get(name);
+    const message = { sequence, subject, storedAt, data, header };
+    this.#messages.push(message);
+    this.#wake();
+    return message;
+  }
+
+  at(sequence: number): JournalMessage | undefined {
+    return this.#messages[sequence - this.#first];
+  }
+
+  /** Ends every reading that is under way by an exception, as a lost consumer does. */
+  interrupt(): void {
+    this.#reading++;
+    this.#wake();
+  }
+
+  /** Keeps what is up to `last`. */
+  rollBack(last: number): void {
+    if (last < this.last) this.#messages.length = Math.max(0, last - this.#first + 1);
+    this.interrupt();
+  }
+
+  /** Keeps what is from `first` on. */
+  purge(first: number): void {
+    this.#messages = this.#messages.filter(({ sequence }) => sequence >= first);
+    this.#first = Math.max(this.#first, first);
+  }
+
+  recreate(): void {
+    this.#messages = [];
+    this.#first = 1;
+    this.interrupt();
+  }
+
+  /** As a reader sees it that runs by `clock`; ends when `signal` is aborted. */
+  async *read(
+    from: number,
+    signal: AbortSignal,
+    clock: ProcessClock,
+  ): AsyncGenerator<JournalMessage> {
+    const reading = this.#reading;
+    for (let next = Math.max(from, this.#first); !signal.aborted; ) {
+      for (let count = 0; count < chunkMax && !signal.aborted; count++) {
+        if (reading !== this.#reading) throw new Error("the reading was interrupted");
+        const message = this.at(next);
+        if (message === undefined) break;
+        next++;
+        yield message;
+      }
+      await this.#more(next, signal, clock);
+    }
+  }
+
+  /** Waits for the message, and for its way to the reader. */
+  async #more(next: number, signal: AbortSignal, clock: ProcessClock): Promise<void> {
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const arrive = () => clock.after(deliveryMs, go);
+      const go = () => {
+        signal.removeEventListener("abort", go);
+        resolve();
+      };
+      signal.addEventListener("abort", go, { once: true });
+      if (this.at(next) !== undefined) arrive();
+      else this.#waiting.add(arrive);
+    });
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const wake of waiting) wake();
+  }
+}
