@@ -40,7 +40,7 @@ export interface EngineStore {
   saveShards(shards: readonly Shard[]): Promise<void>;
   /** From the leader's stream, newest of each subject. */
   loadShards(filter: string): Promise<readonly Shard[]>;
-  /** Deletes a partition's shards of all other generations. */
+  /** Deletes a partition's shards of older generations; those of a successor stay. */
   purgeShards(partition: number, kept: string): Promise<void>;
   /** All of it or nothing. */
   commit(messages: readonly CommitMessage[]): Promise<CommitOutcome>;

@@ -341,14 +341,16 @@ export class Engine {
     const { checkpoint, partition } = held;
     const place = { sequence: last.sequence, identity: last.identity };
     held.snapshotAtMs = clock.bootMs();
-    if (!isBusy && checkpoint.snapshot !== undefined) {
-      held.snapshot = { ...checkpoint.snapshot, ...place };
+    const newest = held.snapshot ?? checkpoint.snapshot;
+    if (!isBusy && newest !== undefined) {
+      held.snapshot = { ...newest, ...place };
     } else {
       const generation = `${checkpoint.fence}-${random.hex(8)}`;
       const shards = encodeSnapshot(partition.number, generation, partition.snapshot());
       const reference = { generation, ...place, shards: shards.length, hash: snapshotHash(shards) };
-      held.snapshotSequence = partition.sequence;
-      await store.saveShards(shards);
+      const { sequence } = partition;
+      await store.saveShards(shards); // only what is stored counts as a snapshot
+      held.snapshotSequence = sequence;
       held.snapshot = reference;
       this.#snapshots++;
     }

@@ -8,6 +8,7 @@ import type {
   Shard,
   StoredCheckpoint,
 } from "./engine-store.ts";
+import { isOlderGeneration } from "./snapshot.ts";
 
 interface Stored {
   readonly sequence: number;
@@ -71,7 +72,11 @@ export class MemoryEngineStore implements EngineStore {
   async purgeShards(partition: number, kept: string): Promise<void> {
     this.#messages = this.#messages.filter(({ subject }) => {
       const shard = parseSnapshotSubject(subject);
-      return shard === undefined || shard.partition !== partition || shard.generation === kept;
+      return (
+        shard === undefined ||
+        shard.partition !== partition ||
+        !isOlderGeneration(shard.generation, kept)
+      );
     });
   }
 

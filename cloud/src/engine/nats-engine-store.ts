@@ -17,6 +17,7 @@ import type {
   Shard,
   StoredCheckpoint,
 } from "./engine-store.ts";
+import { isOlderGeneration } from "./snapshot.ts";
 
 const answerTimeoutMs = 10_000;
 
@@ -116,7 +117,7 @@ export class NatsEngineStore implements EngineStore {
       ),
     );
     for (const generation of generations) {
-      if (generation === undefined || generation === kept) continue;
+      if (generation === undefined || !isOlderGeneration(generation, kept)) continue;
       await this.#manager.streams.purge(engineStream, {
         filter: subjects.snapshotFilter(partition, generation),
       });

@@ -57,6 +57,7 @@ export class Partition {
   readonly #counters: PartitionCounters;
   /** Up to here a committed engine has read; before it nothing is told back. */
   #replayUntil: number;
+  #hasPassedReplay = false;
   #sequence = 0;
   #urgent = false;
 
@@ -149,7 +150,8 @@ export class Partition {
 
   /** L5: what the replay did not meet by now, the journal no longer has. */
   #passReplay(): void {
-    if (this.#replayUntil === 0) return;
+    if (this.#hasPassedReplay) return;
+    this.#hasPassedReplay = true;
     this.#replayUntil = 0;
     for (const ledger of this.#ledgers.all()) this.#counters.passed += ledger.passFloor();
   }

@@ -39,6 +39,11 @@ export function encodeSnapshot(
   });
 }
 
+/** `<fence>-<random>`: a later engine has a higher fence. */
+export function isOlderGeneration(generation: string, than: string): boolean {
+  return generation !== than && Number.parseInt(generation, 10) <= Number.parseInt(than, 10);
+}
+
 /** Over subjects and bytes, in the order of the subjects. */
 export function snapshotHash(shards: readonly Shard[]): string {
   const hash = createHash("sha256");

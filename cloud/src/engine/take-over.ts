@@ -5,7 +5,6 @@
  *   T2  A snapshot counts only when its shards are those that a commit named, and when the journal
  *       still holds the message at which it was taken; else the journal is read from its start.
  */
-import { assert } from "@causeway/shared/assert.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
@@ -120,16 +119,16 @@ async function usableSnapshot(
   if (reference === undefined) return undefined;
   const { generation, sequence, identity } = reference;
   try {
-    const found = await parts.messageAt(sequence);
-    if (found?.subject !== identity.subject || found.nonce !== identity.nonce) {
+    const there = await parts.messageAt(sequence);
+    if (there?.subject !== identity.subject || there.nonce !== identity.nonce) {
       throw new CodedError("JOURNAL_ROLLED_BACK", `the journal has another message at ${sequence}`);
     }
     if (reference.shards === 0) return { gateways: [], sequence };
     const shards = await parts.store.loadShards(subjects.snapshotFilter(partition, generation));
-    assert(
-      shards.length === reference.shards && snapshotHash(shards) === reference.hash,
-      `snapshot ${generation} has ${shards.length} shards that are not the ${reference.shards} named`,
-    );
+    if (shards.length !== reference.shards || snapshotHash(shards) !== reference.hash) {
+      const found = `${shards.length} shards that are not the ${reference.shards} named`;
+      throw new CodedError("BATCH_MALFORMED", `snapshot ${generation} has ${found}`);
+    }
     return { gateways: decodeSnapshot(shards), sequence };
   } catch (failure) {
     if (!(failure instanceof CodedError)) throw failure;

@@ -84,7 +84,11 @@ async function readCursor(store: Store, epoch: Epoch): Promise<void> {
 /** The last process did not close its epoch: its ends are what is readable now, stated once (O4). */
 async function closeFound(store: Store, epoch: Epoch): Promise<void> {
   const ends = { telemetry: 0, priority: 0 };
-  for (const log of logs) ends[log] = await lastReadable(store, log, epoch.record.ordinal);
+  for (const log of logs) {
+    const readable = await lastReadable(store, log, epoch.record.ordinal);
+    // What was taken and given up is gone, and yet it was there.
+    ends[log] = Math.max(readable, epoch.released[log], epoch.kept[log] - 1);
+  }
   epoch.record = { ...epoch.record, ends };
   await store.write([epochChange(epoch.record)], { sync: true });
 }

@@ -521,12 +521,11 @@ export class Outbox {
     const whole = entries.filter(([, block]) => blockRange(block).to <= epoch.released[log]);
     const last = whole.at(-1);
     if (last === undefined) return 0;
-    await this.#write(
-      whole.map(([key]) => ({ kind: "delete", key })),
-      { sync: false },
-    );
     epoch.kept[log] = blockRange(last[1]).to + 1;
     this.#dirtyCursors.add(epoch);
+    // In one write: the cursor must not be older than what was deleted.
+    const deletes = whole.map(([key]): Change => ({ kind: "delete", key }));
+    await this.#write([...this.#cursorChanges(), ...deletes], { sync: false });
     const bytes = whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
     this.#storedBytes = Math.max(0, this.#storedBytes - bytes);
     return bytes;
