@@ -200,6 +200,16 @@ test("a stop commits what was taken", async () => {
   expect(world.through()).toBe(50);
 });
 
+test("reading waits for the commit once so many messages are not committed", async () => {
+  const world = new World();
+  const engine = world.engine();
+  await world.clock.advance(10);
+  for (let position = 1; position <= 2_500; position++) world.reading(position, 20);
+  await world.clock.advance(1); // within the gather time: only the bound makes it commit
+  expect(engine.status().commits).toBeGreaterThanOrEqual(2);
+  expect(world.through()).toBeGreaterThanOrEqual(1_000);
+});
+
 describe("snapshots", () => {
   const busy = async (world: World, from: number, to: number) => {
     for (let position = from; position <= to; position++) {

@@ -177,7 +177,7 @@ export class Engine {
         for await (const message of this.#parts.journal(firstWanted(tenure), signal)) {
           attempt = 1;
           this.#takeOrEnd(tenure, message);
-          if (tenure.uncommitted >= uncommittedMessagesMax) await tenure.committing;
+          if (tenure.uncommitted >= uncommittedMessagesMax) await this.#commitNow(tenure);
           if (tenure.ended.signal.aborted) break;
         }
       } catch (failure) {
@@ -243,6 +243,12 @@ export class Engine {
     };
     if (waitMs > 0) tenure.scheduled = clock.after(waitMs, begin);
     else clock.soon(begin);
+  }
+
+  /** Holds reading back at the bound, also while a commit is only scheduled. */
+  async #commitNow(tenure: Tenure): Promise<void> {
+    if (tenure.committing === undefined) this.#beginCommit(tenure);
+    await tenure.committing;
   }
 
   #beginCommit(tenure: Tenure): void {

@@ -9,10 +9,10 @@
  *   U4  At most `windowBytes` are sent and not taken, at most `inflightMax` batches unanswered.
  *   U5  A batch's nonce holds the lane's go-back generation; only a doubt about a batch sent since
  *       the last go-back is answered. Others were, or are what an earlier process left in the mark.
- *   U7  A batch that the cloud refuses, or that is too large, goes again in halves, down to one event,
- *       which then goes as a stub; after progress batches are whole again.
  *   U6  A lower position under a higher commit number is a rollback at once; a lower commit number
  *       is doubted for `doubtMs` first, since a stale replica may have answered.
+ *   U7  A batch that the cloud refuses, or that is too large, goes again in halves, down to one event,
+ *       which then goes as a stub; after progress batches are whole again.
  */
 
 import { unreachable } from "@causeway/shared/assert.ts";
