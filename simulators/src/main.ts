@@ -21,6 +21,7 @@ import { openJsonLines } from "./file-json-lines.ts";
 import { linesOf } from "./file-lines.ts";
 import { judge } from "./file-verdict.ts";
 import { fleetClientIds, fleetMembers, runFleet } from "./fleet.ts";
+import { actLoad, declareLoad } from "./load/system-command.ts";
 import type { ProfileName } from "./profiles/catalogue.ts";
 import { profileNames } from "./profiles/catalogue.ts";
 import type { Row } from "./replay/columns.ts";
@@ -312,6 +313,7 @@ cli.command(
   declareVerdict,
   actVerdict,
 );
+cli.command("load", "Load an MQTT broker and measure it", declareLoad, actLoad);
 cli.command("scenario", "Run a scenario on real programs", declareScenario, actScenario);
 cli.command(
   "world",
