@@ -7,5 +7,3 @@ export function payloadOf(seq: number, bytes: number): string {
   const text = `{"seq":${seq},${metrics}}`;
   return text.length >= bytes ? text : text.padEnd(bytes);
 }
-
-export const payloadBytesMin: number = payloadOf(Number.MAX_SAFE_INTEGER, 0).length;
