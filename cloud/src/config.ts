@@ -34,6 +34,8 @@ export const cloudSchema = z.strictObject({
         .min(mebibyte)
         .default(2_048 * mebibyte),
       replicas: z.int().min(1).max(5).default(1),
+      replayHours: z.number().min(0).max(87_600).default(24),
+      slowDownBytesPerSecond: z.int().min(1_024).default(32_768),
     })
     .prefault({}),
   rules: rulesSchema,

@@ -7,7 +7,8 @@ import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import type { Command } from "commander";
 import type { CommandParts } from "./cli/nats-commands.ts";
-import { alerts, audit, streams, tail } from "./cli/nats-commands.ts";
+import { alerts, audit, tail } from "./cli/nats-commands.ts";
+import { retire, streams } from "./cli/nats-streams.ts";
 import { parseFrom } from "./cli/tail.ts";
 import type { CloudConfig } from "./config.ts";
 import { cloudSchema } from "./config.ts";
@@ -134,12 +135,29 @@ cli.command(
     alerts(commandParts(options), { json, openOnly: open, transitions }),
 );
 
+interface StreamsFlags extends ConfigOptions {
+  readonly json?: boolean;
+  readonly force?: boolean;
+}
+
 cli.command(
   "streams",
-  "Print the JetStream streams and how full they are",
-  (command) => withConfig(command).option("--json", "a JSON object a line"),
-  async (options: ConfigOptions & { json?: boolean }) =>
-    streams(commandParts(options), options.json ?? false),
+  "Print the JetStream streams, the journal's readers and what holds it back; or retire a reader",
+  (command) =>
+    withConfig(command)
+      .argument("[retire]", "retire: forget a reader, so that the journal is not kept for it")
+      .argument("[name]", "of the reader")
+      .option("--json", "a JSON object a line")
+      .option("--force", "retire a reader that has moved on just now"),
+  async (
+    { json = false, force = false, ...options }: StreamsFlags,
+    act?: string,
+    name?: string,
+  ) => {
+    if (act === undefined) return streams(commandParts(options), json);
+    if (act === "retire" && name !== undefined) return retire(commandParts(options), name, force);
+    throw new CodedError("CLI_USAGE", `streams ${act}: write streams, or streams retire NAME`);
+  },
 );
 
 await cli.run(process.argv);

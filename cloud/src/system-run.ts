@@ -5,9 +5,8 @@ import { startAll } from "@causeway/shared/lifecycle.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
-import { telemetryStream } from "@causeway/shared/subjects.ts";
+import { clockSubject, telemetryStream } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
 import {
@@ -20,23 +19,35 @@ import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
 import type { JetStreamManager } from "@nats-io/jetstream";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { JetStreamApiError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { createAlerting } from "./alert/alerting.ts";
+import { tellDeployment } from "./alert/deployment-alert.ts";
+import { NatsAlertSubjects } from "./alert/nats-alert-subjects.ts";
 import { HttpApi } from "./api/http-api.ts";
 import { feedMetrics, receiverMetrics } from "./api/metric.ts";
 import type { CloudConfig } from "./config.ts";
-import type { MessageIdentity } from "./engine/checkpoint.ts";
 import { Engine } from "./engine/engine.ts";
 import { engineMetrics } from "./engine/engine-metrics.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
+import type { MessageIdentity } from "./engine/place.ts";
 import { readJournal } from "./ingest/nats-journal.ts";
 import { ensureStreams } from "./ingest/nats-streams.ts";
+import { checkAnswering } from "./notify/nats-answering.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
+import { openJournalSession } from "./retention/nats-journal-session.ts";
+import { Retention } from "./retention/retention.ts";
+import { retentionMetrics, roomReasons } from "./retention/retention-metrics.ts";
+import { NatsTickJournal } from "./ticks/nats-tick-journal.ts";
+import { KeptRuleSets } from "./ticks/rule-sets.ts";
+import { tickMetrics } from "./ticks/tick-metrics.ts";
+import { noTickMs } from "./ticks/tick-watch.ts";
+import { Ticker } from "./ticks/ticker.ts";
 import { FleetView } from "./views/fleet-view.ts";
 import { NatsViewFeed } from "./views/nats-view-feed.ts";
 
+/** Without a leader a stream does not answer at all; those who ask try again. */
+const managerTimeoutMs = 2_000;
 const dialSchedule = { firstMs: 500, maxMs: 10_000, factor: 2 };
 
 /** The exit code once the process was asked to stop. */
@@ -48,22 +59,33 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   const random = systemRandom;
   const token = config.http.tokenFile === undefined ? undefined : readSecret(config.http.tokenFile);
   const receivers = openReceivers(config.receivers, clock, log);
-  const alerting = createAlerting(compileRules(config.rules));
   const connection = await connectWhenThere(config, order, log);
   if (connection === undefined) return exitCodes.good;
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, { timeout: managerTimeoutMs });
   const prepare = async () => {
     await connection.rtt(); // rejects at once while disconnected; other requests would wait in vain
     await ensureStreams(manager, streamPlans(config.streams), log);
   };
   await prepare();
   const client = jetstream(connection);
+  const store = new NatsEngineStore(connection, client, manager, random);
+  const ruleSets = new KeptRuleSets(store, config.rules);
+  const ticker = new Ticker({
+    journal: new NatsTickJournal(client, manager),
+    alerts: new NatsAlertSubjects(client, manager),
+    rules: ruleSets.own,
+    keepRules: () => ruleSets.keepOwn(),
+    checkConnection: (signal) => checkAnswering(connection, clock, signal),
+    clock,
+    random,
+    log,
+  });
   const engine = new Engine({
-    store: new NatsEngineStore(connection, client, manager, random),
+    store,
     journal: (from, signal) =>
       readJournal(connection, client, {
         stream: telemetryStream,
-        subjects: ["tlm.>"],
+        subjects: ["tlm.>", clockSubject],
         from,
         signal,
       }),
@@ -71,12 +93,22 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
       await connection.rtt();
       return messageAt(manager, sequence);
     },
-    lastSequence: async () => (await manager.streams.info(telemetryStream)).state.last_seq,
+    firstSequence: async () => (await manager.streams.info(telemetryStream)).state.first_seq,
     prepare,
-    alerting,
+    ruleSets,
     clock,
     random,
     log,
+  });
+  const deploymentAlerts = new NatsAlertSubjects(client, manager);
+  const retention = new Retention({
+    open: () => openJournalSession(config.nats, random),
+    engine,
+    tell: (finding) => tellDeployment(deploymentAlerts, finding),
+    clock,
+    log,
+    replayMs: config.streams.replayHours * 3_600_000,
+    slowDownBytesPerSecond: config.streams.slowDownBytesPerSecond,
   });
   const view = new FleetView();
   const feed = new NatsViewFeed({
@@ -101,9 +133,11 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
     address: config.http,
     token,
     view,
-    ready: () => readiness(connection, engine),
+    ready: () => readiness(connection, engine, ticker, retention),
     engineMetrics: () => [
       ...engineMetrics(engine.status()),
+      ...tickMetrics(ticker.status()),
+      ...retentionMetrics(retention.status()),
       ...feedMetrics(feed.status()),
       ...receiverMetrics(notifier.status()),
     ],
@@ -113,7 +147,9 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   });
   const lifecycle = await startAll([
     { name: "connection", start: () => watch(connection, log), stop: () => connection.close() },
+    { name: "clock", start: () => ticker.start(), stop: () => ticker.stop() },
     { name: "engine", start: () => engine.start(), stop: () => engine.stop() },
+    { name: "retention", start: () => retention.start(), stop: () => retention.stop() },
     { name: "notifier", start: () => notifier.start(), stop: () => notifier.stop() },
     { name: "views", start: () => feed.start(), stop: () => feed.stop() },
     { name: "api", start: () => api.start(), stop: () => api.stop() },
@@ -145,24 +181,46 @@ async function connectWhenThere(
   return undefined;
 }
 
+/** The server's error code. */
+const streamNotFound = 10_059;
+
+/** A server that lost its disk has no stream, so none of its messages. */
+async function lastSequence(manager: JetStreamManager): Promise<number> {
+  try {
+    return (await manager.streams.info(telemetryStream)).state.last_seq;
+  } catch (failure) {
+    if (failure instanceof JetStreamApiError && failure.code === streamNotFound) return 0;
+    throw failure;
+  }
+}
+
 /** From the leader: a follower may be behind, and a late answer would look like a rollback. */
 async function messageAt(
   manager: JetStreamManager,
   seq: number,
 ): Promise<MessageIdentity | undefined> {
   // Beyond the end the server answers with an error that is none of "not found".
-  if ((await manager.streams.info(telemetryStream)).state.last_seq < seq) return undefined;
+  if ((await lastSequence(manager)) < seq) return undefined;
   const found = await manager.streams.getMessage(telemetryStream, { seq });
   if (found === null) return undefined;
   return { subject: found.subject, nonce: found.header.get("Cw-Nonce") || undefined };
 }
 
-function readiness(connection: NatsConnection, engine: Engine) {
-  const { phase, lastFault } = engine.status();
+function readiness(
+  connection: NatsConnection,
+  engine: Engine,
+  ticker: Ticker,
+  retention: Retention,
+) {
+  const { phase, lastFault, missingRules } = engine.status();
   const reasons: string[] = [];
   if (connection.isClosed()) reasons.push("the connection to nats-server is closed");
   if (phase !== "running")
     reasons.push(`the engine is ${phase}${lastFault === undefined ? "" : `: ${lastFault}`}`);
+  if (missingRules !== undefined)
+    reasons.push(`rule set ${missingRules} is missing: restart the cloud to announce its rules`);
+  if (ticker.status().isOverdue) reasons.push(`no tick for ${noTickMs / 1_000} s`);
+  reasons.push(...roomReasons(retention.status()));
   return { ready: reasons.length === 0, reasons };
 }
 

@@ -3,6 +3,7 @@ import { isGatewayId } from "@causeway/shared/names.ts";
 import { natsSettings } from "@causeway/shared/nats-connection.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";
 import { z } from "zod";
+import { brokerBounds } from "./broker/bounds.ts";
 
 const mebibyte = 1_024 * 1_024;
 const port = z.int().min(0).max(65_535);
@@ -31,6 +32,7 @@ export const edgeSchema = z.strictObject({
         .default(256 * 1_024),
       connectionsMax: z.int().min(1).max(100_000).default(2_000),
       inflightPerClientMax: z.int().min(1).max(65_535).default(1_000),
+      ...brokerBounds,
     })
     .prefault({}),
   outbox: z

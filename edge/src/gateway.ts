@@ -7,8 +7,11 @@ import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Event } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
+import { isDeviceId } from "@causeway/shared/names.ts";
 import type { Random } from "@causeway/shared/random.ts";
+import { shown } from "@causeway/shared/shown.ts";
 import type { BrokerNotice, Publish, SettlePublish } from "./broker/broker.ts";
+import type { PresenceChange } from "./broker/presence.ts";
 import type { IntakeCounters } from "./intake.ts";
 import { Intake } from "./intake.ts";
 import type { Outbox, OutboxUsage } from "./outbox/outbox.ts";
@@ -80,6 +83,15 @@ export class Gateway {
     this.#system(notice.name, notice.detail, {});
   }
 
+  /** A client is told as the device of its name. */
+  presence({ client, online, reason }: PresenceChange): void {
+    const device = isDeviceId(client) ? client : null;
+    const bootMs = this.#parts.clock.bootMs();
+    const common = { device, topic: null, bootMs, observedAt: null };
+    const event: Event = { kind: "presence", ...common, online, reason };
+    this.#keep(event, `presence of ${shown(client)}`);
+  }
+
   status(): GatewayStatus {
     const { gateway, outbox, clock } = this.#parts;
     const uplink = this.#pump.status();
@@ -148,6 +160,10 @@ export class Gateway {
       detail: detail.slice(0, 1_024),
       fields,
     };
+    this.#keep(event, name);
+  }
+
+  #keep(event: Event, name: string): void {
     this.#parts.outbox.append("priority", event, (failure) => {
       if (failure !== undefined)
         this.#parts.log.warn({ name, reason: failure.message }, "system event not kept");

@@ -25,7 +25,7 @@ export class Intake {
   }
 
   publish(publish: Publish, settle: SettlePublish): void {
-    this.#outbox.append("telemetry", this.#eventOf(publish), settle);
+    this.#outbox.append("telemetry", this.#eventOf(publish), settle, publish.companion);
   }
 
   #eventOf({ topic, payload }: Publish): Event {

@@ -179,6 +179,12 @@ describe("ending", () => {
       uplink: { untakenEvents: number };
     };
     expect(status.uplink.untakenEvents).toBeGreaterThanOrEqual(2);
+    const ready = await fetch(`${httpUrl}/readyz`);
+    expect(ready.status, "devices are acknowledged without a cloud").toBe(200);
+    expect(await ready.json()).toMatchObject({
+      ready: true,
+      reasons: [expect.stringContaining("link down: ")],
+    });
   });
 
   test("SIGTERM before it is ready ends it too", async () => {

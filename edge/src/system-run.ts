@@ -34,7 +34,7 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
   checkCredentials(config.uplink);
   const outbox = await Outbox.open({
     gateway: gatewayName,
-    openStore: () => openLevelStore(join(config.dataDir, "outbox")),
+    openStore: () => openLevelStore(join(config.dataDir, "outbox"), log),
     clock,
     random,
     bounds: config.outbox,
@@ -55,7 +55,13 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
     heartbeatMs,
     log,
   });
-  const broker = new AedesBroker({ ...config.mqtt, passwords, clock, log });
+  const broker = new AedesBroker({
+    ...config.mqtt,
+    passwords,
+    records: outbox.records,
+    clock,
+    log,
+  });
   broker.listen(gateway);
   const http = new HttpStatus({
     address: config.http,

@@ -43,13 +43,14 @@ const golden: Mark = {
       reason: "BATCH_MALFORMED: x",
     },
   ],
+  cap: 32_768,
 };
 
 const goldenText =
   '{"v":1,"c":7,"g":"plant-3","run":"12-9f3a2b1c","e":[' +
   '["11-00000000",900,3,900,3,[[0,10,12,"dead","bad topic"],[1,1,1,"lost","not-kept"]]],' +
   '["12-9f3a2b1c",41,0,null,null]],' +
-  '"d":[["12-9f3a2b1c","telemetry",42,"3.c0ffee","refused","BATCH_MALFORMED: x"]]}';
+  '"d":[["12-9f3a2b1c","telemetry",42,"3.c0ffee","refused","BATCH_MALFORMED: x"]],"cap":32768}';
 
 function randomLedger(random: Random): LogLedger {
   const through = integer(random, 1_000_000);
@@ -84,6 +85,7 @@ function randomMark(random: Random): Mark {
       kind: pick(random, ["expected", "refused"]),
       reason: pick(random, ["", "got 7"]),
     })),
+    cap: random.next() < 0.5 ? undefined : 1 + integer(random, 2 ** 20),
   };
 }
 
@@ -101,6 +103,48 @@ describe("a mark", () => {
     expect(encodeMark(golden)).toBe(goldenText);
     expect(decodeMark(goldenText)).toStrictEqual(golden);
   });
+
+  test("of a gateway whose life forks says so in its last keys, and is read back", () => {
+    const ends = (telemetry: number) => ({ telemetry, priority: 3 });
+    const [eleventh, twelfth] = golden.epochs;
+    if (eleventh === undefined || twelfth === undefined) throw new Error("no epochs");
+    const again = { ...twelfth, epoch: "12-0000000b" };
+    const forked: Mark = {
+      ...golden,
+      epochs: [
+        { ...eleventh, before: null },
+        { ...twelfth, before: { epoch: eleventh.epoch, ends: ends(900) } },
+        { ...again, before: { epoch: eleventh.epoch, ends: ends(850) } },
+      ],
+      runs: [again.epoch],
+      forks: {
+        forks: [{ epoch: again.epoch, state: "conflict", isAlive: true }],
+        current: 0,
+        isTrunkAlive: true,
+      },
+      open: [
+        { ...{ rule: "system-identity-conflict", what: "fork", id: "abc" }, ...{ count: 2 } },
+      ].map((open) => ({ ...open, firingAt: 1_000, lastAt: 2_000 })),
+      holes: [{ epoch: eleventh.epoch, log: "priority", from: 2, to: 3 }],
+    };
+    const text = encodeMark(forked);
+    expect(text).toContain('["12-9f3a2b1c",41,0,null,null,[],0]');
+    expect(text).toContain('["12-0000000b",41,0,null,null,[],["11-00000000",850,3]]');
+    expect(text).toContain(
+      '"runs":["12-0000000b"],"f":[0,1,["12-0000000b","conflict",1]],' +
+        '"s":[["system-identity-conflict","fork","abc",1000,2000,2]],"h":[["11-00000000",1,2,3]]}',
+    );
+    expect(decodeMark(text)).toStrictEqual(forked);
+  });
+
+  test.each(["", ',"cap":0', ',"cap":-5', ',"cap":1.5', ',"cap":"9"', ',"cap":null'])(
+    "without a usable cap (%s) slows nobody down",
+    (cap) => {
+      const text = goldenText.replace(',"cap":32768', cap);
+      expect(decodeMark(text)).toStrictEqual({ ...golden, cap: undefined });
+      expect(encodeMark({ ...golden, cap: undefined })).not.toContain("cap");
+    },
+  );
 
   test("is read back as it was written", () => {
     for (let run = 0; run < 500; run++) {

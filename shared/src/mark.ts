@@ -4,12 +4,21 @@
  *
  *   { "v": 1, "c": commit number, "g": gateway, "run": newest epoch seen on live | null,
  *     "e": [[epoch, through telemetry, through priority, end telemetry | null, end priority | null,
- *            [[log index, from, to, state, reason], …]], …],
- *     "d": [[epoch, log, expected position, nonce, "expected" | "refused", reason], …] }
+ *            [[log index, from, to, state, reason], …],
+ *            predecessor: row number where its ends are those of that row |
+ *              [epoch, end telemetry, end priority] | null where a store began with the epoch], …],
+ *     "d": [[epoch, log, expected position, nonce, "expected" | "refused", reason], …],
+ *     "cap": bytes per second that the gateway may send; absent while it may send freely,
+ *     "runs": [newest epoch seen on live of each other branch, …],
+ *     "f": [current branch, 1 while the trunk is alive, [epoch, "restored" | "conflict", 1 while
+ *           alive], …]: forks in the gateway's life; branch -1 is the trunk, n that of fork n,
+ *     "s": [[rule, what, id, firing since in ms, last seen in ms, count], …]: open alerts about the
+ *           gateway itself,
+ *     "h": [[epoch, log index, from, to], …]: what the journal lost, told and not yet behind a snapshot }
  *
  * Readers skip unknown keys and trailing elements; an epoch that is not named counts as 0.
  */
-import type { EpochId } from "./batch-codec.ts";
+import type { Ends, EpochId } from "./batch-codec.ts";
 import { epochOrdinal } from "./batch-codec.ts";
 import { CodedError } from "./errors.ts";
 import type { Log } from "./event.ts";
@@ -36,9 +45,52 @@ export interface LogLedger {
   readonly stretches: readonly Stretch[];
 }
 
+export interface Predecessor {
+  readonly epoch: EpochId;
+  readonly ends: Ends;
+}
+
 export interface EpochLedger {
   readonly epoch: EpochId;
   readonly logs: Readonly<Record<Log, LogLedger>>;
+  /** Null where a store began with the epoch; undefined while it is not known. */
+  readonly before?: Predecessor | null | undefined;
+}
+
+/** Where the gateway's life forks: its store was put back, began anew, or runs twice. */
+export interface Fork {
+  /** The first epoch of the branch. */
+  readonly epoch: EpochId;
+  /** A conflict once both sides brought something after it. */
+  readonly state: "restored" | "conflict";
+  /** Brought something since the newest fork. */
+  readonly isAlive: boolean;
+}
+
+export interface ForkBook {
+  readonly forks: readonly Fork[];
+  /** The branch that brought something last: the fork's place in `forks`, or -1 for the trunk. */
+  readonly current: number;
+  readonly isTrunkAlive: boolean;
+}
+
+/** An alert about the gateway itself that goes on. */
+export interface OpenCondition {
+  readonly rule: string;
+  /** Tells it from others of the same rule that are open. */
+  readonly what: string;
+  readonly id: string;
+  readonly firingAt: number;
+  readonly lastAt: number;
+  readonly count: number;
+}
+
+/** Positions that the journal no longer has. */
+export interface Hole {
+  readonly epoch: EpochId;
+  readonly log: Log;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** What the engine could not take since its last commit. */
@@ -59,12 +111,20 @@ export interface Mark {
   readonly run: EpochId | undefined;
   readonly epochs: readonly EpochLedger[];
   readonly doubts: readonly Doubt[];
+  /** Bytes per second that the gateway may send; undefined while it may send freely. */
+  readonly cap: number | undefined;
+  /** The newest epochs seen on live of other branches than that of `run`. */
+  readonly runs?: readonly EpochId[] | undefined;
+  readonly forks?: ForkBook | undefined;
+  readonly open?: readonly OpenCondition[] | undefined;
+  readonly holes?: readonly Hole[] | undefined;
 }
 
 export const emptyLogLedger: LogLedger = { through: 0, end: undefined, stretches: [] };
 
 export function encodeMark(mark: Mark): string {
-  const epochs = mark.epochs.map(({ epoch, logs: { telemetry, priority } }) => {
+  const rows = new Map(mark.epochs.map(({ epoch }, row) => [epoch, row]));
+  const epochs = mark.epochs.map(({ epoch, before, logs: { telemetry, priority } }) => {
     const stretches = [...stretchRows(telemetry, 0), ...stretchRows(priority, 1)];
     return [
       epoch,
@@ -72,7 +132,8 @@ export function encodeMark(mark: Mark): string {
       priority.through,
       telemetry.end ?? null,
       priority.end ?? null,
-      ...(stretches.length > 0 ? [stretches] : []),
+      ...(stretches.length > 0 || before !== undefined ? [stretches] : []),
+      ...(before === undefined ? [] : [before && predecessorCell(before, mark.epochs, rows)]),
     ];
   });
   const doubts = mark.doubts.map((doubt) => [
@@ -90,7 +151,41 @@ export function encodeMark(mark: Mark): string {
     run: mark.run ?? null,
     e: epochs,
     ...(doubts.length > 0 ? { d: doubts } : {}),
+    ...(mark.cap === undefined ? {} : { cap: mark.cap }),
+    ...(isFilled(mark.runs) ? { runs: mark.runs } : {}),
+    ...(mark.forks === undefined ? {} : { f: forkRows(mark.forks) }),
+    ...(isFilled(mark.open) ? { s: mark.open.map(conditionRow) } : {}),
+    ...(isFilled(mark.holes) ? { h: mark.holes.map(holeRow) } : {}),
   });
+}
+
+function isFilled<Element>(list: readonly Element[] | undefined): list is readonly Element[] {
+  return list !== undefined && list.length > 0;
+}
+
+/** In the life of one store the predecessor's own row says its ends; then its number is enough. */
+function predecessorCell(
+  { epoch, ends }: Predecessor,
+  epochs: readonly EpochLedger[],
+  rows: ReadonlyMap<EpochId, number>,
+): unknown {
+  const row = rows.get(epoch);
+  const found = row === undefined ? undefined : epochs[row]?.logs;
+  const isSame = logs.every((log) => found?.[log].end === ends[log]);
+  return isSame ? row : [epoch, ends.telemetry, ends.priority];
+}
+
+function forkRows({ forks, current, isTrunkAlive }: ForkBook): unknown[] {
+  const rows = forks.map(({ epoch, state, isAlive }) => [epoch, state, isAlive ? 1 : 0]);
+  return [current, isTrunkAlive ? 1 : 0, ...rows];
+}
+
+function conditionRow({ rule, what, id, firingAt, lastAt, count: of }: OpenCondition): unknown[] {
+  return [rule, what, id, firingAt, lastAt, of];
+}
+
+function holeRow({ epoch, log, from, to }: Hole): unknown[] {
+  return [epoch, logs.indexOf(log), from, to];
 }
 
 function stretchRows(ledger: LogLedger, log: number): unknown[][] {
@@ -103,15 +198,21 @@ export function decodeMark(text: string): Mark {
   if (parsed["v"] !== markVersion) {
     throw new CodedError("BATCH_VERSION_UNKNOWN", `a mark of version ${shown(parsed["v"])}`);
   }
-  const { c, g, run, e, d } = parsed;
+  const { c, g, run, e, d, cap, runs, f, s, h } = parsed;
   if (!isCount(c) || typeof g !== "string" || !Array.isArray(e))
     return malformed("commit or epochs");
   return {
     commit: c,
     gateway: g,
     run: typeof run === "string" ? run : undefined,
-    epochs: e.map(epochOf),
+    epochs: epochsOf(e),
     doubts: Array.isArray(d) ? d.map(doubtOf) : [],
+    // One of 0 or of another kind would silence a gateway for ever.
+    cap: isCount(cap) && cap > 0 ? cap : undefined,
+    ...(Array.isArray(runs) ? { runs: runs.map(epochIdOf) } : {}),
+    ...(Array.isArray(f) ? { forks: forksOf(f) } : {}),
+    ...(Array.isArray(s) ? { open: s.map(conditionOf) } : {}),
+    ...(Array.isArray(h) ? { holes: h.map(holeOf) } : {}),
   };
 }
 
@@ -137,11 +238,69 @@ function count(value: unknown): number {
   return isCount(value) ? value : malformed(`count ${shown(value)}`);
 }
 
+function epochIdOf(value: unknown): EpochId {
+  if (typeof value === "string" && epochOrdinal(value) !== undefined) return value;
+  return malformed(`epoch ${shown(value)}`);
+}
+
+function epochsOf(rows: readonly unknown[]): EpochLedger[] {
+  const epochs = rows.map(epochOf);
+  return epochs.map((own, at): EpochLedger => {
+    const cell = (rows[at] as unknown[])[6];
+    const isKnown = cell === null || Array.isArray(cell) || typeof cell === "number";
+    return isKnown ? { ...own, before: predecessorOf(cell, epochs) } : own;
+  });
+}
+
+function predecessorOf(cell: unknown, epochs: readonly EpochLedger[]): Predecessor | null {
+  if (cell === null) return null;
+  if (Array.isArray(cell)) {
+    const [epoch, telemetry, priority] = cell as unknown[];
+    const ends = { telemetry: count(telemetry), priority: count(priority) };
+    return { epoch: epochIdOf(epoch), ends };
+  }
+  const row = epochs[count(cell)];
+  const { telemetry, priority } = row?.logs ?? {};
+  if (row === undefined || telemetry?.end === undefined || priority?.end === undefined) {
+    return malformed(`predecessor ${shown(cell)}`);
+  }
+  return { epoch: row.epoch, ends: { telemetry: telemetry.end, priority: priority.end } };
+}
+
+function forksOf([current, trunk, ...rows]: readonly unknown[]): ForkBook {
+  const forks = rows.map((row): Fork => {
+    const [epoch, state, alive] = Array.isArray(row) ? (row as unknown[]) : [];
+    const known = state === "conflict" ? "conflict" : "restored";
+    return { epoch: epochIdOf(epoch), state: known, isAlive: alive === 1 };
+  });
+  const at = typeof current === "number" && current < forks.length ? current : -1;
+  return { forks, current: at, isTrunkAlive: trunk === 1 };
+}
+
+function conditionOf(row: unknown): OpenCondition {
+  const [rule, what, id, firingAt, lastAt, of] = Array.isArray(row) ? (row as unknown[]) : [];
+  const texts = { rule: textOf(rule), what: textOf(what), id: textOf(id) };
+  return { ...texts, firingAt: timeOf(firingAt), lastAt: timeOf(lastAt), count: count(of) };
+}
+
+function timeOf(value: unknown): number {
+  return typeof value === "number" ? value : malformed(`time ${shown(value)}`);
+}
+
+function holeOf(row: unknown): Hole {
+  const [epoch, logIndex, from, to] = Array.isArray(row) ? (row as unknown[]) : [];
+  return { epoch: epochIdOf(epoch), log: logOf(logIndex), from: count(from), to: count(to) };
+}
+
+function logOf(index: unknown): Log {
+  const log = index === 0 || index === 1 ? logs[index] : undefined;
+  return log ?? malformed(`log ${shown(index)}`);
+}
+
 function epochOf(row: unknown): EpochLedger {
   if (!Array.isArray(row)) return malformed("an epoch is not a row");
-  const [epoch, telemetry, priority, telemetryEnd, priorityEnd, rows] = row as unknown[];
-  if (typeof epoch !== "string" || epochOrdinal(epoch) === undefined)
-    return malformed(`epoch ${shown(epoch)}`);
+  const [id, telemetry, priority, telemetryEnd, priorityEnd, rows] = row as unknown[];
+  const epoch = epochIdOf(id);
   const stretches = (Array.isArray(rows) ? rows : []).map(stretchOf);
   const ledger = (log: Log, through: unknown, end: unknown): LogLedger => ({
     through: count(through),

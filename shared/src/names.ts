@@ -15,6 +15,8 @@ export type RuleName = Branded<"RuleName">;
 
 /** Letters, digits, `_` and `-`: safe as an MQTT level, a NATS token and a file name. */
 const tokenPattern = /^[A-Za-z0-9_-]{1,64}$/;
+/** Rules that Causeway has of itself begin so; those of users may not. */
+export const reservedRulePrefix = "system-";
 export const deviceCharactersMax = 128;
 export const metricCharactersMax = 256;
 

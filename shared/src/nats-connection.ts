@@ -7,7 +7,7 @@ import {
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
 import { z } from "zod";
-import { CodedError, reasonOf } from "./errors.ts";
+import { CodedError, codeOf, reasonOf } from "./errors.ts";
 import type { Random } from "./random.ts";
 import { readSecret } from "./system-settings.ts";
 
@@ -53,7 +53,7 @@ export interface ConnectPurpose {
   readonly reconnect: boolean;
 }
 
-/** Throws NATS_UNREACHABLE or NATS_AUTH_FAILED. */
+/** Throws NATS_UNREACHABLE, NATS_AUTH_FAILED or NATS_TLS_FAILED. */
 export async function connectNats(
   settings: NatsSettings,
   purpose: ConnectPurpose,
@@ -115,8 +115,20 @@ function connectFailure(settings: NatsSettings, failure: unknown): CodedError {
       cause: failure,
     });
   }
+  if (isTlsFailure(failure)) {
+    const cure = "compare tls.caFile with the server's certificate, and its name with the address";
+    return new CodedError("NATS_TLS_FAILED", `${servers}: ${reasonOf(failure)}; ${cure}`, {
+      cause: failure,
+    });
+  }
   const cure = "start nats-server there, or set the right servers";
   return new CodedError("NATS_UNREACHABLE", `${servers}: ${reasonOf(failure)}; ${cure}`, {
     cause: failure,
   });
+}
+
+/** OpenSSL's and Node's codes, and what the client says itself. */
+function isTlsFailure(failure: unknown): boolean {
+  const told = `${codeOf(failure) ?? ""} ${reasonOf(failure)}`;
+  return /CERT|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_(?:VERIFY|GET_ISSUER)|\btls\b/i.test(told);
 }

@@ -28,7 +28,12 @@ interface Override {
 
 const environmentPrefix = "CAUSEWAY_";
 /** Read by tools and tests, not settings. */
-const environmentOthers = new Set(["CAUSEWAY_DATA", "CAUSEWAY_LONG", "CAUSEWAY_REQUIRE"]);
+const environmentOthers = new Set([
+  "CAUSEWAY_DATA",
+  "CAUSEWAY_LONG",
+  "CAUSEWAY_REQUIRE",
+  "CAUSEWAY_SEED",
+]);
 
 /** The settings as `schema` understands them; CONFIG_UNREADABLE or CONFIG_INVALID otherwise. */
 export function loadSettings<Schema extends z.ZodType>(

@@ -1,5 +1,12 @@
 /** The JetStream streams as data; shells create them or check what is there against this. */
-import { clockSubject, engineStream, partitionCount, telemetryStream } from "./subjects.ts";
+import {
+  clockSubject,
+  engineStream,
+  partitionCount,
+  readersStream,
+  subjects,
+  telemetryStream,
+} from "./subjects.ts";
 
 export interface StreamPlan {
   readonly name: string;
@@ -8,6 +15,8 @@ export interface StreamPlan {
   readonly allowAtomicPublish: boolean;
   readonly allowRollup: boolean;
   readonly allowMessageTtl: boolean;
+  /** Older messages of a subject go; undefined keeps them all. */
+  readonly keptPerSubject?: number;
   readonly maxBytes: number;
   readonly replicas: number;
 }
@@ -18,13 +27,17 @@ export interface StreamBounds {
   readonly replicas: number;
 }
 
+/** Some 10,000 readers. */
+const readersBytesMax = 16 * 1_024 * 1_024;
+
 /** The server's least duplicate window; no message ids are used, so it costs nothing. */
 export const duplicateWindowMs = 100;
 
 /**
  * TLM is the wire and the journal: no age limit, no TTL, no roll-up, no atomic batches, so that a
  * gateway's hostile headers are refused by the server. ENGINE holds state and alerts: no age limit,
- * alerts carry a TTL of their own. Full means refused (`discard: new`), never silently dropped.
+ * alerts carry a TTL of their own. READERS holds what the journal's registered readers have worked off;
+ * `nats kv` shows it. Full means refused (`discard: new`), never silently dropped.
  */
 export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
   return [
@@ -50,6 +63,7 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
         "open.*.*",
         "alert.>",
         "dlq.>",
+        "rules.*",
         "site.>",
         "derived.>",
       ],
@@ -58,6 +72,17 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
       allowRollup: true,
       allowMessageTtl: true,
       maxBytes: bounds.engineBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
+      name: readersStream,
+      subjects: [subjects.reader(">")],
+      transform: undefined,
+      allowAtomicPublish: false,
+      allowRollup: true,
+      allowMessageTtl: false,
+      keptPerSubject: 1,
+      maxBytes: readersBytesMax,
       replicas: bounds.replicas,
     },
   ];

@@ -118,6 +118,7 @@ describe("the streams", () => {
       subjects.alert(7, gateway, rule),
       subjects.openAlerts(7, gateway),
       subjects.deadLetter(7, gateway),
+      subjects.reader("historian"),
     ].map(holders);
     expect(held).toEqual([
       ["TLM"],
@@ -127,6 +128,7 @@ describe("the streams", () => {
       ["ENGINE"],
       ["ENGINE"],
       ["ENGINE"],
+      ["KV_READERS"],
     ]);
   });
 
@@ -153,6 +155,7 @@ describe("the streams", () => {
         maxBytes: 2,
         replicas: 3,
       },
+      { name: "KV_READERS", allowRollup: true, keptPerSubject: 1, replicas: 3 },
     ]);
   });
 });

@@ -10,6 +10,9 @@ export const partitionCount = 64;
 export const telemetryStream = "TLM";
 export const engineStream = "ENGINE";
 export const clockSubject = "clk";
+/** A JetStream key-value bucket is a stream of this name, and its keys are subjects under it. */
+export const readersBucket = "READERS";
+export const readersStream = `KV_${readersBucket}`;
 
 export const subjects = {
   /** Where a gateway publishes; the stream stores it under {@link storedTelemetry}. */
@@ -25,7 +28,9 @@ export const subjects = {
   snapshot: (partition: number, gateway: string, generation: string, shard: number) =>
     `snap.${partition}.${gateway}.${generation}.${shard}`,
   snapshotFilter: (partition: number, generation: string) => `snap.${partition}.*.${generation}.*`,
+  ruleSet: (name: string) => `rules.${name}`,
   deadLetter: (partition: number, gateway: string) => `dlq.${partition}.${gateway}`,
+  reader: (name: string) => `$KV.${readersBucket}.${name}`,
 } as const;
 
 export interface StoredTelemetry {
@@ -74,4 +79,16 @@ export function parseSnapshotSubject(subject: string): SnapshotSubject | undefin
     return undefined;
   if (!/^[0-9]{1,6}$/.test(shardText)) return undefined;
   return { ...place, generation, shard: Number(shardText) };
+}
+
+/** A registered reader's name; as safe as a rule's. */
+export function isReaderName(text: string): boolean {
+  return /^[A-Za-z0-9_-]{1,64}$/.test(text);
+}
+
+/** The name of a registered reader, or undefined where the subject is another one. */
+export function parseReaderSubject(subject: string): string | undefined {
+  const [head, bucket, name = "", ...rest] = subject.split(".");
+  const isOne = head === "$KV" && bucket === readersBucket && rest.length === 0;
+  return isOne && isReaderName(name) ? name : undefined;
 }

@@ -24,10 +24,11 @@ import { fleetClientIds, fleetMembers, runFleet } from "./fleet.ts";
 import { actLoad, declareLoad } from "./load/system-command.ts";
 import type { ProfileName } from "./profiles/catalogue.ts";
 import { profileNames } from "./profiles/catalogue.ts";
+import { actProxy, declareProxy } from "./proxy/system-proxy.ts";
 import type { Row } from "./replay/columns.ts";
 import { rowsOf } from "./replay/recording.ts";
 import { latestTimeMs, replay } from "./replay/replay.ts";
-import { runKill9 } from "./scenario/system-kill9.ts";
+import { actScenario, declareScenario } from "./scenario/system-command.ts";
 import type { Session } from "./session.ts";
 import type { RunOptions } from "./system-run.ts";
 import { runToEnd } from "./system-run.ts";
@@ -266,44 +267,6 @@ function deviceName(text: string) {
   throw new CodedError("NAME_INVALID", `device ${JSON.stringify(text)}: "/" parts topics`);
 }
 
-interface ScenarioFlags {
-  readonly rounds: number;
-  readonly seed: string;
-  readonly devices: number;
-  readonly interval: number;
-  readonly json?: boolean;
-}
-
-const roundsMax = 10_000;
-
-function declareScenario(command: Command): Command {
-  const number = (flags: string, about: string, usual: number, most: number) =>
-    new Option(flags, about).default(usual).argParser(wholeNumber(1, most));
-  return command
-    .argument("<name>", "kill9: SIGKILL of gateway, cloud and nats-server under load")
-    .addOption(number("--rounds <n>", "kills of each program", 20, roundsMax))
-    .option("--seed <text>", "draws moments and readings", "1")
-    .addOption(number("--devices <n>", "simulated devices", 20, 1_000))
-    .addOption(number("--interval <ms>", "between two readings of a device", 50, 60_000))
-    .option("--json", "the result as one JSON object");
-}
-
-async function actScenario(flags: ScenarioFlags, name: string): Promise<number> {
-  if (name !== "kill9") throw new CodedError("CLI_USAGE", `scenario ${name}: only kill9 is known`);
-  const { rounds, seed, devices, interval, json } = flags;
-  const tell = (line: string) => process.stderr.write(`${line}\n`);
-  const result = await runKill9({ rounds, seed, devices, intervalMs: interval, tell });
-  const { verdict, auditIsComplete, alerts, alertsRepeated, kills } = result;
-  const text = [
-    verdictText(verdict),
-    `${kills} kills; the ledger is ${auditIsComplete ? "complete" : "NOT complete"}`,
-    `${alerts} alert transitions, ${alertsRepeated} of them repeated (seed ${seed})`,
-  ];
-  process.stdout.write(`${json ? JSON.stringify(result) : text.join("\n")}\n`);
-  const isGood = verdict.good && auditIsComplete && alertsRepeated === 0;
-  return isGood ? exitCodes.good : exitCodes.finding;
-}
-
 const cli = program("causeway-sim", "Simulated devices, recordings, and a verdict on what arrived");
 cli.command("fleet", "Run simulated devices over MQTT", declareFleet, actFleet);
 cli.command("replay", "Publish a CSV recording over MQTT", declareReplay, actReplay);
@@ -313,8 +276,9 @@ cli.command(
   declareVerdict,
   actVerdict,
 );
-cli.command("load", "Load an MQTT broker and measure it", declareLoad, actLoad);
 cli.command("scenario", "Run a scenario on real programs", declareScenario, actScenario);
+cli.command("load", "Load an MQTT broker and measure it", declareLoad, actLoad);
+cli.command("proxy", "Be a bad link between a client and its server", declareProxy, actProxy);
 cli.command(
   "world",
   "Run real gateways and engines on a seed, in virtual time, over parts that fail",

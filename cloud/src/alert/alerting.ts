@@ -32,6 +32,14 @@ export const alertingBounds: AlertingBounds = {
   alertsPerGatewayMax: 10_000,
 };
 
+/** Of a tick. */
+export interface Moment {
+  readonly id: string;
+  readonly gateway: string;
+  /** In ms. */
+  readonly at: number;
+}
+
 export interface Alerting {
   /** What the detectors of a gateway know before its first reading. */
   detection(): GatewayDetection;
@@ -45,6 +53,14 @@ export interface Alerting {
     verdicts: readonly RuleVerdict[],
     observation: Observation,
   ): readonly AlertTransition[];
+  /** What time alone brings, in order: alerts that no rule looks at any more are withdrawn. */
+  tick(
+    detection: GatewayDetection,
+    alerts: GatewayAlerts,
+    moment: Moment,
+  ): readonly AlertTransition[];
+  /** To be called when these rules follow others. */
+  rejudge(alerts: GatewayAlerts): void;
   /** Whether `alerts` has changed since it was last encoded or decoded. */
   changed(alerts: GatewayAlerts): boolean;
   encodeAlerts(alerts: GatewayAlerts): string;
@@ -70,12 +86,26 @@ export function createAlerting(ruleSet: RuleSet, bounds = alertingBounds): Alert
       return detect(detection, ruleSet, seriesPerGatewayMax, reading);
     },
     advance,
+    tick: (_detection, alerts, moment) =>
+      alerts.unjudged.length === 0 ? noTransitions : withdraw(alerts, observationOf(moment)),
+    rejudge: (alerts) => alerts.rejudge(ruleSet),
     changed: (alerts) => alerts.isChanged,
     encodeAlerts: (alerts) => alerts.encode(),
     decodeAlerts: (text) => GatewayAlerts.decode(text, ruleSet, alertsPerGatewayMax),
     encodeDetection,
     decodeDetection: (text) => decodeDetection(text, ruleSet),
   };
+}
+
+function observationOf({ id, gateway, at }: Moment): Observation {
+  const nothing = {
+    device: "",
+    metric: "",
+    value: null,
+    unit: undefined,
+    quality: "good",
+  } as const;
+  return { ...nothing, id, gateway, observedAt: null, receivedAt: at, late: false };
 }
 
 const noVerdicts: readonly RuleVerdict[] = [];
@@ -111,7 +141,7 @@ function advanceOne(
   return transitions;
 }
 
-/** B3, at the first reading after the rules have changed. */
+/** B3, at the first tick or reading after the rules have changed. */
 function withdraw(alerts: GatewayAlerts, observation: Observation): readonly AlertTransition[] {
   // Another device's time says nothing about this one's.
   const shown = { ...observation, value: null, unit: undefined, observedAt: null };

@@ -94,16 +94,25 @@ export class GatewayAlerts {
   static decode(text: string, ruleSet: RuleSet, alertsMax: number): GatewayAlerts {
     const { refused, alerts: rows } = parseState("alert", alertsSchema, text);
     const alerts = new GatewayAlerts(alertsMax, refused);
-    const unjudged: Alert[] = [];
     for (const row of rows) {
       const { rule, device, metric, occurrences } = row;
       const alert = { rule, device, metric, occurrences, phase: phaseOf(row) };
       alerts.#insert(alert);
       if (alert.phase.kind === "inactive") alerts.#inactive.add(alert);
-      else if (!isJudged(alert, ruleSet)) unjudged.push(alert);
     }
-    alerts.unjudged = unjudged;
+    alerts.rejudge(ruleSet);
     return alerts;
+  }
+
+  /** B3. */
+  rejudge(ruleSet: RuleSet): void {
+    const unjudged: Alert[] = [];
+    for (const [, , own] of this.#bySeries.entries()) {
+      for (const alert of own) {
+        if (alert.phase.kind !== "inactive" && !isJudged(alert, ruleSet)) unjudged.push(alert);
+      }
+    }
+    this.unjudged = unjudged;
   }
 
   #insert(alert: Alert): void {

@@ -1,5 +1,6 @@
 /** What `causeway-cloud alerts` prints: each alert once, in its last state. */
 import type { AlertTransition } from "../alert/alert.ts";
+import { placeText } from "../notify/message.ts";
 
 export interface AlertLine {
   readonly id: string;
@@ -46,6 +47,8 @@ export function alertLines(transitions: readonly AlertTransition[]): readonly Al
 export function alertText(line: AlertLine): string {
   const from = new Date(line.firingAt).toISOString();
   const until = line.resolvedAt === null ? "" : ` until ${new Date(line.resolvedAt).toISOString()}`;
-  const what = `${line.gateway} ${line.device} ${line.metric}: ${line.reason}`;
+  const place =
+    line.device === "" ? placeText(line) : `${line.gateway} ${line.device} ${line.metric}`;
+  const what = `${place}: ${line.reason}`;
   return `${line.state.padEnd(8)}  ${line.severity.padEnd(8)}  ${from}${until}  ${line.rule}  ${what}`;
 }

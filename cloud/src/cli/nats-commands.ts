@@ -1,4 +1,4 @@
-/** The commands that look into JetStream: tail, audit, alerts, streams. */
+/** The commands that look into JetStream: tail, audit, alerts. */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
@@ -6,18 +6,19 @@ import { decodeMark } from "@causeway/shared/mark.ts";
 import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
-import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import { clockSubject, engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
 import type { StreamInfo } from "@nats-io/jetstream";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
-import { JournalReader, loadCommitted } from "../ingest/journal-reader.ts";
+import type { JournalRange } from "../ingest/journal-reader.ts";
+import { JournalReader, loadCommitted, nothingCommitted } from "../ingest/journal-reader.ts";
 import { JournalInterrupted, readJournal } from "../ingest/nats-journal.ts";
 import { alertLines, alertText } from "./alert-list.ts";
-import { auditLines, isIncomplete } from "./audit.ts";
+import { auditLines, auditText, isFinding } from "./audit.ts";
 import type { TailFormat, TailFrom } from "./tail.ts";
-import { tailLines } from "./tail.ts";
+import { gapLines, tailLines } from "./tail.ts";
 
 export interface CommandParts {
   readonly settings: NatsSettings;
@@ -72,18 +73,25 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
   return connected(parts, async (connection) => {
     const idle = new AbortController();
     const signal = AbortSignal.any([parts.signal, idle.signal]);
-    const watch = watchIdle(parts.clock, options.untilIdleMs, idle);
-    const printAfter = options.from === "now" ? await lastSequence(connection) : 0;
+    let next = 1;
+    const isAtEnd = async () => {
+      const { first, last } = await journalRange(connection);
+      return Math.max(next, first) > last;
+    };
+    const watch = watchIdle(parts.clock, options.untilIdleMs, isAtEnd, idle);
+    const printAfter = options.from === "now" ? (await journalRange(connection)).last : 0;
     const since =
       typeof options.from === "object" ? options.from.receivedAt : Number.NEGATIVE_INFINITY;
     const reader = await openReader(connection, parts.random);
-    let next = 1;
+    watch.active();
     while (!signal.aborted) {
-      const request = { stream: telemetryStream, subjects: ["tlm.>"], from: next, signal };
+      // Ticks show how far the journal goes: one may be its last message.
+      const subjects = ["tlm.>", clockSubject];
+      const request = { stream: telemetryStream, subjects, from: next, signal };
       try {
         for await (const message of readJournal(connection, jetstream(connection), request)) {
-          watch.active();
           next = message.sequence + 1;
+          if (message.subject !== clockSubject) watch.active();
           const taken = reader.fold(message).flatMap(({ taken }) => taken);
           if (message.sequence <= printAfter) continue;
           for (const event of taken) {
@@ -97,8 +105,7 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
       }
     }
     watch.end();
-    if (reader.passed > 0)
-      parts.warn(`the journal lost ${reader.passed} events that the engine has`);
+    for (const line of gapLines(reader.gaps, options.format)) parts.warn(line);
     return 0;
   });
 }
@@ -107,25 +114,36 @@ export function tail(parts: CommandParts, options: TailOptions): Promise<number>
 async function openReader(connection: NatsConnection, random: Random): Promise<JournalReader> {
   const store = await engineStore(connection, random);
   try {
-    return new JournalReader(await loadCommitted(store, () => lastSequence(connection)));
+    return new JournalReader(await loadCommitted(store, () => journalRange(connection)));
   } catch (failure) {
     if (!(failure instanceof CodedError) || failure.code !== "NATS_JETSTREAM_MISSING")
       throw failure;
-    return new JournalReader({ marks: [], coveredUntil: new Map() });
+    return new JournalReader(nothingCommitted);
   }
 }
 
-async function lastSequence(connection: NatsConnection): Promise<number> {
-  return (await streamInfo(connection, telemetryStream)).state.last_seq;
+async function journalRange(connection: NatsConnection): Promise<JournalRange> {
+  const { first_seq: first, last_seq: last } = (await streamInfo(connection, telemetryStream))
+    .state;
+  return { first, last };
 }
 
-function watchIdle(clock: Clock, untilIdleMs: number | undefined, idle: AbortController) {
+/** Counts from the first `active`; what is slow to come is waited for, up to the journal's end. */
+function watchIdle(
+  clock: Clock,
+  untilIdleMs: number | undefined,
+  isAtEnd: () => Promise<boolean>,
+  idle: AbortController,
+) {
   let cancel = () => {};
+  const look = async () => {
+    if (await isAtEnd().catch(() => false)) idle.abort();
+    else active();
+  };
   const active = () => {
     cancel();
-    if (untilIdleMs !== undefined) cancel = clock.after(untilIdleMs, () => idle.abort());
+    if (untilIdleMs !== undefined) cancel = clock.after(untilIdleMs, () => void look());
   };
-  active();
   return { active, end: () => cancel() };
 }
 
@@ -134,23 +152,14 @@ async function engineStore(connection: NatsConnection, random: Random): Promise<
   return new NatsEngineStore(connection, jetstream(connection), manager, random);
 }
 
-/** 1 where an epoch that has ended was not taken to its end. */
+/** 1 where an epoch that has ended was not taken to its end, or something is not explained. */
 export function audit(parts: CommandParts, json: boolean): Promise<number> {
   return connected(parts, async (connection) => {
     const store = await engineStore(connection, parts.random);
     const marks = (await store.loadLast("mark.*.*")).map(({ text }) => decodeMark(text));
-    let findings = 0;
-    for (const line of auditLines(marks)) {
-      if (isIncomplete(line)) findings++;
-      const { gateway, epoch, log, through, end, stretches } = line;
-      const state = isIncomplete(line) ? "INCOMPLETE" : end === null ? "open" : "complete";
-      const lost = stretches.map(
-        ({ from, to, state: what, reason }) => `${what} ${from}-${to} (${reason})`,
-      );
-      const text = [gateway, epoch, log, `through ${through}`, `end ${end ?? "-"}`, state, ...lost];
-      parts.write(json ? JSON.stringify(line) : text.join("  "));
-    }
-    return findings === 0 ? 0 : 1;
+    const lines = auditLines(marks);
+    for (const line of lines) parts.write(json ? JSON.stringify(line) : auditText(line));
+    return lines.some(isFinding) ? 1 : 0;
   });
 }
 
@@ -164,7 +173,7 @@ export interface AlertOptions {
 
 export function alerts(parts: CommandParts, options: AlertOptions): Promise<number> {
   return connected(parts, async (connection) => {
-    const found = await readTransitions(connection, parts.signal);
+    const found = await readTransitions(connection, parts);
     if (options.transitions) {
       for (const transition of found) parts.write(JSON.stringify(transition));
       return 0;
@@ -177,36 +186,29 @@ export function alerts(parts: CommandParts, options: AlertOptions): Promise<numb
   });
 }
 
+/** An interrupted reading goes on behind the last message. */
 async function readTransitions(
   connection: NatsConnection,
-  signal: AbortSignal,
+  { clock, signal }: CommandParts,
 ): Promise<AlertTransition[]> {
   const info = await streamInfo(connection, engineStream, { subjects_filter: "alert.>" });
   let remaining = Object.values(info.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
   const transitions: AlertTransition[] = [];
-  if (remaining === 0) return transitions;
-  const request = { stream: engineStream, subjects: ["alert.>"], from: 1, signal };
-  for await (const message of readJournal(connection, jetstream(connection), request)) {
-    const { transitions: own } = JSON.parse(
-      Buffer.from(message.data).toString("utf8"),
-    ) as AlertMessage;
-    transitions.push(...own);
-    remaining--;
-    if (remaining === 0) break;
+  let next = 1;
+  while (remaining > 0 && !signal.aborted) {
+    const request = { stream: engineStream, subjects: ["alert.>"], from: next, signal };
+    try {
+      for await (const message of readJournal(connection, jetstream(connection), request)) {
+        next = message.sequence + 1;
+        const text = Buffer.from(message.data).toString("utf8");
+        transitions.push(...(JSON.parse(text) as AlertMessage).transitions);
+        remaining--;
+        if (remaining === 0) break;
+      }
+    } catch (failure) {
+      if (!(failure instanceof JournalInterrupted)) throw failure;
+      await sleep(clock, reopenDelayMs, signal);
+    }
   }
   return transitions;
-}
-
-export function streams(parts: CommandParts, json: boolean): Promise<number> {
-  return connected(parts, async (connection) => {
-    for (const name of [telemetryStream, engineStream]) {
-      const { config, state } = await streamInfo(connection, name);
-      const { messages, bytes, first_seq: first, last_seq: last } = state;
-      const { max_bytes: bytesMax, num_replicas: replicas, subjects } = config;
-      const line = { name, subjects, messages, bytes, bytesMax, first, last, replicas };
-      const used = `${messages} messages, ${bytes} of ${bytesMax} bytes, sequences ${first} to ${last}`;
-      parts.write(json ? JSON.stringify(line) : `${name.padEnd(8)}${used}, replicas ${replicas}`);
-    }
-    return 0;
-  });
 }

@@ -2,6 +2,8 @@
 import { cloudEvent } from "@causeway/shared/cloudevents.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import type { TakenEvent } from "../ingest/fold.ts";
+import type { Gap } from "../ingest/journal-reader.ts";
+import { gapReason } from "../ingest/journal-reader.ts";
 
 export type TailFormat = "text" | "json" | "cloudevents";
 
@@ -72,4 +74,26 @@ function textLine(line: Line, what: string): string {
   const time = new Date(line.receivedAt).toISOString();
   const late = line["late"] === true ? " (late)" : "";
   return `${time}  ${line.gateway}  ${line.device ?? "-"}  ${what.trimEnd()}${late}`;
+}
+
+const gapLinesMax = 20;
+
+/** For stderr: what the journal lost though the engine has it, and how much more than is named. */
+export function gapLines(gaps: readonly Gap[], format: TailFormat): readonly string[] {
+  const named = gaps.slice(0, gapLinesMax).map(({ gateway, epoch, log, from, to }) => {
+    const gap = { gateway, epoch, log, from, to, state: "lost", reason: gapReason };
+    return format === "text"
+      ? `the journal lost ${gateway} ${epoch} ${log} ${from}-${to}, which the engine has`
+      : JSON.stringify(gap);
+  });
+  const others = gaps.slice(gapLinesMax);
+  if (others.length === 0) return named;
+  const events = others.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  const more = { moreGaps: others.length, events };
+  return [
+    ...named,
+    format === "text"
+      ? `and ${others.length} stretches more, ${events} events in all`
+      : JSON.stringify(more),
+  ];
 }

@@ -2,13 +2,18 @@
  * `ckpt.<partition>`: who may commit, and how far the last commit had read.
  *
  *   { "v": 1, "fence": n, "commit": n, "seq": journal sequence, "nonce": hex,
+ *     "places": [[journal sequence, subject, nonce], …], the newest first: the message at `seq` and
+ *               older ones at growing distances,
+ *     "tick": [number, time] of the last one seen, "rules": name of the rule set then in force,
  *     "snap": [generation, journal sequence, subject and nonce of the message there,
- *              count of shards, hash] }
+ *              count of shards, hash, name of the rule set] }
  *
  * Every write carries a fresh nonce, so that after any doubt the engine can tell its own write from
  * one that has the same numbers after a rollback.
  */
 import { CodedError } from "@causeway/shared/errors.ts";
+import type { SeenTick } from "../ticks/tick.ts";
+import type { Place } from "./place.ts";
 
 export interface Checkpoint {
   /** Grows with every take-over. */
@@ -18,23 +23,23 @@ export interface Checkpoint {
   /** Every message up to this place in the journal was worked off. */
   readonly sequence: number;
   readonly nonce: string;
+  /** Messages by which the journal is known again, the newest first. */
+  readonly places: readonly Place[];
+  readonly tick: SeenTick | undefined;
+  /** Name of the rule set by which alerts were judged; undefined before the first tick. */
+  readonly rules: string | undefined;
   /** Undefined where there is none, or none that this build can read. */
   readonly snapshot: SnapshotReference | undefined;
-}
-
-/** What tells one message from another at the same sequence after a rollback. */
-export interface MessageIdentity {
-  readonly subject: string;
-  readonly nonce: string | undefined;
 }
 
 export interface SnapshotReference {
   readonly generation: string;
   /** The snapshot is the state after every message up to this one. */
-  readonly sequence: number;
-  readonly identity: MessageIdentity;
+  readonly place: Place;
   readonly shards: number;
   readonly hash: string;
+  /** Name of the rule set in force; undefined before the first tick. */
+  readonly rules: string | undefined;
 }
 
 export const noCheckpoint: Checkpoint = {
@@ -42,22 +47,41 @@ export const noCheckpoint: Checkpoint = {
   commit: 0,
   sequence: 0,
   nonce: "",
+  places: [],
+  tick: undefined,
+  rules: undefined,
   snapshot: undefined,
 };
 
 export function encodeCheckpoint(checkpoint: Checkpoint): string {
-  const { fence, commit, sequence, nonce, snapshot } = checkpoint;
-  const head = { v: 1, fence, commit, seq: sequence, nonce };
-  if (snapshot === undefined) return JSON.stringify(head);
-  const { generation, identity, shards, hash } = snapshot;
-  const { subject } = identity;
-  const snap = [generation, snapshot.sequence, subject, identity.nonce ?? null, shards, hash];
-  return JSON.stringify({ ...head, snap });
+  const { fence, commit, sequence, nonce, places, tick, rules, snapshot } = checkpoint;
+  return JSON.stringify({
+    v: 1,
+    fence,
+    commit,
+    seq: sequence,
+    nonce,
+    places: places.map(rowOf),
+    tick: tick && [tick.n, tick.at],
+    rules,
+    snap: snapshot && [
+      snapshot.generation,
+      ...rowOf(snapshot.place),
+      snapshot.shards,
+      snapshot.hash,
+      snapshot.rules ?? null,
+    ],
+  });
+}
+
+function rowOf({ sequence, identity: { subject, nonce } }: Place) {
+  return [sequence, subject, nonce ?? null] as const;
 }
 
 /** Throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
 export function decodeCheckpoint(text: string): Checkpoint {
-  const { v, fence, commit, seq, nonce, snap } = JSON.parse(text) as Record<string, unknown>;
+  const parsed = JSON.parse(text) as Record<string, unknown>;
+  const { v, fence, commit, seq, nonce, places, tick, rules, snap } = parsed;
   if (v !== 1) throw new CodedError("BATCH_VERSION_UNKNOWN", `a checkpoint of version ${v}`);
   if (typeof fence !== "number" || typeof commit !== "number" || typeof seq !== "number") {
     throw new CodedError(
@@ -65,17 +89,37 @@ export function decodeCheckpoint(text: string): Checkpoint {
       `a checkpoint that cannot be read: ${text.slice(0, 80)}`,
     );
   }
-  return { fence, commit, sequence: seq, nonce: String(nonce), snapshot: snapshotOf(snap) };
+  return {
+    fence,
+    commit,
+    sequence: seq,
+    nonce: String(nonce),
+    places: Array.isArray(places) ? places.flatMap((row) => placeOf(row) ?? []) : [],
+    tick: tickOf(tick),
+    rules: typeof rules === "string" ? rules : undefined,
+    snapshot: snapshotOf(snap),
+  };
+}
+
+function placeOf(row: unknown): Place | undefined {
+  if (!Array.isArray(row)) return undefined;
+  const [sequence, subject, nonce] = row as unknown[];
+  if (typeof sequence !== "number" || typeof subject !== "string") return undefined;
+  return { sequence, identity: { subject, nonce: typeof nonce === "string" ? nonce : undefined } };
+}
+
+function tickOf(row: unknown): SeenTick | undefined {
+  if (!Array.isArray(row)) return undefined;
+  const [n, at] = row as unknown[];
+  return typeof n === "number" && typeof at === "number" ? { n, at } : undefined;
 }
 
 /** A snapshot that cannot be read is none: the journal is read from its start instead. */
 function snapshotOf(snap: unknown): SnapshotReference | undefined {
   if (!Array.isArray(snap)) return undefined;
-  const [generation, sequence, subject, nonce, shards, hash] = snap as unknown[];
-  if (typeof generation !== "string" || typeof sequence !== "number") return undefined;
-  if (typeof subject !== "string" || typeof shards !== "number" || typeof hash !== "string") {
-    return undefined;
-  }
-  const identity = { subject, nonce: typeof nonce === "string" ? nonce : undefined };
-  return { generation, sequence, identity, shards, hash };
+  const [generation, sequence, subject, nonce, shards, hash, rules] = snap as unknown[];
+  const place = placeOf([sequence, subject, nonce]);
+  if (typeof generation !== "string" || place === undefined) return undefined;
+  if (typeof shards !== "number" || typeof hash !== "string") return undefined;
+  return { generation, place, shards, hash, rules: typeof rules === "string" ? rules : undefined };
 }

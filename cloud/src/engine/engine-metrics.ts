@@ -15,6 +15,7 @@ export function engineMetrics(status: EngineStatus): readonly Metric[] {
     kind: "counter",
     value,
   });
+  const missing = status.missingRules === undefined ? 0 : 1;
   return [
     gauge("running", "1 while the engine reads the journal", status.phase === "running" ? 1 : 0),
     gauge("journal_sequence", "Last journal message worked off", status.sequence),
@@ -29,6 +30,9 @@ export function engineMetrics(status: EngineStatus): readonly Metric[] {
     counter("doubts", "Batches that could not be taken", status.doubts),
     counter("dead_letters", "Events or batches that could not be read", status.dead),
     counter("alert_transitions", "Alerts that fired or were resolved", status.transitions),
+    gauge("tick", "Number of the last tick worked off", status.tick),
+    gauge("rules_missing", "1 while rules that a tick names cannot be loaded", missing),
+    counter("missing", "Journal messages that were gone before they were read", status.missing),
     counter("passed", "Positions that the journal lost and a mark covers", status.passed),
   ];
 }

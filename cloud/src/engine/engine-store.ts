@@ -22,6 +22,8 @@ export type CommitOutcome =
   /** `last` is the sequence of the last message; those before it are consecutive. */
   | { readonly kind: "committed"; readonly last: number }
   | { readonly kind: "refused"; readonly reason: string }
+  /** There is no room in the stream, or in its server. */
+  | { readonly kind: "full"; readonly reason: string }
   /** No answer: it may have been committed or not. */
   | { readonly kind: "unknown"; readonly reason: string };
 
@@ -32,6 +34,11 @@ export interface Shard {
 }
 
 export interface EngineStore {
+  /**
+   * Changes whenever the server may have become another one, as one that was put back to an older
+   * copy: what was read before must be read again before anything is committed.
+   */
+  session(): number;
   /** From the stream's leader, by partition. */
   loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>>;
   /** The newest message of each subject under the filter. */
@@ -42,6 +49,6 @@ export interface EngineStore {
   loadShards(filter: string): Promise<readonly Shard[]>;
   /** Deletes a partition's shards of older generations; those of a successor stay. */
   purgeShards(partition: number, kept: string): Promise<void>;
-  /** All of it or nothing. */
+  /** All of it or nothing; sent within the current session or not at all. */
   commit(messages: readonly CommitMessage[]): Promise<CommitOutcome>;
 }

@@ -1,102 +1,6 @@
 // The engine commits what follows from the journal once, whatever its store answers.
-
-import { silentLogger } from "@causeway/shared/log.ts";
-import { decodeMark } from "@causeway/shared/mark.ts";
-import { seededRandom } from "@causeway/shared/random.ts";
-import { rulesSchema } from "@causeway/shared/rules/rule.ts";
-import { compileRules } from "@causeway/shared/rules/rule-set.ts";
-import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import { describe, expect, test } from "vitest";
-import type { AlertMessage } from "../alert/alert.ts";
-import { createAlerting } from "../alert/alerting.ts";
-import type { JournalMessage } from "../ingest/journal.ts";
-import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
-import { Engine } from "./engine.ts";
-import { MemoryEngineStore } from "./memory-engine-store.ts";
-
-const rules = rulesSchema.parse([
-  { name: "hot", detector: "limits", hi: 50, metrics: ["temperature"] },
-]);
-
-/** A journal in memory; readers wait for what is appended later. */
-class Journal {
-  readonly messages: JournalMessage[] = [];
-  readonly #waiting = new Set<() => void>();
-
-  append(message: JournalMessage): void {
-    this.messages.push(message);
-    for (const wake of this.#waiting) wake();
-  }
-
-  async *read(from: number, signal: AbortSignal): AsyncGenerator<JournalMessage> {
-    for (let next = from; !signal.aborted; ) {
-      const message = this.messages.find(({ sequence }) => sequence >= next);
-      if (message === undefined) {
-        await this.#more(signal);
-        continue;
-      }
-      next = message.sequence + 1;
-      yield message;
-    }
-  }
-
-  #more(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#waiting.delete(wake);
-        resolve();
-      };
-      this.#waiting.add(wake);
-      signal.addEventListener("abort", wake, { once: true });
-    });
-  }
-}
-
-class World {
-  readonly clock = new VirtualClock();
-  readonly store = new MemoryEngineStore();
-  readonly journal = new Journal();
-  readonly #random = seededRandom("engine");
-
-  engine(): Engine {
-    const engine = new Engine({
-      store: this.store,
-      journal: (from, signal) => this.journal.read(from, signal),
-      messageAt: async (sequence) => {
-        const found = this.journal.messages.find((message) => message.sequence === sequence);
-        return found && { subject: found.subject, nonce: found.header("Cw-Nonce") };
-      },
-      lastSequence: async () => this.journal.messages.at(-1)?.sequence ?? 0,
-      alerting: createAlerting(compileRules(rules)),
-      clock: this.clock,
-      random: this.#random,
-      log: silentLogger,
-    });
-    engine.start();
-    return engine;
-  }
-
-  /** Appends one reading at `position` as the journal's message of that number. */
-  reading(position: number, value: number): void {
-    this.journal.append(
-      journalMessage(position, position, [readingEvent("d1", "temperature", value, position)]),
-    );
-  }
-
-  through(): number {
-    const found = this.store.messages.find(({ subject }) => subject === "mark.3.g1");
-    return found === undefined
-      ? 0
-      : (decodeMark(found.text).epochs[0]?.logs.telemetry.through ?? 0);
-  }
-
-  alerts(): string[] {
-    return this.store.messages
-      .filter(({ subject }) => subject.startsWith("alert."))
-      .flatMap(({ text }) => (JSON.parse(text) as AlertMessage).transitions)
-      .map(({ id, state }) => `${id} ${state}`);
-  }
-}
+import { EngineWorld as World } from "./testing/engine-world.ts";
 
 test("what is taken is committed as a mark, within the gather time", async () => {
   const world = new World();
@@ -241,18 +145,6 @@ describe("snapshots", () => {
     const second = world.engine();
     await world.clock.advance(500);
     expect(second.status()).toMatchObject({ replayed: 30, events: 0, phase: "running" });
-  });
-
-  test("a snapshot of a journal that was rolled back is not loaded", async () => {
-    const world = new World();
-    const first = world.engine();
-    await busy(world, 1, 30);
-    await first.stop();
-    world.journal.messages.splice(20);
-    const second = world.engine();
-    await world.clock.advance(500);
-    expect(second.status()).toMatchObject({ replayed: 20, events: 0, phase: "running" });
-    expect(world.through()).toBe(30);
   });
 
   test("only the newest generation is kept", async () => {

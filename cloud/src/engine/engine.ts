@@ -9,16 +9,28 @@
  *       `gatherMs`.
  *   E4  A snapshot is named by a commit only once all of it is stored, and older ones are deleted
  *       only after that commit.
+ *   E5  Whenever the store may be another one, as after every loss of the connection, nothing is
+ *       committed before each checkpoint is found to be the one that this engine wrote last.
+ *   E6  The journal's last message is compared each time that the reading begins anew: before, since
+ *       a reading behind the end of a shorter journal waits for ever, and again when the first
+ *       message comes, since the journal may change in between.
+ *   E7  Rules are those that the last tick names. Where they cannot be loaded, it goes on by those
+ *       it has and says so.
  */
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { parseStoredTelemetry } from "@causeway/shared/subjects.ts";
+import { clockSubject, parseStoredTelemetry } from "@causeway/shared/subjects.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
-import type { Checkpoint, MessageIdentity } from "./checkpoint.ts";
+import type { NamedRules } from "../ticks/rule-sets.ts";
+import type { Tick } from "../ticks/tick.ts";
+import { decodeTick } from "../ticks/tick.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import type { PartitionCounters } from "./partition.ts";
+import type { Place } from "./place.ts";
+import { isSame, withPlace } from "./place.ts";
 import { encodeSnapshot, snapshotHash } from "./snapshot.ts";
 import type { Held, TakeOverParts } from "./take-over.ts";
 import { checkpointMessage, committedAt, takeOver } from "./take-over.ts";
@@ -39,9 +51,12 @@ const retakeSchedule = { firstMs: 250, maxMs: 15_000, factor: 2 };
 /** After another engine's commit was found, so that two engines do not fence each other in turn. */
 const fencedWaitMs = 10_000;
 const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
+/** In a row; then all is prepared anew, as for a server that came back without its streams. */
+const reopenAttemptsMax = 10;
 /** A busy partition is snapshot so often, an idle one has its snapshot's place moved on. */
 const snapshotEveryMs = 10_000;
 const idleEveryMs = 60_000;
+const hurriedEveryMs = 5_000;
 const housekeepEveryMs = 1_000;
 
 export type EnginePhase = "starting" | "running" | "interrupted" | "stopped";
@@ -52,6 +67,12 @@ export interface EngineStatus extends Readonly<PartitionCounters> {
   readonly commits: number;
   readonly snapshots: number;
   readonly takeOvers: number;
+  /** Number of the last tick that was worked off. */
+  readonly tick: number;
+  /** Name of the rules in force. */
+  readonly rules: string | undefined;
+  /** Rules that a tick names and that cannot be loaded. */
+  readonly missingRules: string | undefined;
   readonly lastFault: string | undefined;
 }
 
@@ -60,8 +81,12 @@ interface Tenure {
   readonly held: ReadonlyMap<number, Held>;
   readonly ended: AbortController;
   fault: unknown;
+  /** The store's session in which the checkpoints were found to be this engine's own (E5). */
+  session: number;
   /** The journal message worked off last. */
-  last: { readonly sequence: number; readonly identity: MessageIdentity } | undefined;
+  last: Place | undefined;
+  /** Behind it, older ones by which the journal is known again. */
+  places: readonly Place[];
   committing: Promise<void> | undefined;
   committedAtMs: number;
   scheduled: Cancel | undefined;
@@ -76,12 +101,19 @@ interface Tenure {
 export class Engine {
   readonly #parts: EngineParts;
   readonly #stopping = new AbortController();
+  #tenure: Tenure | undefined;
+  /** Undefined until somebody has decided; until then the marks keep theirs. */
+  #cap: { readonly bytesPerSecond: number | undefined } | undefined;
+  #isHurried = false;
   #phase: EnginePhase = "starting";
   #running: Promise<void> | undefined;
   #commits = 0;
   #snapshots = 0;
   #takeOvers = 0;
   #sequence = 0;
+  #tick = 0;
+  #rules: string | undefined;
+  #missingRules: string | undefined;
   #lastFault: string | undefined;
   readonly #counters: PartitionCounters = {
     messages: 0,
@@ -93,6 +125,7 @@ export class Engine {
     dead: 0,
     transitions: 0,
     passed: 0,
+    missing: 0,
   };
 
   constructor(parts: EngineParts) {
@@ -117,9 +150,40 @@ export class Engine {
       commits: this.#commits,
       snapshots: this.#snapshots,
       takeOvers: this.#takeOvers,
+      tick: this.#tick,
+      rules: this.#rules,
+      missingRules: this.#missingRules,
       lastFault: this.#lastFault,
       ...this.#counters,
     };
+  }
+
+  /** The fence of each partition; undefined between two tenures. */
+  holding(): ReadonlyMap<number, number> | undefined {
+    const tenure = this.#tenure;
+    if (tenure === undefined || tenure.ended.signal.aborted) return undefined;
+    return new Map([...tenure.held].map(([number, { checkpoint }]) => [number, checkpoint.fence]));
+  }
+
+  /** What every mark allows its gateway from now on; undefined is no bound. */
+  setCap(bytesPerSecond: number | undefined): void {
+    if (this.#cap !== undefined && this.#cap.bytesPerSecond === bytesPerSecond) return;
+    this.#cap = { bytesPerSecond };
+    if (this.#tenure !== undefined) this.#capMarks(this.#tenure);
+  }
+
+  #capMarks(tenure: Tenure): void {
+    if (this.#cap === undefined) return;
+    for (const held of tenure.held.values()) {
+      held.partition.setCap(this.#cap.bytesPerSecond);
+      if (held.partition.isDirty) tenure.dirty.add(held);
+    }
+    if (tenure.dirty.size > 0) this.#schedule(tenure, false);
+  }
+
+  /** The places of snapshots hold a journal back that is nearly full: they move on sooner. */
+  hurry(isHurried: boolean): void {
+    this.#isHurried = isHurried;
   }
 
   async #run(): Promise<void> {
@@ -130,6 +194,8 @@ export class Engine {
         this.#phase = "starting";
         const tenure = await this.#begin();
         attempt = 0;
+        this.#tenure = tenure;
+        this.#capMarks(tenure);
         await this.#serve(tenure);
       } catch (failure) {
         this.#phase = "interrupted";
@@ -138,6 +204,7 @@ export class Engine {
           waitMs = fencedWaitMs;
         log.warn({ reason: this.#lastFault }, "the engine takes its partitions over again");
       }
+      this.#tenure = undefined;
       waitMs += retryDelayMs(retakeSchedule, Math.max(1, attempt), random);
       await sleep(clock, waitMs, this.#stopping.signal);
     }
@@ -146,14 +213,16 @@ export class Engine {
   async #begin(): Promise<Tenure> {
     const { clock, log, prepare } = this.#parts;
     await prepare?.();
-    const held = await takeOver(this.#parts, this.#counters, clock.bootMs());
+    const { held, places, session } = await takeOver(this.#parts, this.#counters, clock.bootMs());
     this.#takeOvers++;
     log.info({ fence: held.get(0)?.checkpoint.fence }, "partitions taken over");
     return {
       held,
       ended: new AbortController(),
       fault: undefined,
+      session,
       last: undefined,
+      places,
       committing: undefined,
       committedAtMs: clock.bootMs() - gatherMs,
       scheduled: undefined,
@@ -172,16 +241,21 @@ export class Engine {
     this.#scheduleHousekeeping(tenure);
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
-        await this.#checkIdentity(tenure);
+        await this.#checkStore(tenure);
+        await this.#checkJournal(tenure);
         this.#phase = "running";
+        let isChecked = false;
         for await (const message of this.#parts.journal(firstWanted(tenure), signal)) {
           attempt = 1;
-          this.#takeOrEnd(tenure, message);
+          if (!isChecked) await this.#checkJournal(tenure);
+          isChecked = true;
+          if (message.subject === clockSubject) await this.#takeTick(tenure, message);
+          else this.#takeOrEnd(tenure, message);
           if (tenure.uncommitted >= uncommittedMessagesMax) await this.#commitNow(tenure);
           if (tenure.ended.signal.aborted) break;
         }
       } catch (failure) {
-        if (failure instanceof CodedError) end(tenure, failure);
+        if (failure instanceof CodedError || attempt >= reopenAttemptsMax) end(tenure, failure);
         this.#phase = "interrupted";
         this.#lastFault = reasonOf(failure);
         await sleep(clock, retryDelayMs(reopenSchedule, attempt, random), signal);
@@ -207,25 +281,87 @@ export class Engine {
     const source = parseStoredTelemetry(message.subject);
     const held = source === undefined ? undefined : tenure.held.get(source.partition);
     if (held !== undefined) held.partition.take(message);
-    tenure.last = {
-      sequence: message.sequence,
-      identity: { subject: message.subject, nonce: message.header("Cw-Nonce") },
-    };
-    this.#sequence = message.sequence;
+    this.#pass(tenure, message);
     if (held === undefined || !held.partition.isDirty) return;
     tenure.dirty.add(held);
     tenure.uncommitted++;
     this.#schedule(tenure, held.partition.isUrgent);
   }
 
-  /** A journal that was rolled back holds another message, or none, where this one stood. */
-  async #checkIdentity(tenure: Tenure): Promise<void> {
-    const { last } = tenure;
+  #pass(tenure: Tenure, { sequence, subject, header }: JournalMessage): void {
+    tenure.last = { sequence, identity: { subject, nonce: header("Cw-Nonce") } };
+    this.#sequence = sequence;
+  }
+
+  /** E7. Throws where the rules may be there and cannot be asked for: the tick comes again. */
+  async #takeTick(tenure: Tenure, message: JournalMessage): Promise<void> {
+    const tick = this.#tickIn(message);
+    const rules = tick === undefined ? undefined : await this.#rulesNamed(tick.rules);
+    try {
+      if (tick !== undefined) this.#tickAll(tenure, message.sequence, tick, rules);
+      this.#pass(tenure, message);
+    } catch (failure) {
+      end(tenure, failure);
+    }
+  }
+
+  #tickAll(tenure: Tenure, sequence: number, tick: Tick, rules: NamedRules | undefined): void {
+    this.#tick = tick.n;
+    for (const held of tenure.held.values()) {
+      const { partition } = held;
+      partition.tick(sequence, tick, rules);
+      this.#rules = partition.rules;
+      if (!partition.isDirty) continue;
+      tenure.dirty.add(held);
+      this.#schedule(tenure, partition.isUrgent);
+    }
+  }
+
+  #tickIn({ sequence, data }: JournalMessage): Tick | undefined {
+    try {
+      return decodeTick(data);
+    } catch (failure) {
+      this.#parts.log.error({ sequence, reason: reasonOf(failure) }, "a tick is passed over");
+      return undefined;
+    }
+  }
+
+  async #rulesNamed(name: string): Promise<NamedRules | undefined> {
+    const alerting = await this.#parts.ruleSets.alertingOf(name);
+    const missing = alerting === undefined ? name : undefined;
+    if (missing !== undefined && missing !== this.#missingRules) {
+      this.#parts.log.error(
+        { rules: name },
+        "rules that a tick names are missing; the last ones stay",
+      );
+    }
+    this.#missingRules = missing;
+    return alerting === undefined ? undefined : { name, alerting };
+  }
+
+  /** E5. */
+  async #checkStore(tenure: Tenure): Promise<void> {
+    const { store } = this.#parts;
+    const session = store.session();
+    if (session === tenure.session) return;
+    const found = await store.loadCheckpoints([...tenure.held.keys()]);
+    for (const [number, { checkpoint, lastSequence }] of tenure.held) {
+      const own = found.get(number);
+      if (own?.lastSequence === lastSequence && own.checkpoint.nonce === checkpoint.nonce) continue;
+      const what = `checkpoint ${number} is not the one that was written last`;
+      // Only a higher fence is another engine's, for which this one has to wait.
+      const isFenced = (own?.checkpoint.fence ?? 0) > checkpoint.fence;
+      throw new CodedError(isFenced ? "ENGINE_FENCED" : "ENGINE_ROLLED_BACK", what);
+    }
+    tenure.session = session;
+  }
+
+  /** E6. A journal that was rolled back holds another message, or none, where this one stood. */
+  async #checkJournal(tenure: Tenure): Promise<void> {
+    const last = tenure.last ?? tenure.places[0];
     if (last === undefined) return;
-    const { sequence, identity } = last;
-    const found = await this.#parts.messageAt(sequence);
-    if (found?.subject === identity.subject && found.nonce === identity.nonce) return;
-    const what = `the journal no longer has the message read at ${sequence}`;
+    if (isSame(await this.#parts.messageAt(last.sequence), last.identity)) return;
+    const what = `the journal no longer has the message read at ${last.sequence}`;
     throw new CodedError("JOURNAL_ROLLED_BACK", what);
   }
 
@@ -265,6 +401,8 @@ export class Engine {
   }
 
   async #commit(tenure: Tenure): Promise<void> {
+    await this.#checkStore(tenure);
+    if (tenure.last !== undefined) tenure.places = withPlace(tenure.places, tenure.last);
     const messages: CommitMessage[] = [];
     const written: { held: Held; checkpoint: Checkpoint }[] = [];
     for (const held of tenure.dirty) {
@@ -274,7 +412,8 @@ export class Engine {
       const collected = held.partition.collect(commit, room);
       messages.push(...collected.messages);
       if (collected.complete) tenure.dirty.delete(held);
-      written.push({ held, checkpoint: this.#checkpointAfter(held, commit, collected.complete) });
+      const checkpoint = this.#checkpointAfter(tenure, held, commit, collected.complete);
+      written.push({ held, checkpoint });
     }
     for (const { held, checkpoint } of written) {
       messages.push(checkpointMessage(held.partition.number, checkpoint, held.lastSequence));
@@ -291,18 +430,22 @@ export class Engine {
   }
 
   /** Only a whole commit may say how far the partition is, or name a snapshot (E4). */
-  #checkpointAfter(held: Held, commit: number, complete: boolean): Checkpoint {
+  #checkpointAfter(tenure: Tenure, held: Held, commit: number, complete: boolean): Checkpoint {
     const { checkpoint, partition } = held;
     const nonce = this.#parts.random.hex(16);
     if (!complete) return { ...checkpoint, commit, nonce };
     const snapshot = held.snapshot ?? checkpoint.snapshot;
-    const sequence = Math.max(checkpoint.sequence, partition.sequence);
-    return { ...checkpoint, commit, sequence, nonce, snapshot };
+    const whole = { ...checkpoint, commit, nonce, snapshot };
+    const sequence = tenure.last?.sequence ?? 0;
+    if (sequence < checkpoint.sequence) return whole; // a replay is no news
+    const { seenTick: tick, alertRules: rules } = partition;
+    return { ...whole, sequence, places: tenure.places, tick, rules };
   }
 
   /** What is left behind costs space and nothing else; the next snapshot tries again. */
-  async #deleteOlder({ partition, checkpoint }: Held): Promise<void> {
+  async #deleteOlder(tenure: Tenure, { partition, checkpoint }: Held): Promise<void> {
     try {
+      await this.#checkStore(tenure);
       await this.#parts.store.purgeShards(partition.number, checkpoint.snapshot?.generation ?? "");
     } catch (failure) {
       this.#parts.log.warn({ reason: reasonOf(failure) }, "older snapshots were not deleted");
@@ -327,12 +470,13 @@ export class Engine {
   async #housekeep(tenure: Tenure): Promise<void> {
     for (const held of tenure.stale) {
       tenure.stale.delete(held);
-      await this.#deleteOlder(held);
+      await this.#deleteOlder(tenure, held);
     }
     for (const held of tenure.held.values()) {
       if (tenure.ended.signal.aborted || this.#stopping.signal.aborted) return;
-      const isBusy = held.partition.sequence > held.snapshotSequence;
-      const dueMs = held.snapshotAtMs + (isBusy ? snapshotEveryMs : idleEveryMs);
+      const isBusy = held.partition.changedAt > held.snapshotSequence;
+      const everyMs = isBusy ? snapshotEveryMs : idleEveryMs;
+      const dueMs = held.snapshotAtMs + (this.#isHurried ? hurriedEveryMs : everyMs);
       if (this.#parts.clock.bootMs() < dueMs) continue;
       await this.#snapshot(tenure, held, isBusy);
       this.#schedule(tenure, false);
@@ -341,19 +485,20 @@ export class Engine {
 
   /** Of an idle partition only the place in the journal moves on. */
   async #snapshot(tenure: Tenure, held: Held, isBusy: boolean): Promise<void> {
-    const { last } = tenure;
-    if (last === undefined) return;
+    const { last: place } = tenure;
+    // In a replay a partition may be ahead of what is read just now.
+    if (place === undefined || place.sequence < held.partition.sequence) return;
     const { store, random, clock } = this.#parts;
     const { checkpoint, partition } = held;
-    const place = { sequence: last.sequence, identity: last.identity };
     held.snapshotAtMs = clock.bootMs();
     const newest = held.snapshot ?? checkpoint.snapshot;
     if (!isBusy && newest !== undefined) {
-      held.snapshot = { ...newest, ...place };
+      held.snapshot = { ...newest, place };
     } else {
       const generation = `${checkpoint.fence}-${random.hex(8)}`;
       const shards = encodeSnapshot(partition.number, generation, partition.snapshot());
-      const reference = { generation, ...place, shards: shards.length, hash: snapshotHash(shards) };
+      const named = { shards: shards.length, hash: snapshotHash(shards) };
+      const reference = { generation, place, ...named, rules: partition.rules };
       const { sequence } = partition;
       await store.saveShards(shards); // only what is stored counts as a snapshot
       held.snapshotSequence = sequence;
@@ -376,7 +521,7 @@ export class Engine {
   async #release(tenure: Tenure): Promise<void> {
     try {
       for (const held of tenure.held.values()) {
-        const isBusy = held.partition.sequence > held.snapshotSequence;
+        const isBusy = held.partition.changedAt > held.snapshotSequence;
         await this.#snapshot(tenure, held, isBusy);
       }
       await this.#drain(tenure);

@@ -16,11 +16,34 @@ interface Stored {
   readonly text: string;
 }
 
+/** All that the stream holds at some moment. */
+export interface MemoryContents {
+  readonly messages: readonly Stored[];
+  readonly sequence: number;
+}
+
 export class MemoryEngineStore implements EngineStore {
   #messages: Stored[] = [];
   #sequence = 0;
   /** What the next commits are answered with instead; `lost` commits without telling. */
   readonly faults: ("refused" | "unknown" | "lost")[] = [];
+
+  #session = 1;
+
+  session(): number {
+    return this.#session;
+  }
+
+  /** As a server that was restarted with an older copy of its store. */
+  restore({ messages, sequence }: MemoryContents): void {
+    this.#messages = [...messages];
+    this.#sequence = sequence;
+    this.#session++;
+  }
+
+  contents(): MemoryContents {
+    return { messages: [...this.#messages], sequence: this.#sequence };
+  }
 
   get messages(): readonly Stored[] {
     return this.#messages;

@@ -11,7 +11,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureStreams } from "../ingest/nats-streams.ts";
-import { encodeCheckpoint } from "./checkpoint.ts";
+import { encodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import { NatsEngineStore } from "./nats-engine-store.ts";
 
@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 function checkpoint(partition: number, commit: number, expectedLast: number): CommitMessage {
-  const data = encodeCheckpoint({ fence: 1, commit, sequence: 0, nonce: "n", snapshot: undefined });
+  const data = encodeCheckpoint({ ...noCheckpoint, fence: 1, commit, nonce: "n" });
   return { subject: `ckpt.${partition}`, data, rollup: true, expectedLast };
 }
 
@@ -86,6 +86,14 @@ describe("a commit", () => {
     const info = await manager.streams.info(engineStream, { subjects_filter: "*.5.>" });
     expect(info.state.subjects).toEqual({ "alert.5.g1.rule": 2, "mark.5.g1": 1 });
     expect(await store.loadLast("mark.*.*")).toContainEqual({ subject: "mark.5.g1", text: "two" });
+  });
+
+  test("of checkpoints is seen by all that is loaded after it, and does not stand among it", async () => {
+    await store.commit([checkpoint(7, 1, 0)]);
+    const marks = await store.loadLast("mark.*.*");
+    expect(marks.length).toBeGreaterThan(0);
+    expect(marks.every(({ subject }) => subject.startsWith("mark."))).toBe(true);
+    expect(await store.loadLast("open.*.*")).toEqual([]);
   });
 });
 

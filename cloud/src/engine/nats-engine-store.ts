@@ -20,6 +20,10 @@ import type {
 import { isOlderGeneration } from "./snapshot.ts";
 
 const answerTimeoutMs = 10_000;
+/** Each takes some milliseconds, which is about what a replica is behind. */
+const replicaAttemptsMax = 50;
+/** The server's codes: the stream's bound, the server's or the account's, and a cluster's. */
+const noRoom: ReadonlySet<number> = new Set([10_002, 10_023, 10_047, 10_077]);
 
 export class NatsEngineStore implements EngineStore {
   readonly #connection: NatsConnection;
@@ -27,6 +31,10 @@ export class NatsEngineStore implements EngineStore {
   readonly #manager: JetStreamManager;
   readonly #random: Random;
   readonly #waiting = new Set<() => void>();
+  #session = 1;
+  #isConnected = true;
+  /** The newest checkpoint that was committed in this session. */
+  #newest: { readonly subject: string; readonly sequence: number } | undefined;
 
   constructor(
     connection: NatsConnection,
@@ -44,9 +52,17 @@ export class NatsEngineStore implements EngineStore {
   /** An answer that was on its way when the connection broke never comes: nobody waits for it. */
   async #watch(): Promise<void> {
     for await (const status of this.#connection.status()) {
+      if (status.type === "reconnect") this.#isConnected = true;
       if (status.type !== "disconnect") continue;
+      this.#isConnected = false;
+      this.#session++;
+      this.#newest = undefined;
       for (const tell of this.#waiting) tell();
     }
+  }
+
+  session(): number {
+    return this.#session;
   }
 
   async #orDisconnected<Answer>(answer: Promise<Answer>): Promise<Answer> {
@@ -87,20 +103,37 @@ export class NatsEngineStore implements EngineStore {
     }));
   }
 
+  /** A replica may answer that is behind: what it gives counts once it has our newest checkpoint. */
   async loadShards(filter: string): Promise<readonly Shard[]> {
+    for (let attempt = 1; attempt <= replicaAttemptsMax; attempt++) {
+      const loaded = await this.#load(filter);
+      if (loaded !== undefined) return loaded;
+    }
+    throw new Error("a replica of ENGINE is behind what was committed");
+  }
+
+  async #load(filter: string): Promise<readonly Shard[] | undefined> {
+    const newest = this.#newest;
     const consumer = await this.#jetstream.consumers.get(engineStream, {
-      filter_subjects: [filter],
+      filter_subjects: newest === undefined ? [filter] : [filter, newest.subject],
       deliver_policy: DeliverPolicy.LastPerSubject,
     });
     const loaded: Shard[] = [];
-    if ((await consumer.info()).num_pending === 0) return loaded;
+    let isCurrent = newest === undefined;
+    if ((await consumer.info()).num_pending === 0) return isCurrent ? loaded : undefined;
     const messages = await consumer.consume();
     for await (const message of messages as AsyncIterable<JsMsg>) {
-      loaded.push({ subject: message.subject, data: message.data });
+      if (message.subject !== newest?.subject) {
+        loaded.push({ subject: message.subject, data: message.data });
+      } else if (message.seq >= newest.sequence) isCurrent = true;
       if (message.info.pending === 0) break;
     }
     messages.stop();
-    return loaded;
+    return isCurrent ? loaded : undefined;
+  }
+
+  #note(subject: string, sequence: number): void {
+    if (subject.startsWith("ckpt.")) this.#newest = { subject, sequence };
   }
 
   async saveShards(shards: readonly Shard[]): Promise<void> {
@@ -129,6 +162,8 @@ export class NatsEngineStore implements EngineStore {
     const batch = this.#random.hex(24);
     const [last, lastIndex] = [messages.at(-1), messages.length - 1];
     if (last === undefined) return { kind: "refused", reason: "an empty commit" };
+    // The client would send it to whatever server it finds next.
+    if (!this.#isConnected) return { kind: "unknown", reason: "there is no connection" };
     try {
       for (const [index, message] of messages.slice(0, lastIndex).entries()) {
         const head = headersOf(message, batch, index + 1);
@@ -140,11 +175,20 @@ export class NatsEngineStore implements EngineStore {
       const answer = await this.#orDisconnected(
         this.#connection.request(last.subject, last.data, options),
       );
-      return outcomeOf(answer.string(), messages.length);
+      const outcome = outcomeOf(answer.string(), messages.length);
+      if (outcome.kind === "committed") this.#note(last.subject, outcome.last);
+      return outcome;
     } catch (failure) {
-      return { kind: "unknown", reason: reasonOf(failure) };
+      return { kind: "unknown", reason: unanswered(failure) };
     }
   }
+}
+
+/** A server whose disk is full answers reads, and says nothing to writes. */
+function unanswered(failure: unknown): string {
+  const isTimeout = failure instanceof Error && failure.name === "TimeoutError";
+  const cause = "nats-server may have no room on its disk, see its /healthz";
+  return isTimeout ? `${reasonOf(failure)}: ${cause}` : reasonOf(failure);
 }
 
 function headersOf(message: CommitMessage, batch: string, sequence: number): MsgHdrs {
@@ -169,8 +213,10 @@ function outcomeOf(answer: string, count: number): CommitOutcome {
     seq?: number;
     count?: number;
   };
-  if (error !== undefined)
-    return { kind: "refused", reason: `${error.err_code} ${error.description}` };
+  if (error !== undefined) {
+    const reason = `${error.err_code} ${error.description}`;
+    return { kind: noRoom.has(error.err_code ?? 0) ? "full" : "refused", reason };
+  }
   if (typeof seq !== "number" || stored !== count) {
     return { kind: "unknown", reason: `the answer names ${stored} of ${count} messages` };
   }

@@ -3,22 +3,29 @@
  * message off, `collect` hands out what is to be committed.
  *
  *   P1  What a gateway's commit holds is whole: its mark, its alerts and its dead letters go in one.
- *   P2  An event that a committed mark covers changes detector state and nothing else.
+ *   P2  An event that a committed mark covers, and a tick that a commit has seen, change detector
+ *       state and nothing else.
+ *   P3  Rules change at a tick, and nowhere else.
+ *   P4  A hole that a replay passes is told once: it is remembered until a snapshot is behind it.
  */
 
 import { assert } from "@causeway/shared/assert.ts";
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
 import type { Reading, ReadingEvent } from "@causeway/shared/event.ts";
-import type { Doubt, Mark } from "@causeway/shared/mark.ts";
+import type { Doubt, Hole, Mark } from "@causeway/shared/mark.ts";
 import { encodeMark } from "@causeway/shared/mark.ts";
 import { isRuleName } from "@causeway/shared/names.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
 import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
-import type { Alerting, GatewayAlerts, GatewayDetection } from "../alert/alerting.ts";
-import type { DeadItem, TakenEvent } from "../ingest/fold.ts";
+import type { GatewayAlerts, GatewayDetection } from "../alert/alerting.ts";
+import { GatewayConditions } from "../alert/gateway-conditions.ts";
+import type { DeadItem, Folded, TakenEvent } from "../ingest/fold.ts";
 import { foldMessage, Ledgers } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
+import type { NamedRules } from "../ticks/rule-sets.ts";
+import type { SeenTick, Tick } from "../ticks/tick.ts";
+import { isAfter } from "../ticks/tick.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import type { GatewaySnapshot } from "./snapshot.ts";
 
@@ -30,9 +37,14 @@ const messageCharactersMax = 256 * 1_024;
 interface GatewayState {
   detection: GatewayDetection;
   alerts: GatewayAlerts;
+  conditions: GatewayConditions;
+  /** What the journal lost since the snapshot, and was told (P4). */
+  holes: readonly Hole[];
   transitions: AlertTransition[];
   dead: DeadItem[];
   doubts: Map<string, Doubt>;
+  /** Bytes per second that its mark allows; undefined is no bound. */
+  cap: number | undefined;
 }
 
 export interface PartitionCounters {
@@ -46,11 +58,16 @@ export interface PartitionCounters {
   transitions: number;
   /** Positions that the journal lost and a mark covers. */
   passed: number;
+  /** Journal messages that were gone before they were read. */
+  missing: number;
 }
 
 export class Partition {
   readonly number: number;
-  readonly #alerting: Alerting;
+  #rules: NamedRules;
+  /** By these alerts were judged when they were committed. */
+  #alertRules: NamedRules;
+  #seenTick: SeenTick | undefined;
   readonly #ledgers = new Ledgers();
   readonly #states = new Map<string, GatewayState>();
   readonly #dirty = new Set<string>();
@@ -59,16 +76,14 @@ export class Partition {
   #replayUntil: number;
   #hasPassedReplay = false;
   #sequence = 0;
+  #changedAt = 0;
   #urgent = false;
+  #cap: number | undefined;
 
-  constructor(
-    number: number,
-    alerting: Alerting,
-    replayUntil: number,
-    counters: PartitionCounters,
-  ) {
+  constructor(number: number, rules: NamedRules, replayUntil: number, counters: PartitionCounters) {
     this.number = number;
-    this.#alerting = alerting;
+    this.#rules = rules;
+    this.#alertRules = rules;
     this.#replayUntil = replayUntil;
     this.#counters = counters;
   }
@@ -77,18 +92,39 @@ export class Partition {
   restoreSnapshot(gateways: readonly GatewaySnapshot[], sequence: number): void {
     for (const { gateway, mark, detection } of gateways) {
       this.#ledgers.set(GatewayLedger.fromMark(mark));
-      this.#state(gateway).detection = this.#alerting.decodeDetection(detection);
+      this.#state(gateway).detection = this.#rules.alerting.decodeDetection(detection);
     }
     this.#sequence = sequence;
+    this.#changedAt = sequence;
+  }
+
+  /** What the newest commit had seen; before alerts are restored. */
+  restoreCommitted(alertRules: NamedRules, seenTick: SeenTick | undefined): void {
+    this.#alertRules = alertRules;
+    this.#seenTick = seenTick;
   }
 
   /** Lays a committed mark under what is read from now on; after the snapshot. */
   restoreMark(mark: Mark): void {
     this.#ledgers.of(mark.gateway).layFloor(mark);
+    const state = this.#state(mark.gateway);
+    state.conditions = new GatewayConditions(mark.gateway, mark.open);
+    state.holes = mark.holes ?? [];
+    this.#state(mark.gateway).cap = mark.cap;
+  }
+
+  /** Every gateway whose mark says otherwise gets a new one. */
+  setCap(cap: number | undefined): void {
+    this.#cap = cap;
+    for (const [gateway, state] of this.#states) {
+      if (state.cap === cap) continue;
+      state.cap = cap;
+      this.#dirty.add(gateway);
+    }
   }
 
   restoreAlerts(gateway: string, text: string): void {
-    this.#state(gateway).alerts = this.#alerting.decodeAlerts(text);
+    this.#state(gateway).alerts = this.#alertRules.alerting.decodeAlerts(text);
   }
 
   get isDirty(): boolean {
@@ -105,11 +141,30 @@ export class Partition {
     return this.#sequence;
   }
 
+  /** The last journal message that changed what a snapshot holds. */
+  get changedAt(): number {
+    return this.#changedAt;
+  }
+
+  /** Name of the rule set by which readings are judged. */
+  get rules(): string {
+    return this.#rules.name;
+  }
+
+  /** Name of the rule set by which alerts are judged: it lags behind in a replay. */
+  get alertRules(): string {
+    return this.#alertRules.name;
+  }
+
+  get seenTick(): SeenTick | undefined {
+    return this.#seenTick;
+  }
+
   /** Of this instant; whole, since nothing is awaited meanwhile. */
   snapshot(): readonly GatewaySnapshot[] {
     return this.#ledgers.all().map((ledger) => {
       const { gateway } = ledger;
-      const detection = this.#alerting.encodeDetection(this.#state(gateway).detection);
+      const detection = this.#rules.alerting.encodeDetection(this.#state(gateway).detection);
       return { gateway, mark: ledger.replayMark(), detection };
     });
   }
@@ -118,19 +173,59 @@ export class Partition {
   take(message: JournalMessage): void {
     if (message.sequence <= this.#sequence) return;
     const replaying = message.sequence <= this.#replayUntil;
-    if (!replaying) this.#passReplay();
+    if (!replaying) this.#passReplay(message.storedAt);
     this.#sequence = message.sequence;
+    this.#changedAt = message.sequence;
     this.#counters.messages++;
     const folded = foldMessage(this.#ledgers, message);
     if (folded === undefined) return;
     const { gateway } = folded.source;
     for (const taken of folded.taken) this.#takeEvent(taken);
+    this.#tellConditions(folded, message.storedAt);
+    const isNews = this.#ledgers.of(gateway).takeNews();
     if (replaying) return;
     const nothing = folded.taken.length === 0 && folded.dead.length === 0;
     if (nothing && folded.doubt === undefined) this.#counters.repeats++;
-    else this.#dirty.add(gateway);
+    if (!nothing || folded.doubt !== undefined || isNews) this.#dirty.add(gateway);
     this.#addDead(gateway, folded.dead);
     this.#noteDoubt(gateway, folded.doubt, folded.taken);
+  }
+
+  /** P3. Where the rules that the tick names are not there, those of before stay. */
+  tick(sequence: number, tick: Tick, named: NamedRules | undefined): void {
+    if (sequence <= this.#sequence) return;
+    if (sequence > this.#replayUntil) this.#passReplay(tick.at);
+    this.#sequence = sequence;
+    const rules = named ?? this.#rules;
+    if (rules.name !== this.#rules.name) this.#useRules(rules, sequence);
+    if (!isAfter(tick, this.#seenTick)) return;
+    this.#seenTick = { n: tick.n, at: tick.at };
+    const isOther = rules.name !== this.#alertRules.name;
+    this.#alertRules = rules;
+    for (const [gateway, state] of this.#states) {
+      if (isOther) rules.alerting.rejudge(state.alerts);
+      const moment = { id: `clk/${tick.n}`, gateway, at: tick.at };
+      this.#tell(gateway, state, rules.alerting.tick(state.detection, state.alerts, moment));
+      this.#tell(gateway, state, state.conditions.settle({ at: tick.at, cause: moment.id }));
+    }
+  }
+
+  /** Detectors that are the same in both sets go on. */
+  #useRules(rules: NamedRules, sequence: number): void {
+    for (const state of this.#states.values()) {
+      const encoded = this.#rules.alerting.encodeDetection(state.detection);
+      state.detection = rules.alerting.decodeDetection(encoded);
+    }
+    this.#rules = rules;
+    this.#changedAt = sequence;
+  }
+
+  #tell(gateway: string, state: GatewayState, transitions: readonly AlertTransition[]): void {
+    if (transitions.length === 0) return;
+    state.transitions.push(...transitions);
+    this.#counters.transitions += transitions.length;
+    this.#dirty.add(gateway);
+    this.#urgent = true;
   }
 
   /** At most `messagesMax` messages, whole gateways; `complete` says that nothing is left. */
@@ -148,23 +243,44 @@ export class Partition {
     return { messages, complete };
   }
 
-  /** L5: what the replay did not meet by now, the journal no longer has. */
-  #passReplay(): void {
+  /** L5, P4: what the replay did not meet by now, the journal no longer has. */
+  #passReplay(at: number): void {
     if (this.#hasPassedReplay) return;
     this.#hasPassedReplay = true;
     this.#replayUntil = 0;
-    for (const ledger of this.#ledgers.all()) this.#counters.passed += ledger.passFloor();
+    for (const ledger of this.#ledgers.all()) {
+      const state = this.#state(ledger.gateway);
+      const holes = ledger.passFloor();
+      const news = holes.filter((hole) => !state.holes.some((told) => beginsIn(hole, told)));
+      state.holes = holes;
+      this.#tell(ledger.gateway, state, state.conditions.incomplete(news, at));
+      for (const { from, to } of holes) this.#counters.passed += to - from + 1;
+    }
+  }
+
+  /** Forks and losses that took effect, and those that are over. */
+  #tellConditions({ source: { gateway }, taken, dead, findings }: Folded, at: number): void {
+    const last = taken.at(-1);
+    if (last?.effect !== true && dead.length === 0 && findings.length === 0) return;
+    const state = this.#state(gateway);
+    if (last?.effect === true) {
+      this.#tell(gateway, state, state.conditions.settle({ at, cause: last.id }));
+    }
+    for (const finding of findings) this.#tell(gateway, state, state.conditions.find(finding, at));
   }
 
   #state(gateway: string): GatewayState {
     const known = this.#states.get(gateway);
     if (known !== undefined) return known;
     const state: GatewayState = {
-      detection: this.#alerting.detection(),
-      alerts: this.#alerting.alerts(),
+      detection: this.#rules.alerting.detection(),
+      alerts: this.#rules.alerting.alerts(),
+      conditions: new GatewayConditions(gateway),
+      holes: [],
       transitions: [],
       dead: [],
       doubts: new Map(),
+      cap: this.#cap,
     };
     this.#states.set(gateway, state);
     return state;
@@ -203,14 +319,11 @@ export class Partition {
       receivedAt: taken.receivedAt,
       late: taken.late,
     };
-    const verdicts = this.#alerting.observe(state.detection, observation);
+    const verdicts = this.#rules.alerting.observe(state.detection, observation);
     if (!taken.effect) return;
     this.#counters.readings++;
-    const transitions = this.#alerting.advance(state.alerts, verdicts, observation);
-    if (transitions.length === 0) return;
-    state.transitions.push(...transitions);
-    this.#counters.transitions += transitions.length;
-    this.#urgent = true;
+    const transitions = this.#rules.alerting.advance(state.alerts, verdicts, observation);
+    this.#tell(taken.gateway, state, transitions);
   }
 
   #addDead(gateway: string, dead: readonly DeadItem[]): void {
@@ -219,28 +332,40 @@ export class Partition {
     this.#counters.dead += dead.length;
   }
 
-  /** A log that moved on has no doubt any more; a new doubt replaces the log's last one. */
+  /**
+   * A log that moved on has no doubt any more; a new doubt replaces the log's last one of its kind.
+   * What waits behind a refused batch must not hide that it was refused.
+   */
   #noteDoubt(gateway: string, doubt: Doubt | undefined, taken: readonly TakenEvent[]): void {
     const [first] = taken;
     if (doubt === undefined && first === undefined) return;
     const { doubts } = this.#state(gateway);
-    if (first !== undefined) doubts.delete(`${first.epoch} ${first.log}`);
+    if (first !== undefined) {
+      for (const kind of ["refused", "expected"]) {
+        doubts.delete(`${first.epoch} ${first.log} ${kind}`);
+      }
+    }
     if (doubt === undefined) return;
-    doubts.set(`${doubt.epoch} ${doubt.log}`, doubt);
+    doubts.set(`${doubt.epoch} ${doubt.log} ${doubt.kind}`, doubt);
     this.#counters.doubts++;
   }
 
   #messagesOf(gateway: string, commit: number): CommitMessage[] {
     const state = this.#state(gateway);
     const doubts = [...state.doubts.values()].sort(byEpoch);
-    const mark = encodeMark(this.#ledgers.of(gateway).mark(commit, doubts));
+    const ledger = this.#ledgers.of(gateway).mark(commit, doubts, state.cap);
+    const mark = encodeMark({ ...ledger, open: state.conditions.open, holes: state.holes });
     const messages = [
       ...this.#alertMessages(gateway, state),
       ...this.#deadMessages(gateway, state),
     ];
-    if (this.#alerting.changed(state.alerts)) {
+    if (this.#rules.alerting.changed(state.alerts)) {
       const subject = subjects.openAlerts(this.number, gateway);
-      messages.push({ subject, data: this.#alerting.encodeAlerts(state.alerts), rollup: true });
+      messages.push({
+        subject,
+        data: this.#rules.alerting.encodeAlerts(state.alerts),
+        rollup: true,
+      });
     }
     messages.push({ subject: subjects.mark(this.number, gateway), data: mark, rollup: true });
     return messages;
@@ -279,7 +404,15 @@ export class Partition {
   }
 }
 
+/** A replay takes nothing behind a hole, so the same one is wider the later the replay ends. */
+function beginsIn(hole: Hole, other: Hole): boolean {
+  const isSameLog = hole.epoch === other.epoch && hole.log === other.log;
+  return isSameLog && hole.from >= other.from && hole.from <= other.to;
+}
+
+/** Refused ones first: a gateway answers the first doubt that names a batch of its own. */
 function byEpoch(left: Doubt, right: Doubt): number {
+  if (left.kind !== right.kind) return left.kind === "refused" ? -1 : 1;
   return (epochOrdinal(left.epoch) ?? 0) - (epochOrdinal(right.epoch) ?? 0);
 }
 

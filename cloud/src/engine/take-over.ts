@@ -2,20 +2,27 @@
  * Takes partitions over: raises the fence, then loads snapshots, marks and open alerts.
  *
  *   T1  The fence is raised before anything is read, so nobody else can commit in between.
- *   T2  A snapshot counts only when its shards are those that a commit named, and when the journal
- *       still holds the message at which it was taken; else the journal is read from its start.
+ *   T2  A snapshot counts whenever its shards are those that a commit named: it holds the ledger of
+ *       its instant, so what it has seen is a repeat, wherever the journal is read from.
+ *   T3  The journal is read behind the newest place that is found again in it, and no later than
+ *       the snapshot's; from its first message where none is. What a commit had read beyond that
+ *       place is gone: nothing there is a replay.
+ *   T4  A place below the journal's first message is a gap, which is counted and told.
+ *   T5  Detectors go on by the rules of the snapshot, alerts by those of the checkpoint.
  */
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { parseGatewaySubject, partitionCount, subjects } from "@causeway/shared/subjects.ts";
-import type { Alerting } from "../alert/alerting.ts";
-import type { Checkpoint, MessageIdentity, SnapshotReference } from "./checkpoint.ts";
+import type { NamedRules, RuleSets } from "../ticks/rule-sets.ts";
+import type { Checkpoint, SnapshotReference } from "./checkpoint.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import type { CommitMessage, CommitOutcome, EngineStore } from "./engine-store.ts";
 import type { PartitionCounters } from "./partition.ts";
 import { Partition } from "./partition.ts";
+import type { MessageIdentity, Place } from "./place.ts";
+import { joinPlaces, newestFound, withPlace } from "./place.ts";
 import type { GatewaySnapshot } from "./snapshot.ts";
 import { decodeSnapshot, snapshotHash } from "./snapshot.ts";
 
@@ -23,9 +30,9 @@ export interface TakeOverParts {
   readonly store: EngineStore;
   /** The message at a sequence, from the leader; undefined where there is none. */
   readonly messageAt: (sequence: number) => Promise<MessageIdentity | undefined>;
-  /** The journal's last sequence, from the leader. */
-  readonly lastSequence: () => Promise<number>;
-  readonly alerting: Alerting;
+  /** The journal's first sequence, from the leader; one beyond the last where it is empty. */
+  readonly firstSequence: () => Promise<number>;
+  readonly ruleSets: RuleSets;
   readonly random: Random;
   readonly log: Logger;
 }
@@ -42,6 +49,14 @@ export interface Held {
   snapshotAtMs: number;
 }
 
+export interface TakenOver {
+  readonly held: ReadonlyMap<number, Held>;
+  /** Places found again in the journal, the newest first. */
+  readonly places: readonly Place[];
+  /** The store's session in which all of it was read. */
+  readonly session: number;
+}
+
 interface Fenced {
   readonly number: number;
   readonly checkpoint: Checkpoint;
@@ -52,41 +67,111 @@ export async function takeOver(
   parts: TakeOverParts,
   counters: PartitionCounters,
   nowMs: number,
-): Promise<ReadonlyMap<number, Held>> {
-  const fenced = await raiseFence(parts);
-  const journalLast = await parts.lastSequence();
+): Promise<TakenOver> {
+  const session = parts.store.session();
+  const fenced = await raiseFence(parts, session);
+  const find = remembering(parts.messageAt);
   const begun = await Promise.all(
-    fenced.map((own) => beginPartition(parts, own, journalLast, counters, nowMs)),
+    fenced.map((own) => beginPartition(parts, find, own, counters, nowMs)),
   );
-  const held = new Map(begun.map((own) => [own.partition.number, own]));
+  const held = new Map(begun.map((own) => [own.held.partition.number, own.held]));
+  await tellGap(parts, begun, counters);
   await restoreCommitted(parts.store, held);
-  return held;
+  const places = joinPlaces([...held.values()].map(({ checkpoint }) => checkpoint.places));
+  return { held, places, session };
 }
 
-async function beginPartition(
-  parts: TakeOverParts,
-  { number, checkpoint, lastSequence }: Fenced,
-  journalLast: number,
-  counters: PartitionCounters,
-  nowMs: number,
-): Promise<Held> {
-  // After a rollback of the journal what lies behind its end cannot be met again.
-  const replayUntil = Math.min(checkpoint.sequence, journalLast);
-  const partition = new Partition(number, parts.alerting, replayUntil, counters);
-  const snapshot = await usableSnapshot(parts, number, checkpoint.snapshot);
-  if (snapshot !== undefined) partition.restoreSnapshot(snapshot.gateways, snapshot.sequence);
-  return {
-    partition,
-    checkpoint: { ...checkpoint, sequence: replayUntil, snapshot: snapshot && checkpoint.snapshot },
-    lastSequence,
-    snapshot: undefined,
-    snapshotSequence: snapshot?.sequence ?? 0,
-    snapshotAtMs: nowMs,
+type Find = (sequence: number) => Promise<MessageIdentity | undefined>;
+
+interface Begun {
+  readonly held: Held;
+  /** Sequence of the newest place that the checkpoint knows, and whether any was found again. */
+  readonly newest: number;
+  readonly isFound: boolean;
+}
+
+/** Most partitions ask for the same messages. */
+function remembering(find: Find): Find {
+  const asked = new Map<number, Promise<MessageIdentity | undefined>>();
+  return (sequence) => {
+    const known = asked.get(sequence) ?? find(sequence);
+    asked.set(sequence, known);
+    return known;
   };
 }
 
+/** T2, T3, T5. */
+async function beginPartition(
+  parts: TakeOverParts,
+  find: Find,
+  { number, checkpoint, lastSequence }: Fenced,
+  counters: PartitionCounters,
+  nowMs: number,
+): Promise<Begun> {
+  const { places, snapshot: named } = checkpoint;
+  const known = named === undefined ? places : [...places, named.place];
+  const found = await newestFound(known, find);
+  const reached = found?.sequence ?? 0;
+  const alertRules = await rulesOf(parts, checkpoint.rules);
+  const detectionRules = await rulesOf(parts, named?.rules ?? checkpoint.rules);
+  const partition = new Partition(number, detectionRules, reached, counters);
+  partition.restoreCommitted(alertRules, checkpoint.tick);
+  const snapshot = await usableSnapshot(parts, number, named, found);
+  if (snapshot !== undefined) {
+    partition.restoreSnapshot(snapshot.gateways, snapshot.reference.place.sequence);
+  }
+  const held: Held = {
+    partition,
+    checkpoint: {
+      ...checkpoint,
+      sequence: reached,
+      // The place found may be the snapshot's, and older ones may have been purged since.
+      places: found === undefined ? [] : withPlace(places, found),
+      snapshot: snapshot?.reference,
+    },
+    lastSequence,
+    snapshot: undefined,
+    snapshotSequence: snapshot?.reference.place.sequence ?? 0,
+    snapshotAtMs: nowMs,
+  };
+  const newest = Math.max(0, ...known.map(({ sequence }) => sequence));
+  return { held, newest, isFound: found !== undefined };
+}
+
+/** Rules by name; what cannot be loaded is told, and this process' own rules stand in for it. */
+async function rulesOf({ ruleSets, log }: TakeOverParts, name = ruleSets.own): Promise<NamedRules> {
+  const alerting = await ruleSets.alertingOf(name);
+  if (alerting !== undefined) return { name, alerting };
+  log.error({ rules: name }, "a rule set is missing; this process goes on by its own");
+  const own = await ruleSets.alertingOf(ruleSets.own);
+  if (own === undefined) throw new Error("a process does not know its own rules");
+  return { name: ruleSets.own, alerting: own };
+}
+
+/** T4. */
+async function tellGap(
+  { firstSequence, log }: TakeOverParts,
+  begun: readonly Begun[],
+  counters: PartitionCounters,
+): Promise<void> {
+  const first = await firstSequence();
+  const next = Math.min(first, ...begun.map((own) => nextWanted(own, first)));
+  if (next >= first) return;
+  counters.missing += first - next;
+  log.error({ from: next, to: first - 1 }, "the journal lost messages before they were read");
+}
+
+/** Where no place is found again, either all of them were purged, or the journal is another one. */
+function nextWanted({ held, newest, isFound }: Begun, first: number): number {
+  if (isFound || newest === 0) return held.snapshotSequence + 1;
+  return newest < first ? newest + 1 : first;
+}
+
 /** T1. */
-async function raiseFence({ store, random }: TakeOverParts): Promise<readonly Fenced[]> {
+async function raiseFence(
+  { store, random }: TakeOverParts,
+  session: number,
+): Promise<readonly Fenced[]> {
   const numbers = Array.from({ length: partitionCount }, (_, partition) => partition);
   const found = await store.loadCheckpoints(numbers);
   const raised = [...found].map(([number, { checkpoint, lastSequence }]) => {
@@ -100,6 +185,7 @@ async function raiseFence({ store, random }: TakeOverParts): Promise<readonly Fe
   const messages = raised.map(({ number, checkpoint, lastSequence }) =>
     checkpointMessage(number, checkpoint, lastSequence),
   );
+  if (store.session() !== session) throw new Error("the connection broke at the take-over");
   const last = committedAt(await store.commit(messages), "the fence was not raised");
   const first = last - messages.length + 1;
   return raised.map((own, index) => ({ ...own, lastSequence: first + index }));
@@ -107,35 +193,38 @@ async function raiseFence({ store, random }: TakeOverParts): Promise<readonly Fe
 
 interface Usable {
   readonly gateways: readonly GatewaySnapshot[];
-  readonly sequence: number;
+  /** Placed where the journal is read from. */
+  readonly reference: SnapshotReference;
 }
 
-/** T2. */
+/** T2, T3. */
 async function usableSnapshot(
-  parts: TakeOverParts,
+  { store, log }: TakeOverParts,
   partition: number,
   reference: SnapshotReference | undefined,
+  found: Place | undefined,
 ): Promise<Usable | undefined> {
   if (reference === undefined) return undefined;
-  const { generation, sequence, identity } = reference;
+  const { generation, place } = reference;
+  const isReached = found !== undefined && found.sequence >= place.sequence;
+  const placed = { ...reference, place: isReached ? place : (found ?? beginning) };
+  if (reference.shards === 0) return { gateways: [], reference: placed };
+  const shards = await store.loadShards(subjects.snapshotFilter(partition, generation));
   try {
-    const there = await parts.messageAt(sequence);
-    if (there?.subject !== identity.subject || there.nonce !== identity.nonce) {
-      throw new CodedError("JOURNAL_ROLLED_BACK", `the journal has another message at ${sequence}`);
-    }
-    if (reference.shards === 0) return { gateways: [], sequence };
-    const shards = await parts.store.loadShards(subjects.snapshotFilter(partition, generation));
     if (shards.length !== reference.shards || snapshotHash(shards) !== reference.hash) {
-      const found = `${shards.length} shards that are not the ${reference.shards} named`;
-      throw new CodedError("BATCH_MALFORMED", `snapshot ${generation} has ${found}`);
+      const what = `${shards.length} shards that are not the ${reference.shards} named`;
+      throw new CodedError("BATCH_MALFORMED", `snapshot ${generation} has ${what}`);
     }
-    return { gateways: decodeSnapshot(shards), sequence };
+    return { gateways: decodeSnapshot(shards), reference: placed };
   } catch (failure) {
     if (!(failure instanceof CodedError)) throw failure;
-    parts.log.warn({ partition, reason: reasonOf(failure) }, "the journal is read from its start");
+    log.warn({ partition, reason: reasonOf(failure) }, "the journal is read from its start");
     return undefined;
   }
 }
+
+/** Before the first message. */
+const beginning: Place = { sequence: 0, identity: { subject: "", nonce: undefined } };
 
 async function restoreCommitted(
   store: EngineStore,
@@ -161,10 +250,14 @@ export function checkpointMessage(
   return { subject, data: encodeCheckpoint(checkpoint), rollup: true, expectedLast };
 }
 
-/** The last message's sequence; anything but a clear yes is thrown, a refusal as ENGINE_FENCED. */
+/** The last message's sequence; anything but a clear yes is thrown, by its own code. */
 export function committedAt(outcome: CommitOutcome, what: string): number {
   if (outcome.kind === "committed") return outcome.last;
-  if (outcome.kind === "refused")
-    throw new CodedError("ENGINE_FENCED", `${what}: ${outcome.reason}`);
-  throw new Error(`${what}: ${outcome.reason}`);
+  const reason = `${what}: ${outcome.reason}`;
+  if (outcome.kind === "refused") throw new CodedError("ENGINE_FENCED", reason);
+  if (outcome.kind === "full") {
+    const cure = "raise streams.engineBytesMax, and max_file_store of nats-server";
+    throw new CodedError("STREAM_FULL", `stream ENGINE: ${reason}; ${cure}`);
+  }
+  throw new Error(reason);
 }

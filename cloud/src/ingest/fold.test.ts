@@ -98,7 +98,8 @@ test("a loss takes its whole stretch and is booked with its reason", () => {
 test("an older epoch that comes after a newer one is late; before it, it is not", () => {
   const ledgers = new Ledgers();
   const older = { head: { epoch: "1-00000001" } };
-  const newer = { head: { epoch: "2-00000002" } };
+  const before = { epoch: "1-00000001", ends: { telemetry: 9, priority: 0 } };
+  const newer = { head: { epoch: "2-00000002", before } };
   expect(foldMessage(ledgers, journalMessage(1, 1, events(1), older))?.taken[0]?.late).toBe(false);
   expect(foldMessage(ledgers, journalMessage(2, 1, events(1), newer))?.taken[0]?.late).toBe(false);
   expect(foldMessage(ledgers, journalMessage(3, 2, events(1), older))?.taken[0]?.late).toBe(true);
@@ -115,4 +116,23 @@ test("a successor's batches tell the ends of its predecessor, also when they rep
 test("messages that are none of a gateway's are passed over", () => {
   const message = { ...journalMessage(1, 1, events(1)), subject: "clk" };
   expect(foldMessage(new Ledgers(), message)).toBeUndefined();
+});
+
+test("a batch that is refused tells no ends", () => {
+  const ledgers = new Ledgers();
+  const before = { epoch: "1-00000001", ends: { telemetry: 3, priority: 0 } };
+  const head = { epoch: "2-00000002", before };
+  foldMessage(ledgers, journalMessage(1, 1, events(1), { head, body: Buffer.from("garbage") }));
+  expect(ledgers.of("g1").epochs()[0]?.logs.telemetry.end).toBeUndefined();
+});
+
+test("what the gateway no longer kept is booked as lost by a rollback, and found with its range", () => {
+  const ledgers = new Ledgers();
+  const place = { device: null, topic: null, bootMs: 1_000, observedAt: null };
+  const loss = { kind: "loss" as const, ...place, to: 40, reason: "not-kept", count: 40 };
+  const folded = foldMessage(ledgers, journalMessage(1, 1, [loss]));
+  expect(ledgers.of("g1").epochs()[0]?.logs.telemetry.stretches).toEqual([
+    { from: 1, to: 40, state: "lost", reason: "rollback" },
+  ]);
+  expect(folded?.findings).toMatchObject([{ kind: "loss", from: 1, to: 40, reason: "rollback" }]);
 });

@@ -9,6 +9,7 @@ import type { Doubt } from "@causeway/shared/mark.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import type { StoredTelemetry } from "@causeway/shared/subjects.ts";
 import { parseStoredTelemetry } from "@causeway/shared/subjects.ts";
+import type { ForkFinding } from "../ledger/forks.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import type { JournalMessage } from "./journal.ts";
 
@@ -43,11 +44,25 @@ export interface DeadItem {
   readonly raw: unknown;
 }
 
+/** What took effect and is to be told of the gateway itself. */
+export type Finding =
+  | { readonly kind: "fork"; readonly id: string; readonly fork: ForkFinding }
+  | {
+      readonly kind: "loss";
+      readonly id: string;
+      readonly epoch: EpochId;
+      readonly log: Log;
+      readonly from: number;
+      readonly to: number;
+      readonly reason: string;
+    };
+
 export interface Folded {
   readonly source: StoredTelemetry;
   readonly taken: readonly TakenEvent[];
   readonly dead: readonly DeadItem[];
   readonly doubt: Doubt | undefined;
+  readonly findings: readonly Finding[];
 }
 
 /** The ledgers of all gateways that a reader has met. */
@@ -75,7 +90,7 @@ export class Ledgers {
 export function foldMessage(ledgers: Ledgers, message: JournalMessage): Folded | undefined {
   const source = parseStoredTelemetry(message.subject);
   if (source === undefined) return undefined;
-  const nothing = { source, taken: [], dead: [], doubt: undefined };
+  const nothing = { source, taken: [], dead: [], doubt: undefined, findings: [] };
   let head: BatchHead;
   try {
     head = decodeHead((name) => message.header(name));
@@ -87,11 +102,14 @@ export function foldMessage(ledgers: Ledgers, message: JournalMessage): Folded |
   if (judged.kind === "expected") {
     return { ...nothing, doubt: doubtOf(head, judged.expected, "expected", `got ${head.from}`) };
   }
-  noteEnds(ledger, head);
-  if (judged.kind === "repeat") return nothing;
+  if (judged.kind === "repeat") {
+    noteHead(ledger, head);
+    return nothing;
+  }
   try {
     const body = decodeBody(expandBody(message.data));
     checkBody(source, head, body);
+    noteHead(ledger, head);
     return { ...nothing, ...takeBody(ledger, source, head, body, message) };
   } catch (failure) {
     if (!(failure instanceof CodedError)) throw failure;
@@ -105,11 +123,10 @@ function doubtOf(head: BatchHead, expected: number, kind: Doubt["kind"], reason:
   return { epoch, log, expected, nonce, kind, reason: reason.slice(0, 256) };
 }
 
-function noteEnds(ledger: GatewayLedger, head: BatchHead): void {
+/** Not of a batch that is refused: what it says may be as wrong as its body. */
+function noteHead(ledger: GatewayLedger, head: BatchHead): void {
   if (head.end !== undefined) ledger.noteEnd(head.epoch, head.log, head.end);
-  if (head.before === undefined) return;
-  ledger.noteEnd(head.before.epoch, "telemetry", head.before.ends.telemetry);
-  ledger.noteEnd(head.before.epoch, "priority", head.before.ends.priority);
+  ledger.noteBefore(head.epoch, head.before ?? null);
 }
 
 /** A gateway must not speak for another, nor a body for another head. */
@@ -131,6 +148,7 @@ function checkBody(source: StoredTelemetry, head: BatchHead, body: BatchBody): v
 interface Takings {
   readonly taken: TakenEvent[];
   readonly dead: DeadItem[];
+  readonly findings: Finding[];
 }
 
 function takeBody(
@@ -140,21 +158,17 @@ function takeBody(
   body: BatchBody,
   message: JournalMessage,
 ): Takings {
-  const takings: Takings = { taken: [], dead: [] };
+  const takings: Takings = { taken: [], dead: [], findings: [] };
   if (source.lane === "live") ledger.noteLive(head.epoch);
-  const late = source.lane === "history" || ledger.isLate(head.epoch);
   for (const block of body.blocks) {
     const time = timesOf(block, body, message);
     for (const item of block.items) {
       const judged = ledger.judge(head.epoch, head.log, item.from, item.to);
       if (judged.kind !== "taken") continue;
-      takeItem(
-        ledger,
-        { source, head, late, time, effect: judged.effect, message },
-        item,
-        judged.from,
-        takings,
-      );
+      const isLate = source.lane === "history" || ledger.isLate(head.epoch, head.log, item.to);
+      const { effect } = judged;
+      const circumstances = { source, head, late: isLate, time, effect, message };
+      takeItem(ledger, circumstances, item, judged.from, takings);
     }
   }
   return takings;
@@ -181,19 +195,26 @@ function takeItem(
 ): void {
   const { epoch, log } = head;
   const { event, to } = item;
+  const id = eventId(source.gateway, epoch, log, from);
   if (event === undefined) {
     const reason = item.fault ?? "unreadable";
-    ledger.take(epoch, log, to, { from, to, state: "dead", reason: "malformed" });
+    const fork = ledger.take(epoch, log, to, { from, to, state: "dead", reason: "malformed" });
     if (!effect) return;
+    if (fork !== undefined) takings.findings.push({ kind: "fork", id, fork });
     const dead = { gateway: source.gateway, epoch, log, from, to, sequence: message.sequence };
     takings.dead.push({ ...dead, code: "BATCH_MALFORMED", reason, raw: item.raw });
     return;
   }
-  if (event.kind === "loss")
-    ledger.take(epoch, log, to, { from, to, state: "lost", reason: event.reason });
-  else ledger.take(epoch, log, to);
+  const reason = event.kind === "loss" ? lossReason(event.reason) : undefined;
+  if (reason !== undefined && effect) {
+    const first = ledger.effectFrom(epoch, log, from);
+    takings.findings.push({ kind: "loss", id, epoch, log, from: first, to, reason });
+  }
+  const stretch = reason === undefined ? undefined : ({ from, to, state: "lost", reason } as const);
+  const fork = ledger.take(epoch, log, to, stretch);
+  if (fork !== undefined) takings.findings.push({ kind: "fork", id, fork });
   takings.taken.push({
-    id: eventId(source.gateway, epoch, log, from),
+    id,
     gateway: source.gateway,
     lane: source.lane,
     epoch,
@@ -204,6 +225,14 @@ function takeItem(
     effect,
     ...time(event.bootMs),
   });
+}
+
+/**
+ * A gateway gives up only what a mark covered: that it is asked for again, and not kept, is due to
+ * an engine that went back.
+ */
+function lossReason(reason: string): string {
+  return reason === "not-kept" ? "rollback" : reason;
 }
 
 /** Without an offset that makes sense the time of storing is the best there is, and is marked as such. */

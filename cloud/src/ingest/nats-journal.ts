@@ -20,6 +20,12 @@ export interface ReadRequest {
 
 /** Messages asked for in advance; bounds what waits in memory together with their size. */
 const messagesAheadMax = 512;
+/**
+ * The server of an ordered consumer can die without the connection's notice, in a cluster; the
+ * library would miss its heartbeats only after 30 s. Two missed ones end the reading.
+ */
+const heartbeatMs = 2_000;
+const pullMs = 10_000;
 
 /** The reading was interrupted: open a new one behind the last message. */
 export class JournalInterrupted extends Error {}
@@ -50,7 +56,11 @@ async function open(jetstream: JetStreamClient, request: ReadRequest): Promise<C
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: Math.max(1, request.from),
     });
-    return await consumer.consume({ max_messages: messagesAheadMax });
+    return await consumer.consume({
+      max_messages: messagesAheadMax,
+      idle_heartbeat: heartbeatMs,
+      expires: pullMs,
+    });
   } catch (failure) {
     throw new JournalInterrupted(reasonOf(failure));
   }

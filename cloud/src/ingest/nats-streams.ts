@@ -84,6 +84,7 @@ function configOf(plan: StreamPlan): Partial<StreamConfig> & { name: string } {
     allow_rollup_hdrs: plan.allowRollup,
     allow_msg_ttl: plan.allowMessageTtl,
     allow_atomic: plan.allowAtomicPublish,
+    ...(plan.keptPerSubject === undefined ? {} : { max_msgs_per_subject: plan.keptPerSubject }),
     max_consumers: -1,
   };
 }
@@ -108,6 +109,7 @@ async function check(
   expect("allow_rollup_hdrs", config.allow_rollup_hdrs ?? false, plan.allowRollup);
   expect("allow_msg_ttl", config.allow_msg_ttl ?? false, plan.allowMessageTtl);
   expect("allow_atomic", config.allow_atomic ?? false, plan.allowAtomicPublish);
+  expect("max_msgs_per_subject", config.max_msgs_per_subject, plan.keptPerSubject ?? -1);
   if (faults.length > 0) {
     const cure = "correct it with the nats tool, or use another server";
     throw new CodedError("STREAM_MISMATCH", `stream ${plan.name}: ${faults.join("; ")}; ${cure}`);

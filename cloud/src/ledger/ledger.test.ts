@@ -50,12 +50,50 @@ test("adjoining stretches of one cause become one, others stay apart", () => {
   ]);
 });
 
-test("an epoch older than the newest seen on live is late", () => {
-  const ledger = ledgerWith(1);
-  ledger.noteLive(second);
-  expect(ledger.isLate(first)).toBe(true);
-  expect(ledger.isLate(second)).toBe(false);
-  expect(ledger.isLate("3-00000003")).toBe(false);
+describe("late (L6)", () => {
+  const [third, fourth] = ["3-00000003", "4-00000004"];
+
+  test("is what is older than the newest epoch seen on live", () => {
+    const ledger = ledgerWith(1);
+    ledger.noteLive(second);
+    expect(ledger.isLate(first, "telemetry", 2)).toBe(true);
+    expect(ledger.isLate(second, "telemetry", 1)).toBe(false);
+    expect(ledger.isLate(third, "telemetry", 1)).toBe(false);
+    ledger.noteLive(first);
+    expect(ledger.isLate(first, "telemetry", 2)).toBe(true);
+  });
+
+  function restored(): GatewayLedger {
+    const ledger = new GatewayLedger("g1");
+    ledger.noteBefore(first, null);
+    ledger.noteBefore(second, { epoch: first, ends: { telemetry: 9, priority: 0 } });
+    ledger.noteBefore(fourth, { epoch: second, ends: { telemetry: 9, priority: 0 } });
+    ledger.noteLive(fourth);
+    return ledger;
+  }
+
+  test("is not what comes of a store that was put back, though its ordinals are lower", () => {
+    const ledger = restored();
+    const again = "2-0000000b";
+    ledger.noteBefore(again, { epoch: first, ends: { telemetry: 5, priority: 0 } });
+    expect(ledger.isLate(again, "telemetry", 1)).toBe(false);
+    expect(ledger.isLate(second, "telemetry", 1)).toBe(true);
+    ledger.noteLive(again);
+    ledger.noteLive(fourth);
+    for (const live of [again, fourth]) expect(ledger.isLate(live, "telemetry", 1)).toBe(false);
+    const reread = GatewayLedger.fromMark(decodeMark(encodeMark(ledger.replayMark())));
+    for (const live of [again, fourth]) expect(reread.isLate(live, "telemetry", 1)).toBe(false);
+    expect(reread.isLate(first, "telemetry", 5)).toBe(true);
+  });
+
+  test("is not what an epoch goes on with beyond the end that a clone states for it", () => {
+    const ledger = new GatewayLedger("g1");
+    ledger.noteLive(first);
+    ledger.noteBefore(second, { epoch: first, ends: { telemetry: 5, priority: 0 } });
+    ledger.noteLive(second);
+    expect(ledger.isLate(first, "telemetry", 5)).toBe(true);
+    expect(ledger.isLate(first, "telemetry", 6)).toBe(false);
+  });
 });
 
 function replayUnder(mark: Mark): GatewayLedger {
@@ -83,6 +121,15 @@ describe("a replay under a committed mark", () => {
     expect(ledger.mark(8, []).epochs).toEqual(mark.epochs);
   });
 
+  test("a loss that was committed in part, and comes in another cut, is booked from there on", () => {
+    const ledger = replayUnder(mark);
+    ledger.take(first, "telemetry", 30, { from: 1, to: 30, state: "lost", reason: "rollback" });
+    expect(ledger.mark(8, []).epochs[0]?.logs.telemetry.stretches).toEqual([
+      { from: 21, to: 25, state: "lost", reason: "full" },
+      { from: 26, to: 30, state: "lost", reason: "rollback" },
+    ]);
+  });
+
   test("the mark of a replay never says less than was committed", () => {
     const ledger = replayUnder(mark);
     ledger.take(first, "telemetry", 3);
@@ -93,7 +140,7 @@ describe("a replay under a committed mark", () => {
     const ledger = replayUnder(mark);
     ledger.take(first, "telemetry", 10);
     expect(ledger.judge(first, "telemetry", 16, 20)).toMatchObject({ kind: "expected" });
-    expect(ledger.passFloor()).toBe(15);
+    expect(ledger.passFloor()).toEqual([{ epoch: first, log: "telemetry", from: 11, to: 25 }]);
     expect(ledger.judge(first, "telemetry", 26, 26)).toMatchObject({ kind: "taken", effect: true });
   });
 

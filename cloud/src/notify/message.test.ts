@@ -16,6 +16,16 @@ test("a resolved alert tells how long it lasted", () => {
   );
 });
 
+test("an alert of Causeway's own tells its reason, and where without a device", () => {
+  const own = { device: "", metric: "", value: null, rule: "system-no-tick", reason: "no tick" };
+  expect(titleOf(transition({ ...own, gateway: "_cloud" }))).toBe(
+    "critical: system-no-tick at the cloud: no tick",
+  );
+  expect(titleOf(transition({ ...own, state: "resolved" }))).toBe(
+    "resolved: system-no-tick at gateway gw-1 after 0 s",
+  );
+});
+
 test("values without unit, without value and long texts stay legible", () => {
   expect(titleOf(transition({ unit: undefined, value: true }))).toMatch(/ is true$/);
   expect(titleOf(transition({ value: null }))).toMatch(/ is without a value$/);

@@ -3,6 +3,8 @@ import { CodedError } from "@causeway/shared/errors.ts";
 import { z } from "zod";
 import type { AlertTransition } from "../alert/alert.ts";
 import { severities } from "../alert/alert.ts";
+import { deploymentGateway } from "../alert/deployment-alert.ts";
+import type { AlertPlace } from "../alert/fingerprint.ts";
 
 const transitionSchema = z.object({
   id: z.string().min(1),
@@ -52,10 +54,17 @@ export function idempotencyKey({ id, state }: AlertTransition): string {
 
 /** One line: what, where, since when it was so. */
 export function titleOf(transition: AlertTransition): string {
-  const { state, severity, rule, gateway, device, metric, at, firingAt } = transition;
-  const where = `${device} ${metric} (${gateway})`;
-  if (state === "firing") return `${severity}: ${rule} at ${where} is ${valueText(transition)}`;
-  return `resolved: ${rule} at ${where} after ${durationText(at - firingAt)}`;
+  const { state, severity, rule, at, firingAt } = transition;
+  const what = `${rule} at ${placeText(transition)}`;
+  if (state === "resolved") return `resolved: ${what} after ${durationText(at - firingAt)}`;
+  if (transition.device === "") return `${severity}: ${what}: ${transition.reason}`;
+  return `${severity}: ${what} is ${valueText(transition)}`;
+}
+
+/** Where it is; of an alert of Causeway's own the gateway, or the cloud as a whole. */
+export function placeText({ gateway, device, metric }: Omit<AlertPlace, "rule">): string {
+  if (device !== "") return `${device} ${metric} (${gateway})`;
+  return gateway === deploymentGateway ? "the cloud" : `gateway ${gateway}`;
 }
 
 /** The body of a notification: the whole transition and its title. */

@@ -127,7 +127,7 @@ export class FleetView {
   }
 
   /** What one journal message brought; `storedAt` is when the server stored it, in ms. */
-  applyFolded({ source, taken, dead, doubt }: Folded, storedAt: number): void {
+  applyFolded({ source, taken, dead, doubt }: Omit<Folded, "findings">, storedAt: number): void {
     this.#counts.dead += dead.length;
     if (doubt !== undefined) this.#counts.doubts++;
     else if (taken.length === 0 && dead.length === 0) this.#counts.repeats++;

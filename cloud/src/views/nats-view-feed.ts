@@ -13,12 +13,12 @@ import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import { clockSubject, engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
-import { JournalReader, loadCommitted } from "../ingest/journal-reader.ts";
+import { JournalReader, loadCommitted, nothingCommitted } from "../ingest/journal-reader.ts";
 import { readJournal } from "../ingest/nats-journal.ts";
 import { decodeAlertMessage } from "../notify/message.ts";
 import { checkAnswering } from "../notify/nats-answering.ts";
@@ -84,7 +84,7 @@ export class NatsViewFeed {
 /** What is read of one stream, and what it does to the view. */
 interface FollowedPart {
   readonly stream: string;
-  readonly subject: string;
+  readonly subjects: readonly string[];
   /** Before the first message is read. */
   begin(): Promise<void>;
   take(message: JournalMessage): void;
@@ -93,14 +93,19 @@ interface FollowedPart {
 
 function eventsPart({ view, connection, jetstream, manager, random }: ViewFeedParts): FollowedPart {
   const store = new NatsEngineStore(connection, jetstream, manager, random);
-  let reader = new JournalReader({ marks: [], coveredUntil: new Map() });
+  let reader = new JournalReader(nothingCommitted);
   return {
     async begin() {
-      const last = async () => (await manager.streams.info(telemetryStream)).state.last_seq;
-      reader = new JournalReader(await loadCommitted(store, last));
+      const range = async () => {
+        const { first_seq: first, last_seq: last } = (await manager.streams.info(telemetryStream))
+          .state;
+        return { first, last };
+      };
+      reader = new JournalReader(await loadCommitted(store, range));
     },
     stream: telemetryStream,
-    subject: "tlm.>",
+    // Ticks too: what waits behind a hole is often released by one.
+    subjects: ["tlm.>", clockSubject],
     take(message) {
       for (const folded of reader.fold(message)) view.applyFolded(folded, message.storedAt);
     },
@@ -111,7 +116,7 @@ function eventsPart({ view, connection, jetstream, manager, random }: ViewFeedPa
 function alertsPart(view: FleetView): FollowedPart {
   return {
     stream: engineStream,
-    subject: "alert.>",
+    subjects: ["alert.>"],
     begin: async () => {},
     take({ data }) {
       const text = Buffer.from(data).toString("utf8");
@@ -168,14 +173,14 @@ class Follower {
   /** F3. */
   async #read(signal: AbortSignal, progress: () => void): Promise<void> {
     const { connection, jetstream, clock } = this.#parts;
-    const { stream, subject } = this.#part;
+    const { stream, subjects } = this.#part;
     const from = (this.#last?.sequence ?? 0) + 1;
     if (this.#last === undefined) await this.#part.begin();
     this.#waitingFor = undefined;
     let begunAt = clock.bootMs();
     for await (const message of readJournal(connection, jetstream, {
       stream,
-      subjects: [subject],
+      subjects,
       from,
       signal,
     })) {

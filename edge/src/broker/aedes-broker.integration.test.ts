@@ -2,184 +2,34 @@
  * Goal: over real sockets and a real LevelDB, an acknowledgement means a synced append, whatever the
  * device, the disk or another subscriber does. Clients are raw sockets, so that they can be wrong.
  */
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { decodeBlock } from "@causeway/shared/block-codec.ts";
-import type { Event, Log } from "@causeway/shared/event.ts";
-import { silentLogger } from "@causeway/shared/log.ts";
-import { gatewayId } from "@causeway/shared/names.ts";
-import { systemClock } from "@causeway/shared/system-clock.ts";
-import { systemRandom } from "@causeway/shared/system-random.ts";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Gateway } from "../gateway.ts";
-import { openLevelStore } from "../outbox/level-store.ts";
-import { Outbox } from "../outbox/outbox.ts";
-import type { Store } from "../outbox/store.ts";
+import { MqttEdge, readValue } from "../testing/mqtt-edge.ts";
+import type { ConnectOptions } from "../testing/mqtt-raw-client.ts";
 import {
   packetTypes,
   publishPacket,
   pubrelPacket,
-  RawMqtt,
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
-import type { Link } from "../uplink/link.ts";
-import { defaultUplinkBounds } from "../uplink/uplink.ts";
 import { parsePasswords, passwordLine } from "./access.ts";
 import type { AedesBrokerOptions } from "./aedes-broker.ts";
-import { AedesBroker } from "./aedes-broker.ts";
 
 const { connack, puback, pubrec, pubcomp, suback } = packetTypes;
 const topic = "devices/d1/telemetry/t";
 const mebibyte = 1_024 * 1_024;
-
-/** The disk's gate: writes of blocks wait while it is shut, and fail when told to. */
-class Gate {
-  failure: Error | undefined;
-  /** How many writes wait. */
-  waiting = 0;
-  #shut: Promise<void> | undefined;
-  #open = () => {};
-
-  shut(): void {
-    this.#shut = new Promise((resolve) => {
-      this.#open = resolve;
-    });
-  }
-
-  open(): void {
-    this.#shut = undefined;
-    this.#open();
-  }
-
-  /** Lets the waiting writes go and shuts behind them. */
-  turn(): void {
-    const open = this.#open;
-    this.shut();
-    open();
-  }
-
-  around(store: Store): Store {
-    return {
-      write: async (changes, options) => {
-        if (options.sync && this.#shut !== undefined) {
-          this.waiting++;
-          await this.#shut;
-          this.waiting--;
-        }
-        if (this.failure !== undefined) throw this.failure;
-        await store.write(changes, options);
-      },
-      get: (key) => store.get(key),
-      scan: (range) => store.scan(range),
-      size: (from, until) => store.size(from, until),
-      compact: (from, until) => store.compact(from, until),
-      close: () => store.close(),
-    };
-  }
-}
-
-const noLink: Link = {
-  listen: () => {},
-  publish: async () => ({ kind: "failed", fault: "retry", reason: "no link" }),
-  readMark: () => Promise.reject(new Error("no link")),
-  close: async () => {},
-};
-
-interface Edge {
-  readonly port: number;
-  readonly gate: Gate;
-  readonly broker: AedesBroker;
-  readonly outbox: Outbox;
-  events(log: Log): Promise<Event[]>;
-}
-
 const cleanUps: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-async function startEdge(options: Partial<AedesBrokerOptions> = {}): Promise<Edge> {
-  const folder = mkdtempSync(join(tmpdir(), "causeway-broker-"));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
-  const gate = new Gate();
-  const [clock, random, log] = [systemClock(), systemRandom, silentLogger];
-  const outbox = await Outbox.open({
-    gateway: "gw",
-    openStore: async () => gate.around(await openLevelStore(join(folder, "outbox"))),
-    clock,
-    random,
-    bounds: { bytesMax: 1_024 * mebibyte, tailBytesMax: 0, pendingBytesMax: 16 * mebibyte },
-    log,
-  });
-  cleanUps.push(() => outbox.close());
-  const gateway = new Gateway({
-    gateway: gatewayId("gw"),
-    version: "test",
-    outbox,
-    link: noLink,
-    clock,
-    random,
-    uplinkBounds: defaultUplinkBounds,
-    heartbeatMs: 3_600_000,
-    log,
-  });
-  await gateway.start();
-  cleanUps.push(() => gateway.stop());
-  const broker = new AedesBroker({
-    listeners: [{ host: "127.0.0.1", port: 0 }],
-    passwords: undefined,
-    packetBytesMax: 256 * 1_024,
-    connectionsMax: 100,
-    inflightPerClientMax: 1_000,
-    clock,
-    log,
-    ...options,
-  });
-  broker.listen(gateway);
-  await broker.start();
-  cleanUps.push(() => {
-    gate.open();
-    return broker.stop();
-  });
-  const port = Number(broker.addresses()[0]?.split(":").at(-1));
-  return { port, gate, broker, outbox, events: (itsLog) => eventsOf(outbox, itsLog) };
+async function startEdge(options: Partial<AedesBrokerOptions> = {}): Promise<MqttEdge> {
+  const edge = await MqttEdge.start(options);
+  cleanUps.push(() => edge.remove());
+  return edge;
 }
 
-async function eventsOf(outbox: Outbox, log: Log): Promise<Event[]> {
-  const events: Event[] = [];
-  for (const { id, last } of outbox.epochs()) {
-    for (let next = 1; next <= last[log]; ) {
-      const blocks = await outbox.read(id, log, next, mebibyte);
-      for (const { bytes, to } of blocks) {
-        for (const { event } of decodeBlock(bytes).items)
-          if (event !== undefined) events.push(event);
-        next = to + 1;
-      }
-      if (blocks.length === 0) throw new Error(`nothing at ${next}`);
-    }
-  }
-  return events;
-}
-
-async function systemEvents(edge: Edge, name: string): Promise<Event[]> {
-  const events = await edge.events("priority");
-  return events.filter((event) => event.kind === "system" && event.name === name);
-}
-
-function open(
-  edge: Edge,
-  ...connect: Parameters<typeof RawMqtt.open> extends [number, ...infer Rest] ? Rest : never
-) {
-  return RawMqtt.open(edge.port, ...connect).then((client) => {
-    cleanUps.push(() => client.close());
-    return client;
-  });
-}
-
-const readValue = (event: Event) =>
-  event.kind === "reading" ? event.readings[0]?.value : event.kind;
+const open = (edge: MqttEdge, connect?: ConnectOptions) => edge.connect(connect);
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 const publishes = (ids: readonly number[], qos: 1 | 2 = 1) =>
   ids.map((id) => publishPacket({ topic, payload: `${id}`, qos, id }));
@@ -316,9 +166,7 @@ describe("hostile clients", () => {
       await client.untilClosed();
       expect(client.of(puback)).toEqual([]);
     }
-    await vi.waitFor(async () =>
-      expect(await systemEvents(edge, "packet-too-large")).toHaveLength(1),
-    );
+    await vi.waitFor(async () => expect(await edge.system("packet-too-large")).toHaveLength(1));
     expect(await edge.events("telemetry")).toEqual([]);
   });
 
@@ -335,10 +183,13 @@ describe("hostile clients", () => {
     },
   );
 
-  test("an empty client id without a clean session is refused", async () => {
+  test("an empty client id without a clean session is told so and closed", async () => {
     const edge = await startEdge();
-    await expect(open(edge, { clientId: "", clean: false })).rejects.toThrow("closed");
-    await open(edge, { clientId: "", clean: true });
+    const client = await open(edge, { clientId: "", clean: false });
+    await client.untilClosed();
+    expect(client.of(connack)[0]?.body[1], "identifier rejected").toBe(2);
+    const other = await open(edge, { clientId: "", clean: true });
+    expect(other.of(connack)[0]?.body[1]).toBe(0);
   });
 
   test("a shared subscription is refused and an ordinary one granted", async () => {
@@ -359,7 +210,7 @@ describe("hostile clients", () => {
       expect(client?.of(connack)[0]?.body[1] ?? 5, "not authorised").toBe(5);
     }
     await vi.waitFor(async () =>
-      expect(await systemEvents(edge, "authentication-failed")).toHaveLength(1),
+      expect(await edge.system("authentication-failed")).toHaveLength(1),
     );
   });
 

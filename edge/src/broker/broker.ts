@@ -1,11 +1,16 @@
 /** Where devices speak MQTT, as the gateway sees it; aedes-broker.ts is the real one. */
 import type { CodedError } from "@causeway/shared/errors.ts";
+import type { Companion } from "../outbox/companions.ts";
+import type { PresenceChange } from "./presence.ts";
+import type { SessionCounters } from "./sessions.ts";
 
 export interface Publish {
   readonly client: string;
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly qos: 0 | 1 | 2;
+  /** Goes to the disk with what the publish becomes. */
+  readonly companion?: Companion;
 }
 
 /** Without failure the device gets its acknowledgement; with one its connection is closed. */
@@ -13,7 +18,14 @@ export type SettlePublish = (failure: CodedError | undefined) => void;
 
 /** What the broker tells besides publishes; it becomes a `system` event. */
 export interface BrokerNotice {
-  readonly name: "packet-too-large" | "packet-malformed" | "authentication-failed";
+  readonly name:
+    | "packet-too-large"
+    | "packet-malformed"
+    | "authentication-failed"
+    | "client-takeover-loop"
+    | "subscriber-frozen"
+    | "connections-full"
+    | "retained-full";
   readonly detail: string;
 }
 
@@ -21,6 +33,7 @@ export interface BrokerListener {
   /** `settle` is called once per publish, in the order of the publishes. */
   publish(publish: Publish, settle: SettlePublish): void;
   notice(notice: BrokerNotice): void;
+  presence(change: PresenceChange): void;
 }
 
 export interface BrokerAddress {
@@ -28,8 +41,17 @@ export interface BrokerAddress {
   readonly port: number;
 }
 
-export interface BrokerStatus {
+export interface BrokerStatus extends SessionCounters {
   readonly connections: number;
   readonly published: number;
   readonly refused: number;
+  /** Repeats of QoS 1 publishes that were events already. */
+  readonly folded: number;
+  /** QoS 0 publishes that the outbox refused. */
+  readonly droppedPublishes: number;
+  /** QoS 0 messages that a subscriber was too slow for. */
+  readonly droppedDeliveries: number;
+  readonly retained: number;
+  readonly retainedRefused: number;
+  readonly presenceLeftOut: number;
 }

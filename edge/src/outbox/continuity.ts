@@ -34,11 +34,11 @@ export function consecutive(scanned: Scanned): StoredBlock[] {
   // The block that holds `from` may begin before it.
   let next = first === undefined ? from : Math.min(from, blockPosition(first[0]));
   const blocks: StoredBlock[] = [];
-  for (const [key, bytes] of entries) {
-    const block = readable(bytes);
-    if (block === undefined) continue;
-    const position = blockPosition(key);
-    if (position > next) blocks.push(...losses(scanned, next, position - 1));
+  for (const entry of entries) {
+    const block = readable(entry);
+    // A key may rot too: what came before by another one is not told twice.
+    if (block === undefined || block.from < next) continue;
+    if (block.from > next) blocks.push(...losses(scanned, next, block.from - 1));
     blocks.push(block);
     next = block.to + 1;
   }
@@ -46,12 +46,15 @@ export function consecutive(scanned: Scanned): StoredBlock[] {
   return blocks;
 }
 
-function readable(bytes: Uint8Array): StoredBlock | undefined {
+/** Undefined where the bytes fail their checksum, or stand under a key that is not theirs. */
+export function readable([key, bytes]: Entry): StoredBlock | undefined {
   try {
     unframe(bytes);
-    return { ...blockRange(bytes), bytes };
+    const range = blockRange(bytes);
+    return range.from === blockPosition(key) ? { ...range, bytes } : undefined;
   } catch (failure) {
-    if (failure instanceof CodedError && failure.code === "OUTBOX_CORRUPT") return undefined;
+    // The store's identity says which layout it has; another one in a block is rot.
+    if (failure instanceof CodedError) return undefined;
     throw failure;
   }
 }

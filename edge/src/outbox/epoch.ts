@@ -2,7 +2,7 @@
 import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import type { EpochRecord } from "./layout.ts";
-import { encodeEpoch, epochKey } from "./layout.ts";
+import { cursorKey, encodeEpoch, encodeRecord, epochKey } from "./layout.ts";
 import type { Change } from "./store.ts";
 
 export interface EpochView {
@@ -14,6 +14,15 @@ export interface EpochView {
   /** Last durable positions. */
   readonly last: Readonly<Record<Log, number>>;
   readonly released: Readonly<Record<Log, number>>;
+  /** Positions beyond were never published; what was may be thinned no more. */
+  readonly published: Readonly<Record<Log, number>>;
+  readonly stored: Readonly<Record<Log, StoredThrough>>;
+}
+
+/** What JetStream answered for and no mark covered yet: up to `position`, some `bytes` of blocks. */
+export interface StoredThrough {
+  readonly position: number;
+  readonly bytes: number;
 }
 
 export interface Epoch {
@@ -22,20 +31,53 @@ export interface Epoch {
   readonly released: Record<Log, number>;
   /** Below this nothing is kept; remembered, so that no read walks over deleted keys. */
   readonly kept: Record<Log, number>;
+  /** O7: up to here may be published, as the cursor record says or is about to. */
+  readonly published: Record<Log, number>;
+  /** The same, synced. */
+  readonly publishable: Record<Log, number>;
+  readonly stored: Record<Log, StoredThrough>;
   /** The record is on disk; it goes with the first append. */
   written: boolean;
 }
 
 export function newEpoch(record: EpochRecord, written: boolean): Epoch {
   const zero = () => ({ telemetry: 0, priority: 0 });
-  return { record, last: zero(), released: zero(), kept: { telemetry: 1, priority: 1 }, written };
+  const nothing = { position: 0, bytes: 0 };
+  return {
+    record,
+    last: zero(),
+    released: zero(),
+    kept: { telemetry: 1, priority: 1 },
+    published: zero(),
+    publishable: zero(),
+    stored: { telemetry: nothing, priority: nothing },
+    written,
+  };
 }
 
 export function viewOf(epoch: Epoch): EpochView {
   const { id, ordinal, before, ends } = epoch.record;
-  return { id, ordinal, before, ends, last: { ...epoch.last }, released: { ...epoch.released } };
+  const { last, released, published, stored } = epoch;
+  return {
+    id,
+    ordinal,
+    before,
+    ends,
+    last: { ...last },
+    released: { ...released },
+    published: {
+      telemetry: Math.min(published.telemetry, last.telemetry),
+      priority: Math.min(published.priority, last.priority),
+    },
+    stored: { ...stored },
+  };
 }
 
 export function epochChange(record: EpochRecord): Change {
   return { kind: "put", key: epochKey(record.ordinal), value: encodeEpoch(record) };
+}
+
+export function cursorChange({ record, released, kept, published, stored }: Epoch): Change {
+  const value = encodeRecord({ ...released, kept, published, stored });
+  return { kind: "put", key: cursorKey(record.ordinal), value };
 }

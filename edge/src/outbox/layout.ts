@@ -3,9 +3,12 @@
  *
  *   "b" log ordinal position   a block: 1 + 1 + 4 + 6 bytes, big endian, position of its first event
  *   "e" ordinal                an epoch: JSON { v, id, before, ends? }, framed like a block
- *   "c" ordinal                how far an epoch was released, and from where on it is kept:
- *                              JSON { telemetry, priority, kept: { telemetry, priority } }
+ *   "c" ordinal                how far an epoch was released, from where on it is kept, up to where it
+ *                              may have been published, and what was stored, for each log:
+ *                              JSON { telemetry, priority, kept: { telemetry, priority },
+ *                                     published: { … }, stored: { telemetry: { position, bytes }, … } }
  *   "i"                        identity: JSON { v, gateway }
+ *   "m"                        the newest mark: JSON { commit }, written with the cursors that follow it
  *   "o" boot                   a boot's offset to real time: JSON number
  *
  * An epoch's ends are written once it is closed; from then on whatever lies beyond is ignored.
@@ -58,6 +61,7 @@ export function logRange(log: Log, ordinal: number): { from: Buffer; until: Buff
 export const allBlocks = { from: Buffer.from("b"), until: Buffer.from("c") };
 export const allEpochs = { from: Buffer.from("e"), until: Buffer.from("f") };
 export const identityKey = Buffer.from("i");
+export const markKey = Buffer.from("m");
 
 export function epochKey(ordinal: number): Buffer {
   const key = Buffer.from("e....");

@@ -2,38 +2,15 @@
  * Goal: LevelDB keeps the store's contract, and what hinders it from opening is told with a code.
  * A crash is a child process that is killed; S2 against a power cut is system-call-order's matter.
  */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { levelPlace } from "../testing/level-place.ts";
 import { openLevelStore } from "./level-store.ts";
 import { storeContract } from "./store.contract.ts";
-import type { Store } from "./store.ts";
 
-storeContract("LevelDB", async () => {
-  const base = mkdtempSync(join(tmpdir(), "causeway-store-"));
-  let lives = 1;
-  let store: Store | undefined;
-  const folder = () => join(base, `${lives}`);
-  return {
-    async open() {
-      const opened = await openLevelStore(folder());
-      store = opened;
-      return opened;
-    },
-    /** What is in the files at this moment is what a killed process leaves. */
-    async crash() {
-      const from = folder();
-      lives++;
-      cpSync(from, folder(), { recursive: true, filter: (path) => !path.endsWith("LOCK") });
-      await store?.close();
-    },
-    async remove() {
-      await store?.close();
-      rmSync(base, { recursive: true, force: true });
-    },
-  };
-});
+storeContract("LevelDB", levelPlace);
 
 const folders: string[] = [];
 afterEach(() => {

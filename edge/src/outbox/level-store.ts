@@ -1,27 +1,106 @@
 /** The store on LevelDB by `level`; one process at a time, LevelDB's own lock sees to that. */
-import { mkdir, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
-import { Level } from "level";
+import type { Logger } from "@causeway/shared/log.ts";
+import { silentLogger } from "@causeway/shared/log.ts";
+import type { Database, Examined } from "./level-salvage.ts";
+import {
+  databaseAt,
+  examine,
+  finishRebuild,
+  noteClosed,
+  noteDamage,
+  noteOpened,
+  operationOf,
+  rebuild,
+  replay,
+} from "./level-salvage.ts";
+import type { Missing } from "./missing.ts";
+import { findMissing } from "./missing.ts";
 import type { Change, Entry, Range, Store } from "./store.ts";
 
-type Database = Level<Uint8Array, Uint8Array>;
+/** Ranges told in one line of the log; the report beside the damaged files has them all. */
+const missingToldMax = 20;
 
-/** Throws DATA_DIR_UNUSABLE, OUTBOX_LOCKED or OUTBOX_OPEN_FAILED. */
-export async function openLevelStore(folder: string): Promise<Store> {
+/** Throws DATA_DIR_UNUSABLE, OUTBOX_LOCKED or OUTBOX_OPEN_FAILED; what is damaged is salvaged. */
+export async function openLevelStore(folder: string, log: Logger = silentLogger): Promise<Store> {
   try {
+    await finishRebuild(folder);
     await makeFolder(folder);
   } catch (failure) {
     const why = `${folder}: ${reasonOf(failure)}; choose a folder that this user may write`;
     throw new CodedError("DATA_DIR_UNUSABLE", why, { cause: failure });
   }
-  const database: Database = new Level(folder, { keyEncoding: "view", valueEncoding: "view" });
   try {
-    await database.open();
+    return await openChecked(folder, log);
   } catch (failure) {
     throw openFailure(folder, failure);
   }
-  return new LevelStore(database);
+}
+
+async function openChecked(folder: string, log: Logger): Promise<LevelStore> {
+  let examined = await examine(folder);
+  if (examined.faults.length > 0) examined = await salvage(folder, log);
+  const database = databaseAt(folder);
+  const store = new LevelStore(database, folder, log);
+  try {
+    await database.open();
+  } catch (failure) {
+    const isRefused = codeOf(causeOf(failure)) === "LEVEL_CORRUPTION" && examined.isLevel;
+    if (!isRefused) throw failure;
+    await noteDamage(folder, reasonOf(causeOf(failure)));
+    await salvage(folder, log);
+    await database.open();
+    await noteOpened(folder).catch(() => {}); // only a hint
+    return store;
+  }
+  try {
+    await noteOpened(folder).catch(() => {}); // only a hint
+    await store.replayMissed(examined);
+  } catch (failure) {
+    await store.close();
+    throw failure;
+  }
+  return store;
+}
+
+async function salvage(folder: string, log: Logger): Promise<Examined> {
+  await checkLock(folder);
+  // Looked at again, for it was perhaps another process that was just writing.
+  const examined = await examine(folder);
+  const { faults } = examined;
+  if (faults.length === 0) return examined;
+  log.error({ folder, faults }, "outbox is damaged: building it anew from what is readable");
+  const missing: Missing[] = [];
+  const rebuilt = await rebuild(folder, examined, async (database) => {
+    missing.push(...(await findMissing(new LevelStore(database, folder, log))));
+  });
+  const { quarantine, damagedTables } = rebuilt;
+  const report = { faults, damagedTables, missing };
+  await writeFile(join(quarantine, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
+  const events = missing.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  log.error(
+    {
+      quarantine,
+      faults,
+      damagedTables,
+      missingEvents: events,
+      missing: missing.slice(0, missingToldMax),
+    },
+    "outbox was built anew; the damaged files and the report are kept beside it",
+  );
+  return examine(folder);
+}
+
+/** Made so that it always fails, behind the lock and before anything is read. */
+async function checkLock(folder: string): Promise<void> {
+  const probe = databaseAt(folder);
+  const failure = await probe.open({ createIfMissing: false, errorIfExists: true }).then(
+    () => probe.close(),
+    (why: unknown) => why,
+  );
+  if (codeOf(causeOf(failure)) === "LEVEL_LOCKED") throw failure;
 }
 
 /** Not by `recursive`, which turns for ever where the system refuses with ENOENT, as /proc does. */
@@ -47,8 +126,8 @@ async function makeOne(folder: string): Promise<unknown> {
 }
 
 function openFailure(folder: string, failure: unknown): CodedError {
-  const cause = failure instanceof Error ? failure.cause : undefined;
-  const why = reasonOf(cause ?? failure);
+  const cause = causeOf(failure);
+  const why = reasonOf(cause);
   if (codeOf(cause) === "LEVEL_LOCKED") {
     const cure = `${folder} is open in another process: stop that one, or set another dataDir`;
     return new CodedError("OUTBOX_LOCKED", cure, { cause: failure });
@@ -59,41 +138,91 @@ function openFailure(folder: string, failure: unknown): CodedError {
   return new CodedError("OUTBOX_OPEN_FAILED", `${folder}: ${why}`, { cause: failure });
 }
 
+/** LevelDB's own error, which `level` wraps on opening. */
+function causeOf(failure: unknown): unknown {
+  return failure instanceof Error && failure.cause !== undefined ? failure.cause : failure;
+}
+
 class LevelStore implements Store {
   readonly #database: Database;
+  readonly #folder: string;
+  readonly #log: Logger;
+  #damage: Promise<void> | undefined;
 
-  constructor(database: Database) {
+  constructor(database: Database, folder: string, log: Logger) {
     this.#database = database;
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  /** LevelDB passes over a log that it cannot open or read at that moment, and deletes it. */
+  async replayMissed({ logs }: Examined): Promise<void> {
+    const newest = new Map<string, { readonly change: Change; readonly at: number }>();
+    for (const [at, batches] of logs.entries()) {
+      for (const change of batches.flat()) {
+        newest.set(Buffer.from(change.key).toString("latin1"), { change, at });
+      }
+    }
+    const witnesses = new Map<number, Uint8Array>();
+    for (const { change, at } of newest.values()) {
+      // The last key that is new, for a map keeps the place of one that is set again.
+      if (change.kind === "put") witnesses.set(at, change.key);
+    }
+    for (const key of witnesses.values()) {
+      if ((await this.get(key)) !== undefined) continue;
+      this.#log.error(
+        {},
+        "LevelDB passed over a log of the outbox: what it holds is written again",
+      );
+      return replay(this.#database, logs.flat());
+    }
   }
 
   async write(changes: readonly Change[], options: { readonly sync: boolean }): Promise<void> {
-    const operations = changes.map((change) =>
-      change.kind === "put"
-        ? { type: "put" as const, key: change.key, value: change.value }
-        : { type: "del" as const, key: change.key },
-    );
-    await this.#database.batch(operations, options);
+    await this.#noting(this.#database.batch(changes.map(operationOf), options));
   }
 
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#database.get(key);
+  /** By an iterator, which merges by sequence: a repaired LevelDB may get a value of before. */
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const [entry] = await this.#entries({ gte: key, lte: key, limit: 1, reverse: false });
+    return entry?.[1];
   }
 
-  async scan(range: Range): Promise<readonly Entry[]> {
+  scan(range: Range): Promise<readonly Entry[]> {
+    const { from, until, countMax, bytesMax, reverse = false } = range;
+    return this.#entries({ gte: from, lt: until, limit: countMax, reverse }, bytesMax);
+  }
+
+  /** Passes over what rotted in a table: LevelDB does so too, and only says so at the end. */
+  async #entries(options: Options, bytesMax?: number): Promise<Entry[]> {
+    try {
+      return await this.#read(options, bytesMax, readAtOnce);
+    } catch (failure) {
+      if (!this.#isRot(failure)) throw failure;
+      return this.#read(options, bytesMax, 1);
+    }
+  }
+
+  async #read(options: Options, bytesMax = Infinity, countMax: number): Promise<Entry[]> {
     const entries: Entry[] = [];
     let bytes = 0;
-    const iterator = this.#database.iterator({
-      gte: range.from,
-      lt: range.until,
-      limit: range.countMax,
-      reverse: range.reverse ?? false,
-    });
-    for await (const [key, value] of iterator) {
-      entries.push([key, value]);
-      bytes += value.length;
-      if (range.bytesMax !== undefined && bytes >= range.bytesMax) break;
+    const iterator = this.#database.iterator(options);
+    try {
+      for (;;) {
+        const some = await iterator.nextv(countMax);
+        for (const entry of some) {
+          entries.push(entry);
+          bytes += entry[1].length;
+          if (bytes >= bytesMax) return entries;
+        }
+        if (some.length === 0) return entries;
+      }
+    } catch (failure) {
+      if (countMax > 1 || !this.#isRot(failure)) throw failure;
+      return entries;
+    } finally {
+      await iterator.close();
     }
-    return entries;
   }
 
   size(from: Uint8Array, until: Uint8Array): Promise<number> {
@@ -101,13 +230,48 @@ class LevelStore implements Store {
   }
 
   compact(from: Uint8Array, until: Uint8Array): Promise<void> {
-    return sizable(this.#database).compactRange(from, until);
+    return this.#noting(sizable(this.#database).compactRange(from, until));
   }
 
-  close(): Promise<void> {
-    return this.#database.close();
+  async close(): Promise<void> {
+    await this.#damage;
+    await this.#database.close();
+    await noteClosed(this.#folder).catch(() => {}); // only a hint
+  }
+
+  async #noting(done: Promise<void>): Promise<void> {
+    try {
+      await done;
+    } catch (failure) {
+      if (!this.#isRot(failure)) throw failure;
+      await this.#damage;
+      throw new CodedError("OUTBOX_CORRUPT", reasonOf(failure), { cause: failure });
+    }
+  }
+
+  /** Rot is remembered, so that the next opening builds the folder anew. */
+  #isRot(failure: unknown): boolean {
+    if (codeOf(failure) !== "LEVEL_CORRUPTION") return false;
+    if (this.#damage !== undefined) return true;
+    const why = reasonOf(failure);
+    this.#log.error({ reason: why }, "outbox: a file is damaged; the next start builds it anew");
+    this.#damage = noteDamage(this.#folder, why).catch((reason) => {
+      this.#log.warn({ reason: reasonOf(reason) }, "outbox: the damage could not be noted");
+    });
+    return true;
   }
 }
+
+interface Options {
+  readonly gte: Uint8Array;
+  readonly lt?: Uint8Array;
+  readonly lte?: Uint8Array;
+  readonly limit: number;
+  readonly reverse: boolean;
+}
+
+/** As many as LevelDB's binding reads in one turn. */
+const readAtOnce = 1_000;
 
 /** What classic-level, the implementation under `level` on Node, has beyond the common interface. */
 interface Sizable {

@@ -62,6 +62,13 @@ export class MemoryDisk {
     return this.#visible;
   }
 
+  /** What a power cut now would leave. */
+  syncedChanges(): Change[] {
+    return [...this.#synced].map(([key, value]) => {
+      return { kind: "put", key: Buffer.from(key, "latin1"), value };
+    });
+  }
+
   /** Overwrites an entry as a bad disk would. */
   corrupt(key: Uint8Array, value: Uint8Array): void {
     this.#visible.set(keyText(key), value);

@@ -1,66 +1,83 @@
 /** What is found in a store when it is opened: identity, epochs with their ends, boot offsets. */
-import { unframe } from "@causeway/shared/block-codec.ts";
-import { CodedError } from "@causeway/shared/errors.ts";
-import type { Log } from "@causeway/shared/event.ts";
-import { logs } from "@causeway/shared/event.ts";
+import { blockVersion } from "@causeway/shared/block-codec.ts";
+import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
+import type { Logger } from "@causeway/shared/log.ts";
+import { silentLogger } from "@causeway/shared/log.ts";
 import type { Epoch } from "./epoch.ts";
-import { epochChange, newEpoch } from "./epoch.ts";
+import { findEpochs, recordsMax, soundRecord } from "./found-epochs.ts";
 import {
   allBlocks,
-  allEpochs,
-  blockKey,
-  blockPosition,
-  blockRange,
-  cursorKey,
-  decodeEpoch,
   decodeRecord,
   encodeRecord,
   identityKey,
   layoutVersion,
-  logRange,
+  markKey,
 } from "./layout.ts";
-import type { Entry, Store } from "./store.ts";
+import type { Change, Store } from "./store.ts";
 
 export interface Opened {
   readonly epochs: Epoch[];
   readonly offsets: Map<string, number>;
   readonly bytes: number;
+  /** The commit number of the newest mark that was followed. */
+  readonly markCommit: number;
 }
 
-/** More epochs than a process start every minute makes in a year. */
-const epochsMax = 1_000_000;
+/** Versions that a build to come may have; any other one is rot. */
+const versionsToCome = 16;
 
-/** Throws CONFIG_INVALID, OUTBOX_VERSION_UNKNOWN or OUTBOX_CORRUPT. */
-export async function readStore(store: Store, gateway: string): Promise<Opened> {
-  await checkIdentity(store, gateway);
-  const records = await store.scan({ ...allEpochs, countMax: epochsMax });
-  const found = records.map(([, record]) => newEpoch(decodeEpoch(record), true));
-  // An open epoch that has a successor was never acknowledged: its failed bytes appeared late.
-  const epochs = found.filter(({ record }, at) => record.ends || at === found.length - 1);
-  for (const epoch of epochs) await readCursor(store, epoch);
-  const last = epochs.at(-1);
-  if (last !== undefined && last.record.ends === undefined) await closeFound(store, last);
-  for (const { record, last: positions } of epochs) Object.assign(positions, record.ends);
-  return {
-    epochs,
-    offsets: await readOffsets(store),
-    bytes: await store.size(allBlocks.from, allBlocks.until),
-  };
+/** A store that met rot while it was read has noted it, and its next opening mends it: once more, then. */
+export async function openAndRead(
+  openStore: () => Promise<Store>,
+  gateway: string,
+  log: Logger,
+  triesLeft = 1,
+): Promise<{ readonly store: Store; readonly opened: Opened }> {
+  const store = await openStore();
+  try {
+    return { store, opened: await readStore(store, gateway, log) };
+  } catch (failure) {
+    await store.close();
+    if (triesLeft === 0 || codeOf(failure) !== "OUTBOX_CORRUPT") throw failure;
+    log.error({ reason: reasonOf(failure) }, "outbox: opened once more");
+    return openAndRead(openStore, gateway, log, triesLeft - 1);
+  }
 }
 
-async function checkIdentity(store: Store, gateway: string): Promise<void> {
+/**
+ * Goes on without what rotted, and says so. Throws CONFIG_INVALID or OUTBOX_VERSION_UNKNOWN, and then
+ * nothing was written.
+ */
+export async function readStore(
+  store: Store,
+  gateway: string,
+  log: Logger = silentLogger,
+): Promise<Opened> {
+  const identity = await identityChanges(store, gateway);
+  const { epochs, changes, faults } = await findEpochs(store);
+  if (identity.length + changes.length > 0) {
+    await store.write([...identity, ...changes], { sync: true });
+  }
+  const offsets = await readOffsets(store, faults);
+  const markCommit = await readMarkCommit(store, faults);
+  if (faults.length > 0) log.error({ faults }, "outbox: records rotted, going on without them");
+  const bytes = await store.size(allBlocks.from, allBlocks.until);
+  return { epochs, offsets, bytes, markCommit };
+}
+
+async function identityChanges(store: Store, gateway: string): Promise<Change[]> {
+  const value = encodeRecord({ v: layoutVersion, gateway });
+  const change = { kind: "put", key: identityKey, value } as const;
   const found = await store.get(identityKey);
-  if (found === undefined) {
-    const value = encodeRecord({ v: layoutVersion, gateway });
-    return store.write([{ kind: "put", key: identityKey, value }], { sync: true });
+  if (found === undefined) return [change];
+  const sound = soundRecord(found);
+  if (sound === undefined) {
+    const newer = (found[0] ?? 0) - blockVersion;
+    if (newer > 0 && newer <= versionsToCome) throw layoutUnknown(found[0]);
+    return [change];
   }
-  const identity = decodeRecord(found, "the outbox identity");
-  if (identity["v"] !== layoutVersion) {
-    throw new CodedError(
-      "OUTBOX_VERSION_UNKNOWN",
-      `the outbox has layout ${identity["v"]}, known is ${layoutVersion}`,
-    );
-  }
+  const identity = decodeRecord(sound, "the outbox identity");
+  if (identity["v"] !== layoutVersion) throw layoutUnknown(identity["v"]);
   if (identity["gateway"] !== gateway) {
     const whose = `the data folder belongs to gateway ${identity["gateway"]}, not to ${gateway}`;
     throw new CodedError(
@@ -68,60 +85,31 @@ async function checkIdentity(store: Store, gateway: string): Promise<void> {
       `${whose}: set another dataDir, or the gateway's own name`,
     );
   }
+  return [];
 }
 
-async function readCursor(store: Store, epoch: Epoch): Promise<void> {
-  const found = await store.get(cursorKey(epoch.record.ordinal));
-  if (found === undefined) return;
-  const cursor = decodeRecord(found, "a cursor");
-  const kept = (cursor["kept"] ?? {}) as Partial<Record<Log, number>>;
-  for (const log of logs) {
-    epoch.released[log] = Number(cursor[log] ?? 0);
-    epoch.kept[log] = Number(kept[log] ?? 1);
+function layoutUnknown(found: unknown): CodedError {
+  const why = `the outbox has layout ${found}, known is ${layoutVersion}`;
+  return new CodedError("OUTBOX_VERSION_UNKNOWN", why);
+}
+
+async function readMarkCommit(store: Store, faults: string[]): Promise<number> {
+  const found = await store.get(markKey);
+  if (found === undefined) return 0;
+  const sound = soundRecord(found);
+  if (sound !== undefined) return Number(decodeRecord(sound, "the newest mark")["commit"]);
+  faults.push("the newest mark is unreadable");
+  return 0;
+}
+
+async function readOffsets(store: Store, faults: string[]): Promise<Map<string, number>> {
+  const [from, until] = [Buffer.from("o"), Buffer.from("p")];
+  const offsets = new Map<string, number>();
+  for (const [key, value] of await store.scan({ from, until, countMax: recordsMax })) {
+    const bootId = Buffer.from(key).toString("utf8").slice(1);
+    const sound = soundRecord(value);
+    if (sound === undefined) faults.push(`the time offset of boot ${bootId} is unreadable`);
+    else offsets.set(bootId, Number(decodeRecord(sound, "a boot offset")["offsetMs"]));
   }
-}
-
-/** The last process did not close its epoch: its ends are what is readable now, stated once (O4). */
-async function closeFound(store: Store, epoch: Epoch): Promise<void> {
-  const ends = { telemetry: 0, priority: 0 };
-  for (const log of logs) {
-    const readable = await lastReadable(store, log, epoch.record.ordinal);
-    // What was taken and given up is gone, and yet it was there.
-    ends[log] = Math.max(readable, epoch.released[log], epoch.kept[log] - 1);
-  }
-  epoch.record = { ...epoch.record, ends };
-  await store.write([epochChange(epoch.record)], { sync: true });
-}
-
-async function lastReadable(store: Store, log: Log, ordinal: number): Promise<number> {
-  let { from, until } = logRange(log, ordinal);
-  for (;;) {
-    const [entry] = await store.scan({ from, until, countMax: 1, reverse: true });
-    if (entry === undefined) return 0;
-    if (isReadable(entry)) return blockRange(entry[1]).to;
-    until = blockKey(log, ordinal, blockPosition(entry[0]));
-  }
-}
-
-function isReadable([, block]: Entry): boolean {
-  try {
-    unframe(block);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function readOffsets(store: Store): Promise<Map<string, number>> {
-  const entries = await store.scan({
-    from: Buffer.from("o"),
-    until: Buffer.from("p"),
-    countMax: epochsMax,
-  });
-  return new Map(
-    entries.map(([key, value]) => {
-      const bootId = Buffer.from(key).toString("utf8").slice(1);
-      return [bootId, Number(decodeRecord(value, "a boot offset")["offsetMs"])];
-    }),
-  );
+  return offsets;
 }

@@ -210,7 +210,7 @@ describe("O4 ends", () => {
     await second.appendAll([2]);
     await second.outbox.close();
     const [one, two] = second.epochs;
-    const ghost = { v: layoutVersion, id: one?.id, before: null, ends: null };
+    const ghost = { v: layoutVersion, id: `${one?.ordinal}-00000000`, before: null, ends: null };
     disk.corrupt(epochKey(one?.ordinal ?? 0), encodeRecord(ghost));
     const third = await Life.begin(disk, { seed: "third" });
     expect(third.epochs.map(({ id }) => id)).toEqual([two?.id]);

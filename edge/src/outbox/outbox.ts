@@ -10,6 +10,10 @@
  *   O5  A failed write, synced or not, poisons the store: what waits fails, the store is closed and
  *       reopened. A torn record in LevelDB's log may cost every record behind it.
  *   O6  Blocks are given up only when released, and only while the store is beyond its tail bound.
+ *   O7  A position is published only once it is synced that it may be. The bound rides ahead in group
+ *       commits, so that hardly ever a publish waits; beyond it nothing was ever published.
+ *   O8  A process that may be an image of one that ran on, or runs beside it, begins a new epoch
+ *       with its next append.
  *
  * A group commit is one synced write; while one is under way the next group gathers, so no timer
  * is needed and one sync serves all connections.
@@ -17,6 +21,7 @@
 import type { EpochId } from "@causeway/shared/batch-codec.ts";
 import { epochId } from "@causeway/shared/batch-codec.ts";
 import { BlockBuilder } from "@causeway/shared/block-codec.ts";
+import { crc32c } from "@causeway/shared/checksum.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
@@ -25,23 +30,20 @@ import { logs } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
+import type { Companion } from "./companions.ts";
+import { Companions } from "./companions.ts";
 import type { StoredBlock } from "./continuity.ts";
 import { consecutive } from "./continuity.ts";
-import type { Epoch, EpochView } from "./epoch.ts";
-import { epochChange, newEpoch, viewOf } from "./epoch.ts";
-import {
-  allBlocks,
-  blockKey,
-  blockRange,
-  bootKey,
-  cursorKey,
-  encodeRecord,
-  epochKey,
-  logRange,
-} from "./layout.ts";
+import type { Piece } from "./cursors.ts";
+import { Cursors, raiseBound } from "./cursors.ts";
+import type { Epoch, EpochView, StoredThrough } from "./epoch.ts";
+import { cursorChange, epochChange, newEpoch, viewOf } from "./epoch.ts";
+import { allBlocks, blockKey, bootKey, encodeRecord, epochKey, logRange } from "./layout.ts";
+import { Moved } from "./moved.ts";
 import type { Opened } from "./opening.ts";
-import { readStore } from "./opening.ts";
+import { openAndRead } from "./opening.ts";
 import type { Change, Store } from "./store.ts";
+import { giveUp, tailsOf } from "./tail.ts";
 
 export interface OutboxBounds {
   /** At the bound the released tail gives way; beyond it appends fail with OUTBOX_FULL. */
@@ -57,11 +59,12 @@ const blockBytesMax = 128 * 1_024;
 /** Reserve for what an event costs beyond its payload. */
 const eventOverheadBytes = 128;
 const maintainEveryMs = 10_000;
-/** Blocks given up in one turn, so that a turn stays short. */
-const giveUpBlocksMax = 256;
 /** The store's size leaves out what LevelDB still has in its two write buffers. */
 const notMeasuredBytesMax = 8 * 1_024 * 1_024;
 const readBlocksMax = 10_000;
+/** How far the bound of what may be published rides ahead (O7); less in a small outbox. */
+const aheadBytesMax = 4 * 1_024 * 1_024;
+const aheadShareMax = 1 / 16;
 const reopenSchedule = { firstMs: 250, maxMs: 30_000, factor: 2 };
 
 export type Settle = (failure: CodedError | undefined) => void;
@@ -94,10 +97,14 @@ interface Group {
   readonly blocks: { readonly log: Log; readonly builder: BlockBuilder }[];
   readonly settles: Settle[];
   bytes: number;
+  /** Someone waits for the cursors, though there may be no blocks. */
+  withCursors: boolean;
 }
 
 export class Outbox {
   readonly #parts: OutboxParts;
+  /** What others keep in the same store. */
+  readonly records: Companions;
   #store: Store;
   #epochs: Epoch[];
   readonly #offsets: Map<string, number>;
@@ -110,7 +117,12 @@ export class Outbox {
   #state: "open" | "poisoned" | "closed" = "open";
   #listener: OutboxListener | undefined;
   #storedBytes: number;
-  #dirtyCursors = new Set<Epoch>();
+  readonly #cursors: Cursors;
+  /** Closed, and it is not yet synced how. */
+  readonly #toBeStated = new Set<Epoch>();
+  readonly #moved: Moved;
+  #leaveReason: string | undefined;
+  #tailIsHeld = false;
   #maintenance: Cancel | undefined;
   #maintaining: Promise<void> | undefined;
   #reopening: Promise<void> | undefined;
@@ -124,6 +136,14 @@ export class Outbox {
     this.#epochs = opened.epochs;
     this.#offsets = opened.offsets;
     this.#storedBytes = opened.bytes;
+    this.#cursors = new Cursors(opened.markCommit);
+    this.#moved = new Moved(parts.clock);
+    this.records = new Companions({
+      clock: parts.clock,
+      scan: (range) => this.#store.scan(range),
+      refusal: () => this.#stateRefusal(),
+      settleWithGroup: (settle) => this.#settleWithGroup(settle),
+    });
     this.#ordinal = opened.epochs.at(-1)?.record.ordinal ?? 0;
     this.#beginEpoch();
     this.#scheduleMaintenance();
@@ -131,13 +151,8 @@ export class Outbox {
 
   /** Opens or creates; closes the last epoch and begins a new one in memory (O3). */
   static async open(parts: OutboxParts): Promise<Outbox> {
-    const store = await parts.openStore();
-    try {
-      return new Outbox(parts, store, await readStore(store, parts.gateway));
-    } catch (failure) {
-      await store.close();
-      throw failure;
-    }
+    const { store, opened } = await openAndRead(parts.openStore, parts.gateway, parts.log);
+    return new Outbox(parts, store, opened);
   }
 
   listen(listener: OutboxListener): void {
@@ -175,7 +190,7 @@ export class Outbox {
   }
 
   /** O1, O2. `settle` is called once: OUTBOX_FULL, OUTBOX_POISONED, or undefined when durable. */
-  append(log: Log, event: Event, settle: Settle): void {
+  append(log: Log, event: Event, settle: Settle, companion?: Companion): void {
     const refusal = this.#refusal();
     if (refusal !== undefined) return this.#refuse(refusal, settle);
     const group = this.#group;
@@ -185,11 +200,11 @@ export class Outbox {
     if (full) group.blocks.push({ log, builder });
     const before = builder.size;
     builder.add(event);
-    const bytes = builder.size - before + eventOverheadBytes;
+    const besides = companion === undefined ? 0 : this.records.join(companion);
+    const bytes = builder.size - before + eventOverheadBytes + besides;
     group.bytes += bytes;
     this.#pendingBytes += bytes;
-    group.settles.push(settle);
-    this.#schedule();
+    this.#settleWithGroup(settle);
   }
 
   /**
@@ -197,7 +212,7 @@ export class Outbox {
    * of them; what is no longer there is stated as a loss at its place.
    */
   async read(epoch: EpochId, log: Log, from: number, bytesMax: number): Promise<StoredBlock[]> {
-    const found = this.#epochs.find((candidate) => candidate.record.id === epoch);
+    const found = this.#find(epoch);
     if (found === undefined || from > found.last[log]) return [];
     const { ordinal } = found.record;
     const start = await this.#blockHolding(log, ordinal, from);
@@ -219,12 +234,57 @@ export class Outbox {
     return blocks.length > 0 || isWhole ? blocks : this.read(epoch, log, from, bytesMax * 4);
   }
 
+  /**
+   * O7: resolves once these blocks may be published, which is at once unless the bound has fallen
+   * behind. Rejects with OUTBOX_POISONED.
+   */
+  async publishing(epoch: EpochId, log: Log, piece: Piece): Promise<void> {
+    const found = this.#find(epoch);
+    if (found === undefined) return;
+    const aheadBytes = Math.min(aheadBytesMax, this.#parts.bounds.bytesMax * aheadShareMax);
+    const { raised, left } = raiseBound(found, log, piece, aheadBytes);
+    if (raised) this.#cursors.changed(found);
+    if (left === "free") return;
+    const synced = this.#syncCursors();
+    // With some room left nobody waits; a failure poisons the store and is told there.
+    if (left === "near") return;
+    const failure = await synced;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** What JetStream answered for, and no mark covers yet; kept so that a restart need not repeat it. */
+  remember(epoch: EpochId, log: Log, stored: StoredThrough): void {
+    const found = this.#find(epoch);
+    if (found === undefined) return;
+    found.stored[log] = stored;
+    this.#cursors.changed(found);
+  }
+
+  /** The commit number of the newest mark that was followed; written with the releases it caused. */
+  get markCommit(): number {
+    return this.#cursors.markCommit;
+  }
+
+  set markCommit(commit: number) {
+    this.#cursors.markCommit = commit;
+  }
+
+  /** While held only what would else refuse appends is given up: the cloud may have rolled back. */
+  holdTail(isHeld: boolean): void {
+    this.#tailIsHeld = isHeld;
+  }
+
+  /** O8: the next append begins a new epoch. */
+  leaveEpoch(reason: string): void {
+    this.#leaveReason = reason;
+  }
+
   /** The cloud has taken everything up to `through`; the blocks become tail (O6). */
   release(epoch: EpochId, log: Log, through: number): void {
-    const found = this.#epochs.find((candidate) => candidate.record.id === epoch);
+    const found = this.#find(epoch);
     if (found === undefined) return;
     found.released[log] = Math.min(through, found.last[log]);
-    this.#dirtyCursors.add(found);
+    this.#cursors.changed(found);
   }
 
   async close(): Promise<void> {
@@ -236,15 +296,19 @@ export class Outbox {
     const poisoned = this.#state === "poisoned";
     this.#state = "closed";
     this.#maintenance?.();
+    this.records.close();
     this.#closing.abort();
     await Promise.allSettled([this.#maintaining, this.#reopening]);
     try {
-      if (!poisoned && this.#dirtyCursors.size > 0) {
-        await this.#store.write(this.#cursorChanges(), { sync: false });
-      }
+      const changes = [...this.#cursors.take().changes, ...this.records.take()];
+      if (!poisoned && changes.length > 0) await this.#store.write(changes, { sync: false });
     } finally {
       await this.#store.close();
     }
+  }
+
+  #find(id: EpochId): Epoch | undefined {
+    return this.#epochs.findLast((epoch) => epoch.record.id === id);
   }
 
   get #current(): Epoch {
@@ -275,8 +339,7 @@ export class Outbox {
   /** Behind the appends that wait, so that settles keep the order of the calls (O1). */
   #refuse(refusal: CodedError, settle: Settle): void {
     if (this.#inFlight === undefined && this.#group.settles.length === 0) return settle(refusal);
-    this.#group.settles.push(() => settle(refusal));
-    this.#schedule();
+    this.#settleWithGroup(() => settle(refusal));
   }
 
   /** A write beside the groups; it poisons the store like any other (O5). */
@@ -300,9 +363,25 @@ export class Outbox {
     });
   }
 
+  /** What hinders it, once a group has carried the cursors to the disk. */
+  #syncCursors(): Promise<CodedError | undefined> {
+    return new Promise((resolve) => {
+      const refusal = this.#stateRefusal();
+      if (refusal !== undefined) return resolve(refusal);
+      this.#group.withCursors = true;
+      this.#settleWithGroup(resolve);
+    });
+  }
+
+  #settleWithGroup(settle: Settle): void {
+    this.#group.settles.push(settle);
+    this.#schedule();
+  }
+
   #flush(): void {
     const group = this.#group;
     if (group.settles.length === 0 || this.#state !== "open") return;
+    if (group.blocks.length > 0) this.#leaveWhereDue();
     this.#group = emptyGroup();
     this.#inFlight = group;
     this.#writing = this.#commit(group).finally(() => {
@@ -311,11 +390,31 @@ export class Outbox {
     });
   }
 
+  /** O8. Nothing is under way, so the ends are what was acknowledged. */
+  #leaveWhereDue(): void {
+    const reason = this.#moved.sign() ?? this.#leaveReason;
+    if (reason === undefined) return;
+    this.#leaveReason = undefined;
+    const left = this.#current;
+    this.#parts.log.warn({ epoch: this.run, reason }, "a new epoch begins");
+    if (left.written) {
+      left.record = { ...left.record, ends: { ...left.last } };
+      this.#toBeStated.add(left);
+    } else this.#epochs.pop();
+    this.#beginEpoch();
+  }
+
   async #commit(group: Group): Promise<void> {
     const epoch = this.#current;
     const next = { ...epoch.last };
-    if (group.blocks.length === 0) return this.#settle(epoch, group, next, []);
-    const changes: Change[] = epoch.written ? [] : [epochChange(epoch.record)];
+    const hasBlocks = group.blocks.length > 0;
+    const records = this.records.take();
+    const isNeeded = hasBlocks || records.length > 0;
+    if (!isNeeded && !group.withCursors) return this.#settle(epoch, group, next, []);
+    const cursors = this.#cursors.take();
+    if (!isNeeded && cursors.changes.length === 0) return this.#settle(epoch, group, next, []);
+    const changes: Change[] = [...this.#toBeStated].map(({ record }) => epochChange(record));
+    if (!epoch.written && hasBlocks) changes.push(epochChange(epoch.record));
     const appended: { log: Log; last: number; bytes: number }[] = [];
     for (const { log, builder } of group.blocks) {
       const from = next[log] + 1;
@@ -324,15 +423,19 @@ export class Outbox {
       next[log] += builder.positions;
       appended.push({ log, last: next[log], bytes: value.length });
     }
-    changes.push(...this.#cursorChanges());
+    changes.push(...cursors.changes, ...records);
     try {
       await this.#store.write(changes, { sync: true });
     } catch (failure) {
+      this.#cursors.retake(cursors);
       if (this.#inFlight === group) this.#poison(failure);
       return;
     }
-    // Else another write failed meanwhile, and this one may be lost behind it.
-    if (this.#inFlight === group) this.#settle(epoch, group, next, appended);
+    // Another write failed meanwhile, and this one may be lost behind it.
+    if (this.#inFlight !== group) return this.#cursors.retake(cursors);
+    this.#toBeStated.clear();
+    this.#cursors.synced(cursors);
+    this.#settle(epoch, group, next, appended);
   }
 
   #settle(
@@ -366,6 +469,7 @@ export class Outbox {
     const groups = [this.#inFlight ?? emptyGroup(), this.#group];
     this.#inFlight = undefined;
     this.#group = emptyGroup();
+    this.records.failed();
     for (const { bytes } of groups) this.#pendingBytes -= bytes;
     for (const settle of groups.flatMap(({ settles }) => settles)) settle(told);
     this.#listener?.poisoned(told);
@@ -409,6 +513,7 @@ export class Outbox {
     const { ordinal } = epoch.record;
     const closed = { ...epoch.record, ends: { ...epoch.last } };
     const changes: Change[] = [
+      ...[...this.#toBeStated].map(({ record }) => epochChange(record)),
       epoch.written ? epochChange(closed) : { kind: "delete", key: epochKey(ordinal) },
     ];
     for (const log of logs) {
@@ -417,7 +522,9 @@ export class Outbox {
       const beyond = await this.#store.scan({ from, until, countMax: 1_000 });
       for (const [key] of beyond) changes.push({ kind: "delete", key });
     }
-    await this.#store.write(changes, { sync: true });
+    await this.#store.write([...changes, ...this.records.restore()], { sync: true });
+    this.records.restored();
+    this.#toBeStated.clear();
     if (epoch.written) epoch.record = closed;
     else this.#epochs.pop();
   }
@@ -428,7 +535,9 @@ export class Outbox {
     const ends = last?.record.ends;
     const before =
       last === undefined || ends === undefined ? undefined : { epoch: last.record.id, ends };
-    const id = epochId(ordinal, this.#parts.random.hex(8));
+    // Images of one process draw the same random digits, though not in the same millisecond.
+    const drawn = Buffer.from(`${this.#parts.random.hex(8)} ${this.#parts.clock.wallMs()}`);
+    const id = epochId(ordinal, crc32c(drawn).toString(16).padStart(8, "0"));
     this.#epochs.push(newEpoch({ id, ordinal, before, ends: undefined }, false));
   }
 
@@ -437,18 +546,6 @@ export class Outbox {
     const until = blockKey(log, ordinal, position + 1);
     const [entry] = await this.#store.scan({ from, until, countMax: 1, reverse: true });
     return entry === undefined ? blockKey(log, ordinal, position) : entry[0];
-  }
-
-  #cursorChanges(): Change[] {
-    const changes = [...this.#dirtyCursors].map(
-      ({ record, released, kept }): Change => ({
-        kind: "put",
-        key: cursorKey(record.ordinal),
-        value: encodeRecord({ ...released, kept }),
-      }),
-    );
-    this.#dirtyCursors.clear();
-    return changes;
   }
 
   #scheduleMaintenance(): void {
@@ -467,19 +564,20 @@ export class Outbox {
   async #maintain(): Promise<void> {
     if (this.#state !== "open") return;
     await this.#measure();
-    const tails: { epoch: Epoch; log: Log; bytes: number }[] = [];
-    for (const epoch of this.#epochs) {
-      for (const log of logs) {
-        const bytes = await this.#tailBytes(epoch, log);
-        if (bytes > 0) tails.push({ epoch, log, bytes });
-      }
-    }
+    const tails = await tailsOf(this.#store, this.#epochs);
     const { bytesMax, tailBytesMax } = this.#parts.bounds;
     const tail = tails.reduce((sum, { bytes }) => sum + bytes, 0);
-    let over = Math.max(tail - tailBytesMax, this.#storedBytes - bytesMax * 0.9);
+    let over = this.#tailIsHeld
+      ? this.#storedBytes - bytesMax
+      : Math.max(tail - tailBytesMax, this.#storedBytes - bytesMax * 0.9);
     if (over <= 0 || tails.length === 0) return;
-    for (const { epoch, log } of tails) {
-      if (over > 0) over -= await this.#giveUp(epoch, log, over);
+    for (const each of tails) {
+      if (over <= 0) break;
+      const given = await giveUp(this.#store, each, over, (epoch, deletes) =>
+        this.#write([cursorChange(epoch), ...deletes], { sync: false }),
+      );
+      this.#storedBytes = Math.max(0, this.#storedBytes - given);
+      over -= given;
     }
     await this.#measure();
   }
@@ -489,49 +587,8 @@ export class Outbox {
     const onDisk = await this.#store.size(allBlocks.from, allBlocks.until);
     this.#storedBytes = Math.max(onDisk, Math.min(this.#storedBytes, onDisk + notMeasuredBytesMax));
   }
-
-  #tailBytes(epoch: Epoch, log: Log): Promise<number> | number {
-    if (epoch.released[log] < epoch.kept[log]) return 0;
-    const { ordinal } = epoch.record;
-    return this.#store.size(
-      blockKey(log, ordinal, epoch.kept[log]),
-      blockKey(log, ordinal, epoch.released[log] + 1),
-    );
-  }
-
-  /** Gives up some `bytes` of one tail; answers with the bytes given up. */
-  async #giveUp(epoch: Epoch, log: Log, bytes: number): Promise<number> {
-    const { ordinal } = epoch.record;
-    const from = blockKey(log, ordinal, epoch.kept[log]);
-    let given = 0;
-    while (given < bytes) {
-      const turn = await this.#giveUpTurn(epoch, log, bytes - given);
-      if (turn === 0) break;
-      given += turn;
-    }
-    if (given > 0) await this.#store.compact(from, blockKey(log, ordinal, epoch.kept[log]));
-    return given;
-  }
-
-  async #giveUpTurn(epoch: Epoch, log: Log, bytesMax: number): Promise<number> {
-    const { ordinal } = epoch.record;
-    const from = blockKey(log, ordinal, epoch.kept[log]);
-    const until = blockKey(log, ordinal, epoch.released[log] + 1);
-    const entries = await this.#store.scan({ from, until, countMax: giveUpBlocksMax, bytesMax });
-    const whole = entries.filter(([, block]) => blockRange(block).to <= epoch.released[log]);
-    const last = whole.at(-1);
-    if (last === undefined) return 0;
-    epoch.kept[log] = blockRange(last[1]).to + 1;
-    this.#dirtyCursors.add(epoch);
-    // In one write: the cursor must not be older than what was deleted.
-    const deletes = whole.map(([key]): Change => ({ kind: "delete", key }));
-    await this.#write([...this.#cursorChanges(), ...deletes], { sync: false });
-    const bytes = whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
-    this.#storedBytes = Math.max(0, this.#storedBytes - bytes);
-    return bytes;
-  }
 }
 
 function emptyGroup(): Group {
-  return { blocks: [], settles: [], bytes: 0 };
+  return { blocks: [], settles: [], bytes: 0, withCursors: false };
 }

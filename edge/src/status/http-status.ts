@@ -124,6 +124,7 @@ export class HttpStatus {
     return json(200, {
       ready: true,
       link: uplink.link,
+      reasons: uplink.troubles,
       untakenEvents: uplink.untakenEvents,
       outboxBytes: outbox.bytes,
     });

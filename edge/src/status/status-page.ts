@@ -15,6 +15,8 @@ export function statusPage(status: EdgeStatus): string {
       : `${Math.round(status.takenAgoMs / 1_000)} s ago`;
   const rows: readonly [string, string | number][] = [
     ["Link to the cloud", uplink.link],
+    ["Troubles", uplink.troubles.join("; ") || "none"],
+    ["Cap of the cloud", capText(uplink.capBytesPerSecond)],
     ["Events not yet taken by the cloud", uplink.untakenEvents],
     ["The cloud last took something", taken],
     ["Bytes in the outbox", outbox.bytes],
@@ -125,11 +127,27 @@ export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
       uplink.goBacks,
     ),
     counter(
+      "causeway_edge_redials_total",
+      "Connections given up that only seemed to be open",
+      uplink.redials,
+    ),
+    counter("causeway_edge_sent_events_total", "Events published, repeats included", pump.events),
+    gauge("causeway_edge_troubles", "What keeps events from being taken", uplink.troubles.length),
+    gauge(
+      "causeway_edge_cap_bytes_per_second",
+      "What the cloud allows to send, -1 for no cap",
+      uplink.capBytesPerSecond ?? -1,
+    ),
+    counter(
       "causeway_edge_rollbacks_total",
       "Times the cloud was found rolled back",
       uplink.rollbacks,
     ),
   ];
+}
+
+function capText(cap: number | undefined): string {
+  return cap === undefined ? "none" : `${cap} bytes per second`;
 }
 
 function ageSeconds({ takenAgoMs }: EdgeStatus): number {

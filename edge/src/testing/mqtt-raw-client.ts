@@ -4,16 +4,30 @@ import { createConnection } from "node:net";
 
 export const packetTypes = {
   connack: 2,
+  publish: 3,
   puback: 4,
   pubrec: 5,
+  pubrel: 6,
   pubcomp: 7,
   suback: 9,
+  unsuback: 11,
   pingresp: 13,
 } as const;
 
 export interface RawPacket {
   readonly type: number;
+  /** The lower half of the first byte. */
+  readonly flags: number;
   readonly body: Buffer;
+}
+
+export interface Received {
+  readonly topic: string;
+  readonly payload: string;
+  readonly qos: number;
+  readonly dup: boolean;
+  readonly retain: boolean;
+  readonly id: number | undefined;
 }
 
 const answerTimeoutMs = 10_000;
@@ -50,6 +64,23 @@ export class RawMqtt {
   /** Ids of the packets of one type, in the order they came. */
   ids(type: number): number[] {
     return this.of(type).map(({ body }) => body.readUInt16BE(0));
+  }
+
+  /** The messages that came, in order. */
+  published(): Received[] {
+    return this.of(packetTypes.publish).map(({ flags, body }) => {
+      const qos = (flags >> 1) & 3;
+      const end = 2 + body.readUInt16BE(0);
+      const from = end + (qos > 0 ? 2 : 0);
+      return {
+        topic: body.toString("utf8", 2, end),
+        payload: body.toString("utf8", from),
+        qos,
+        dup: (flags & 8) > 0,
+        retain: (flags & 1) > 0,
+        id: qos > 0 ? body.readUInt16BE(end) : undefined,
+      };
+    });
   }
 
   of(type: number): RawPacket[] {
@@ -90,8 +121,12 @@ export class RawMqtt {
       }
       const end = at + 1 + length;
       if (this.#bytes.length < end) return this.#tell();
-      const type = (this.#bytes[0] ?? 0) >> 4;
-      this.packets.push({ type, body: this.#bytes.subarray(at + 1, end) });
+      const first = this.#bytes[0] ?? 0;
+      this.packets.push({
+        type: first >> 4,
+        flags: first & 15,
+        body: this.#bytes.subarray(at + 1, end),
+      });
       this.#bytes = this.#bytes.subarray(end);
     }
   }
@@ -117,21 +152,26 @@ export class RawMqtt {
 }
 
 export interface ConnectOptions {
-  readonly clientId?: string;
+  readonly clientId?: string | Buffer;
+  readonly keepAlive?: number;
   readonly clean?: boolean;
   readonly user?: string;
   readonly password?: string;
-  readonly will?: { readonly topic: string; readonly payload: string; readonly qos: number };
+  readonly will?: {
+    readonly topic: string | Buffer;
+    readonly payload: string;
+    readonly qos: number;
+  };
 }
 
 export function connectPacket(options: ConnectOptions = {}): Buffer {
-  const { clientId = "device", clean = true, user, password, will } = options;
+  const { clientId = "device", clean = true, keepAlive = 0, user, password, will } = options;
   const flags =
     (clean ? 2 : 0) |
     (will === undefined ? 0 : 4 | (will.qos << 3)) |
     (password === undefined ? 0 : 0x40) |
     (user === undefined ? 0 : 0x80);
-  const fields = [text("MQTT"), Buffer.from([4, flags, 0, 0]), text(clientId)];
+  const fields = [text("MQTT"), Buffer.from([4, flags]), twoBytes(keepAlive), text(clientId)];
   if (will !== undefined) fields.push(text(will.topic), text(will.payload));
   if (user !== undefined) fields.push(text(user));
   if (password !== undefined) fields.push(text(password));
@@ -144,17 +184,31 @@ export interface PublishOptions {
   readonly qos?: 0 | 1 | 2;
   readonly id?: number;
   readonly dup?: boolean;
+  readonly retain?: boolean;
 }
 
 export function publishPacket(options: PublishOptions): Buffer {
-  const { topic, payload = "1", qos = 1, id = 1, dup = false } = options;
+  const { topic, payload = "1", qos = 1, id = 1, dup = false, retain = false } = options;
   const fields = [text(topic)];
   if (qos > 0) fields.push(twoBytes(id));
-  return packet(0x30 | (dup ? 8 : 0) | (qos << 1), ...fields, Buffer.from(payload));
+  return packet(
+    0x30 | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0),
+    ...fields,
+    Buffer.from(payload),
+  );
 }
 
-export function subscribePacket(filter: string, qos = 0, id = 1): Buffer {
+export function subscribePacket(filter: string | Buffer, qos = 0, id = 1): Buffer {
   return packet(0x82, twoBytes(id), text(filter), Buffer.from([qos]));
+}
+
+export function unsubscribePacket(filter: string | Buffer, id = 1): Buffer {
+  return packet(0xa2, twoBytes(id), text(filter));
+}
+
+/** PUBACK, PUBREC or PUBCOMP of a message that came. */
+export function answerPacket(type: number, id: number): Buffer {
+  return packet(type << 4, twoBytes(id));
 }
 
 export function pubrelPacket(id: number): Buffer {

@@ -1,6 +1,7 @@
 /**
  * A process that appends to the outbox in the folder given until it is killed, and prints a line
- * `<epoch> <log> <position> <tag>` for each append that was acknowledged.
+ * `<epoch> <log> <position> <tag>` for each append that was acknowledged. With `go-on` as its third
+ * argument it goes on after a failed write, and says `poisoned` on stderr.
  */
 import { writeSync } from "node:fs";
 import type { Log } from "@causeway/shared/event.ts";
@@ -11,7 +12,8 @@ import { systemRandom } from "@causeway/shared/system-random.ts";
 import { openLevelStore } from "../outbox/level-store.ts";
 import { Outbox } from "../outbox/outbox.ts";
 
-const [folder = "", firstTag = "1"] = process.argv.slice(2);
+const [folder = "", firstTag = "1", mode = ""] = process.argv.slice(2);
+const goesOn = mode === "go-on";
 const waitingMax = 200;
 const clock = systemClock();
 const outbox = await Outbox.open({
@@ -26,11 +28,13 @@ const settled: Record<Log, number[]> = { telemetry: [], priority: [] };
 const last = { telemetry: 0, priority: 0 };
 let tag = Number(firstTag);
 let waiting = 0;
+let refused = false;
 
 outbox.listen({
-  epochOpened: () => {},
+  epochOpened: () => Object.assign(last, { telemetry: 0, priority: 0 }),
   poisoned: (failure) => {
-    throw failure;
+    if (!goesOn) throw failure;
+    process.stderr.write(`poisoned: ${failure.message}\n`);
   },
   appended: (epoch, log, to) => {
     let lines = "";
@@ -40,16 +44,20 @@ outbox.listen({
 });
 
 function fill(): void {
-  for (; waiting < waitingMax; waiting++) {
+  refused = false;
+  while (waiting < waitingMax && !refused) {
+    waiting++;
     const [mine, log] = [tag++, logs[tag % 5 === 0 ? 1 : 0] ?? "telemetry"];
     const common = { device: null, topic: null, bootMs: clock.bootMs(), observedAt: null };
     const detail = "x".repeat(mine % 700);
     outbox.append(log, { kind: "system", ...common, name: `n${mine}`, detail }, (failure) => {
-      if (failure !== undefined) throw failure;
       waiting--;
-      settled[log].push(mine);
+      if (failure === undefined) settled[log].push(mine);
+      else if (!goesOn) throw failure;
+      else refused = true;
     });
   }
-  setImmediate(fill);
+  if (refused) setTimeout(fill, 20);
+  else setImmediate(fill);
 }
 fill();

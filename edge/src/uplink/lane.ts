@@ -1,6 +1,8 @@
 /** A lane's state: what it has sent, how far each epoch's log is taken, and how it goes back. */
 import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
 import type { Log } from "@causeway/shared/event.ts";
+import type { Fault } from "./fault.ts";
+import type { EpochFacts } from "./uplink-event.ts";
 
 export type UplinkLane = "live" | "priority";
 
@@ -31,12 +33,13 @@ export interface Cursor {
 }
 
 export interface Sent {
-  readonly id: number;
+  /** Undefined for what an earlier process sent: its answers and nonces are not known any more. */
+  readonly id: number | undefined;
   readonly cursor: Cursor;
   readonly from: number;
   readonly to: number;
   readonly bytes: number;
-  readonly nonce: string;
+  readonly nonce: string | undefined;
   stored: boolean;
 }
 
@@ -46,9 +49,14 @@ export interface Lane {
   readonly cursors: Cursor[];
   /** Published and not taken, oldest first. */
   sent: Sent[];
+  /** How far the outbox was told that an epoch is stored (U8). */
+  remembered: Map<Cursor, number>;
+  storedChanged: boolean;
   generation: number;
   /** A read is under way, begun in this generation. */
   reading: boolean;
+  /** The mark is read again before anything more is sent. */
+  awaitsMark: boolean;
   attempt: number;
   notBeforeMs: number;
   lastReadMs: number;
@@ -60,7 +68,12 @@ export interface Lane {
   stub: { readonly epoch: EpochId; readonly position: number; readonly reason: string } | undefined;
   behind: boolean;
   takenMs: number;
+  /** While the link is down: how long nothing had been taken before. */
+  waitedMs: number;
   nothingTakenMs: number;
+  /** Go-backs in a row because nothing was taken. */
+  vainGoBacks: number;
+  trouble: Fault | undefined;
 }
 
 export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane {
@@ -69,8 +82,11 @@ export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane 
     log,
     cursors: [],
     sent: [],
+    remembered: new Map(),
+    storedChanged: false,
     generation: 1,
     reading: false,
+    awaitsMark: false,
     attempt: 0,
     notBeforeMs: 0,
     lastReadMs: Number.NEGATIVE_INFINITY,
@@ -80,16 +96,90 @@ export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane 
     stub: undefined,
     behind: false,
     takenMs: 0,
+    waitedMs: 0,
     nothingTakenMs,
+    vainGoBacks: 0,
+    trouble: undefined,
   };
 }
 
-/** Back to the position behind the mark; answers to earlier batches no longer count (U3, U5). */
+export function addEpoch(lane: Lane, facts: EpochFacts): void {
+  const { log } = lane;
+  const previous = lane.cursors.at(-1);
+  if (previous !== undefined && facts.before?.epoch === previous.epoch) {
+    previous.end = facts.before.ends[log];
+    previous.last = previous.end;
+  }
+  const through = facts.released[log];
+  const cursor: Cursor = {
+    epoch: facts.id,
+    ordinal: facts.ordinal,
+    before: facts.before,
+    end: facts.ends?.[log],
+    last: facts.last[log],
+    through,
+    next: through + 1,
+  };
+  const isNext = lane.cursors.every(({ next, last }) => next > last);
+  lane.cursors.push(cursor);
+  const stored = Math.min(facts.stored[log].position, cursor.last);
+  if (!isNext || stored <= through) return;
+  // U8: what an earlier process sent.
+  const { bytes } = facts.stored[log];
+  const place = { id: undefined, nonce: undefined, from: through + 1, to: stored };
+  lane.sent.push({ ...place, cursor, bytes, stored: true });
+  lane.remembered.set(cursor, stored);
+  cursor.next = stored + 1;
+}
+
+/** U3: back to the position behind the mark; answers to earlier batches no longer count (U5). */
 export function goBack(lane: Lane): void {
-  lane.generation++;
   lane.sent = [];
+  goOn(lane);
+}
+
+/** U8: back to the first batch that was not stored; whether the later ones were counts for nothing. */
+export function goOn(lane: Lane): void {
+  lane.generation++;
+  lane.storedChanged = true;
   lane.reading = false;
+  const cut = lane.sent.findIndex(({ stored }) => !stored);
+  if (cut >= 0) lane.sent = lane.sent.slice(0, cut);
   for (const cursor of lane.cursors) cursor.next = cursor.through + 1;
+  for (const { cursor, to } of lane.sent) cursor.next = Math.max(cursor.next, to + 1);
+}
+
+/** The part of a sent batch that is not taken. */
+export function untakenBytes({ cursor, from, to, bytes }: Sent): number {
+  const left = to - Math.max(from - 1, cursor.through);
+  return Math.ceil((bytes * left) / (to - from + 1));
+}
+
+export interface Remembered {
+  readonly epoch: EpochId;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** U8: what is stored without a gap behind the mark, where that has changed since the last call. */
+export function newlyRemembered(lane: Lane): readonly Remembered[] {
+  const stored = new Map<Cursor, Remembered>();
+  for (const sent of lane.sent) {
+    if (!sent.stored) break;
+    const bytes = (stored.get(sent.cursor)?.bytes ?? 0) + untakenBytes(sent);
+    stored.set(sent.cursor, { epoch: sent.cursor.epoch, position: sent.to, bytes });
+  }
+  const changed = [...stored].filter(
+    ([cursor, { position }]) => lane.remembered.get(cursor) !== position,
+  );
+  const forgotten = [...lane.remembered].filter(
+    ([cursor, position]) => !stored.has(cursor) && position > cursor.through,
+  );
+  lane.remembered = new Map([...stored].map(([cursor, { position }]) => [cursor, position]));
+  return [
+    ...changed.map(([, remembered]) => remembered),
+    ...forgotten.map(([{ epoch, through }]) => ({ epoch, position: through, bytes: 0 })),
+  ];
 }
 
 /** U7. */
@@ -106,4 +196,16 @@ export function cutOf({ positionsMax, stub }: Lane, cursor: Cursor) {
     return { positionsMax: 1, stubReason: stub.reason };
   }
   return Number.isFinite(positionsMax) ? { positionsMax } : undefined;
+}
+
+/** After progress batches are whole again, and no wait is long. */
+export function ease(lane: Lane, bounds: UplinkBounds, nowMs: number): void {
+  lane.attempt = 0;
+  lane.positionsMax = Number.POSITIVE_INFINITY;
+  lane.stub = undefined;
+  lane.batchBytes = bounds.batchBytes;
+  lane.takenMs = nowMs;
+  lane.nothingTakenMs = nothingTakenMs;
+  lane.vainGoBacks = 0;
+  lane.trouble = undefined;
 }

@@ -2,7 +2,6 @@
 
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
-import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { decodeMark, type Mark } from "@causeway/shared/mark.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
@@ -12,16 +11,19 @@ import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { engineStream, subjects } from "@causeway/shared/subjects.ts";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { headers as natsHeaders } from "@nats-io/nats-core";
+import { faultOf, faultOfAnswer, Told } from "./fault.ts";
 import type { Link, PublishOutcome } from "./link.ts";
-import type { PublishFault, UplinkLane } from "./uplink.ts";
+import type { UplinkLane } from "./uplink.ts";
 
-const answerTimeoutMs = 10_000;
-/** JetStream: message larger than the stream allows. */
-const messageTooLarge = 10_054;
+/** A cluster without a leader loses requests for 4 to 5 s; to wait longer only adds to that. */
+const publishTimeoutMs = 5_000;
+const markTimeoutMs = 3_000;
+const headersBytesMax = 1_024;
 
 const redial = { firstMs: 500, maxMs: 15_000, factor: 2 };
-/** An absent cloud is told once in so many tries, or it would fill the log for weeks. */
-const tellEveryTries = 20;
+const redialDenied = { firstMs: 5_000, maxMs: 120_000, factor: 2 };
+/** An absent cloud is told so often, or it would fill the log for weeks. */
+const tellEveryMs = 10 * 60_000;
 
 export interface NatsLinkParts {
   readonly gateway: GatewayId;
@@ -34,7 +36,7 @@ export interface NatsLinkParts {
 export class NatsLink implements Link {
   readonly #parts: NatsLinkParts;
   #connection: NatsConnection | undefined;
-  #listener: ((state: "up" | "down") => void) | undefined;
+  #listener: ((state: "up" | "down", reason?: string) => void) | undefined;
   #dialing: Promise<void> | undefined;
   readonly #closing = new AbortController();
 
@@ -42,7 +44,7 @@ export class NatsLink implements Link {
     this.#parts = parts;
   }
 
-  listen(listener: (state: "up" | "down") => void): void {
+  listen(listener: (state: "up" | "down", reason?: string) => void): void {
     this.#listener = listener;
   }
 
@@ -57,21 +59,23 @@ export class NatsLink implements Link {
     body: Uint8Array,
   ): Promise<PublishOutcome> {
     const connection = this.#connection;
-    if (connection === undefined) return failed("retry", "not connected");
+    if (connection === undefined)
+      return { kind: "failed", fault: "retry", reason: "not connected" };
     const maxPayload = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    if (body.length + 1_024 > maxPayload)
-      return failed("too-large", `${body.length} of ${maxPayload} bytes`);
+    if (body.length + headersBytesMax > maxPayload) {
+      return { kind: "failed", fault: "split", reason: `${body.length} of ${maxPayload} bytes` };
+    }
     const head = natsHeaders();
     for (const [name, value] of headers) head.set(name, value);
     try {
       const subject = subjects.telemetry(this.#parts.gateway, lane);
       const answer = await connection.request(subject, body, {
-        timeout: answerTimeoutMs,
+        timeout: publishTimeoutMs,
         headers: head,
       });
       return outcomeOf(answer.string());
     } catch (failure) {
-      return failed("retry", reasonOf(failure));
+      return { kind: "failed", ...faultOf(failure) };
     }
   }
 
@@ -79,12 +83,16 @@ export class NatsLink implements Link {
     const connection = this.#connection;
     if (connection === undefined) throw new Error("not connected");
     const subject = `$JS.API.DIRECT.GET.${engineStream}.${subjects.markOfGateway(this.#parts.gateway)}`;
-    const answer = await connection.request(subject, undefined, { timeout: answerTimeoutMs });
+    const answer = await connection.request(subject, undefined, { timeout: markTimeoutMs });
     const status = answer.headers?.code ?? 0;
     if (status === 404) return undefined;
     if (status >= 400)
       throw new Error(`direct get of the mark: ${status} ${answer.headers?.description}`);
     return decodeMark(answer.string());
+  }
+
+  cut(): void {
+    void this.#connection?.close();
   }
 
   async close(): Promise<void> {
@@ -101,15 +109,21 @@ export class NatsLink implements Link {
       inboxPrefix: `_INBOX_${gateway}`,
       reconnect: false,
     };
+    const told = new Told(tellEveryMs);
     for (let attempt = 1; !this.#closing.signal.aborted; attempt++) {
+      let schedule = redial;
       try {
         await this.#serve(await connectNats(settings, purpose, random));
         attempt = 0;
       } catch (failure) {
-        if (attempt % tellEveryTries === 1)
-          log.warn({ reason: reasonOf(failure), attempt }, "link down");
+        const { fault, reason } = faultOf(failure);
+        if (fault === "denied") schedule = redialDenied;
+        const times = told.tell(fault, clock.bootMs());
+        if (times !== undefined) log.warn({ reason, attempt, times }, "link down");
+        this.#listener?.("down", reason);
       }
-      await sleep(clock, retryDelayMs(redial, Math.max(1, attempt), random), this.#closing.signal);
+      const delayMs = retryDelayMs(schedule, Math.max(1, attempt), random);
+      await sleep(clock, delayMs, this.#closing.signal);
     }
   }
 
@@ -120,22 +134,19 @@ export class NatsLink implements Link {
     this.#listener?.("up");
     const fault = await connection.closed();
     this.#connection = undefined;
-    this.#parts.log.info({ reason: fault?.message ?? "closed" }, "link down");
-    this.#listener?.("down");
+    const reason = fault?.message ?? "closed";
+    this.#parts.log.info({ reason }, "link down");
+    this.#listener?.("down", reason);
   }
 }
 
-function failed(fault: PublishFault, reason: string): PublishOutcome {
-  return { kind: "failed", fault, reason };
-}
-
-/** A PubAck, or JetStream's error: full (10077) and unavailable (503) are waited out. */
+/** A PubAck, or JetStream's error. */
 function outcomeOf(answer: string): PublishOutcome {
   const { error, seq } = JSON.parse(answer) as {
     error?: { err_code?: number; code?: number; description?: string };
     seq?: number;
   };
   if (error === undefined && typeof seq === "number") return { kind: "stored" };
-  const reason = `${error?.err_code ?? error?.code ?? "no sequence"} ${error?.description ?? ""}`;
-  return failed(error?.err_code === messageTooLarge ? "too-large" : "retry", reason);
+  const { err_code, code, description = "" } = error ?? {};
+  return { kind: "failed", ...faultOfAnswer(err_code, code, description) };
 }

@@ -12,6 +12,7 @@ import { gatewayId } from "@causeway/shared/names.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import { expect, test } from "vitest";
+import { cursorKey, decodeRecord } from "../outbox/layout.ts";
 import { MemoryDisk } from "../outbox/memory-store.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import type { Link, PublishOutcome } from "./link.ts";
@@ -29,15 +30,17 @@ interface Sent {
 class FakeLink implements Link {
   readonly sent: Sent[] = [];
   readonly #through = new Map<string, Record<Log, number>>();
-  #listener: (state: "up" | "down") => void = () => {};
+  #listener: (state: "up" | "down", reason?: string) => void = () => {};
   #commit = 0;
   answer: PublishOutcome = { kind: "stored" };
   marksRead = 0;
+  /** Stores and takes nothing. */
+  isSlow = false;
   /** Batches that hold an event of such a name are refused whole. */
   refusedName: string | undefined;
   #doubts: Doubt[] = [];
 
-  listen(listener: (state: "up" | "down") => void): void {
+  listen(listener: (state: "up" | "down", reason?: string) => void): void {
     this.#listener = listener;
   }
 
@@ -55,7 +58,7 @@ class FakeLink implements Link {
     this.sent.push({ lane, head, body });
     if (this.answer.kind !== "stored") return this.answer;
     if (this.#refuses(body)) this.#doubt(head);
-    else this.#take(head);
+    else if (!this.isSlow) this.#take(head);
     return this.answer;
   }
 
@@ -69,7 +72,14 @@ class FakeLink implements Link {
         priority: { ...emptyLogLedger, through: priority },
       },
     }));
-    return { commit: this.#commit, gateway: "gw", run: undefined, epochs, doubts: this.#doubts };
+    return {
+      commit: this.#commit,
+      gateway: "gw",
+      run: undefined,
+      epochs,
+      doubts: this.#doubts,
+      cap: undefined,
+    };
   }
 
   #refuses(body: BatchBody): boolean {
@@ -82,6 +92,12 @@ class FakeLink implements Link {
     this.#through.set(epoch, this.#through.get(epoch) ?? { telemetry: 0, priority: 0 });
     this.#doubts = [{ epoch, log, expected, nonce, kind: "refused", reason: "no" }];
     this.#commit++;
+  }
+
+  cuts = 0;
+  cut(): void {
+    this.cuts++;
+    this.#listener("down", "cut");
   }
 
   async close(): Promise<void> {}
@@ -253,4 +269,69 @@ test("a batch that is refused shrinks to the one event at fault, which goes as a
     .flatMap(({ body }) => body.blocks.flatMap(({ items }) => items))
     .filter(({ event }) => event?.kind === "quarantined");
   expect(stubs).toMatchObject([{ from: 61, to: 61, event: { reason: "refused", detail: "no" } }]);
+});
+
+test("no position is published before it is synced that it may be", async () => {
+  const { clock, link, outbox, append, disk } = await start();
+  const bounds: number[] = [];
+  const publish = link.publish.bind(link);
+  link.publish = async (lane, headers, body) => {
+    const head = decodeHead((name) => headers.find(([known]) => known === name)?.[1]);
+    bounds.push((await syncedBound(disk, head.epoch, head.log)) - head.to);
+    return publish(lane, headers, body);
+  };
+  link.tell("up");
+  for (let round = 0; round < 20; round++) {
+    await append("telemetry", 50);
+    await append("priority", 1);
+    await clock.advance(500);
+  }
+  expect(link.taken(outbox.run)).toEqual({ telemetry: 1_000, priority: 20 });
+  expect(bounds.length).toBeGreaterThan(20);
+  expect(Math.min(...bounds)).toBeGreaterThanOrEqual(0);
+});
+
+/** What a power cut now would leave as the bound. */
+async function syncedBound(disk: MemoryDisk, epoch: string, log: Log): Promise<number> {
+  const ordinal = Number(epoch.split("-")[0]);
+  const copy = new MemoryDisk();
+  copy.apply(disk.syncedChanges(), true);
+  const found = await copy.open().get(cursorKey(ordinal));
+  if (found === undefined) return 0;
+  const { published } = decodeRecord(found, "a cursor") as { published: Record<Log, number> };
+  return published[log];
+}
+
+test("what was stored is not sent again by the next process, though the cloud was slow to take it", async () => {
+  const { link, outbox, append, disk, clock } = await start();
+  await append("telemetry", 20);
+  link.tell("up");
+  link.isSlow = true;
+  await clock.advance(1_000);
+  await append("priority");
+  expect(link.sent.length).toBeGreaterThan(0);
+  await outbox.close();
+  const next = await start(disk);
+  next.link.tell("up");
+  next.link.isSlow = true;
+  await next.clock.advance(30_000);
+  expect(next.link.sent.filter(({ head }) => head.log === "telemetry")).toEqual([]);
+  expect(next.pump.status().untakenEvents).toBeGreaterThanOrEqual(20);
+  await next.clock.advance(60_000);
+  const again = next.link.sent.filter(({ head }) => head.log === "telemetry");
+  expect(again, "nothing taken for a minute").toMatchObject([{ head: { from: 1, to: 20 } }]);
+});
+
+test("a link on which nothing is taken for minutes is broken, and the pump goes on with the next", async () => {
+  const { link, append, clock } = await start();
+  link.isSlow = true;
+  await append("telemetry", 5);
+  link.tell("up");
+  await clock.advance(10 * 60_000);
+  expect(link.cuts).toBe(1);
+  link.isSlow = false;
+  link.tell("up");
+  await append("telemetry", 5);
+  await clock.advance(20 * 60_000);
+  expect([...link.sent].at(-1)?.head.to).toBe(10);
 });

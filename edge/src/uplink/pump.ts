@@ -1,4 +1,5 @@
 /** Performs what the uplink decides: reads the outbox, publishes, reads the mark, releases. */
+import { unreachable } from "@causeway/shared/assert.ts";
 import { compressBody, encodeHead, joinBody } from "@causeway/shared/batch-codec.ts";
 import { frameBytes } from "@causeway/shared/block-codec.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
@@ -9,9 +10,11 @@ import type { Random } from "@causeway/shared/random.ts";
 import type { StoredBlock } from "../outbox/continuity.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { cutBlocks, stubOf } from "./cut.ts";
+import { faultOf } from "./fault.ts";
 import type { Link } from "./link.ts";
 import type { Batch, UplinkAction, UplinkBounds, UplinkEvent, UplinkStatus } from "./uplink.ts";
 import { Uplink } from "./uplink.ts";
+import type { Found } from "./uplink-event.ts";
 
 export interface PumpParts {
   readonly gateway: GatewayId;
@@ -25,6 +28,8 @@ export interface PumpParts {
 
 export interface PumpCounters {
   readonly batches: number;
+  /** Positions published, repeats included. */
+  readonly events: number;
   readonly bytes: number;
   readonly failures: number;
 }
@@ -35,16 +40,21 @@ export class Pump {
   readonly #found = new Map<number, readonly StoredBlock[]>();
   #wake: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #stopped = false;
-  #counters = { batches: 0, bytes: 0, failures: 0 };
+  #counters = { batches: 0, events: 0, bytes: 0, failures: 0 };
 
   constructor(parts: PumpParts) {
     this.#parts = parts;
-    this.#uplink = new Uplink(parts.bounds, parts.random, parts.outbox.epochs());
-    parts.link.listen((state) => this.feed({ kind: state === "up" ? "link-up" : "link-down" }));
+    this.#uplink = new Uplink(parts.bounds, parts.random, {
+      epochs: parts.outbox.epochs(),
+      markCommit: parts.outbox.markCommit,
+    });
+    parts.link.listen((state, reason) =>
+      this.feed(state === "up" ? { kind: "link-up" } : { kind: "link-down", reason }),
+    );
   }
 
   status(): UplinkStatus {
-    return this.#uplink.status();
+    return this.#uplink.status(this.#parts.clock.bootMs());
   }
 
   counters(): PumpCounters {
@@ -62,54 +72,67 @@ export class Pump {
   }
 
   #act(action: UplinkAction): void {
+    const { outbox, link } = this.#parts;
     switch (action.kind) {
       case "ask-mark":
         return this.#askMark();
       case "read":
-        return this.#read(action);
+        return void this.#read(action);
       case "publish":
         return this.#publish(action.readId, action.batch);
       case "release":
-        return this.#parts.outbox.release(action.epoch, action.log, action.through);
+        return outbox.release(action.epoch, action.log, action.through);
+      case "marked":
+        outbox.markCommit = action.commit;
+        return;
+      case "remember":
+        return outbox.remember(action.epoch, action.log, action);
+      case "hold-tail":
+        return outbox.holdTail(action.isHeld);
+      case "leave-epoch":
+        return outbox.leaveEpoch(action.reason);
+      case "redial":
+        return link.cut();
       case "wake":
         return this.#wakeAt(action.atMs);
       case "report":
-        return this.#parts.log.warn(
-          { lane: action.lane, reason: action.reason },
-          `uplink ${action.what}`,
-        );
+        return this.#report(action);
+      default:
+        unreachable(action);
     }
+  }
+
+  #report({ what, lane, reason, times }: Extract<UplinkAction, { kind: "report" }>): void {
+    const level = what === "fork" ? "error" : "warn";
+    this.#parts.log[level]({ lane, reason, times }, `uplink ${what}`);
   }
 
   #askMark(): void {
     this.#parts.link.readMark().then(
       (mark) => this.feed({ kind: "mark", mark }),
       (failure) => {
-        this.#parts.log.debug({ reason: reasonOf(failure) }, "the mark cannot be read");
-        this.feed({ kind: "mark-failed" });
+        this.feed({ kind: "mark-failed", ...faultOf(failure) });
       },
     );
   }
 
-  #read(action: Extract<UplinkAction, { kind: "read" }>): void {
+  /** Finds the blocks, and sees to it that they may be published (O7), so that lanes keep their order. */
+  async #read(action: Extract<UplinkAction, { kind: "read" }>): Promise<void> {
     const { readId, epoch, log, from, bytesMax, cut } = action;
-    this.#parts.outbox.read(epoch, log, from, bytesMax).then(
-      (whole) => {
-        const blocks = cut === undefined ? whole : cutTo(whole, from, cut);
-        const [first, last] = [blocks[0], blocks.at(-1)];
-        if (first === undefined || last === undefined) {
-          return this.feed({ kind: "read", readId, found: undefined });
-        }
-        this.#found.set(readId, blocks);
-        const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0);
-        this.feed({ kind: "read", readId, found: { from: first.from, to: last.to, bytes } });
-        this.#found.delete(readId);
-      },
-      (failure) => {
-        this.#parts.log.warn({ reason: reasonOf(failure) }, "the outbox cannot be read");
-        this.feed({ kind: "read", readId, found: undefined });
-      },
-    );
+    const { outbox } = this.#parts;
+    let found: Found | undefined;
+    try {
+      const whole = await outbox.read(epoch, log, from, bytesMax);
+      const blocks = cut === undefined ? whole : cutTo(whole, from, cut);
+      found = pieceOf(blocks);
+      if (found !== undefined) await outbox.publishing(epoch, log, found);
+      this.#found.set(readId, blocks);
+    } catch (failure) {
+      this.#parts.log.warn({ reason: reasonOf(failure) }, "the outbox cannot be read");
+      found = undefined;
+    }
+    this.feed({ kind: "read", readId, found });
+    this.#found.delete(readId);
   }
 
   #publish(readId: number, batch: Batch): void {
@@ -135,13 +158,14 @@ export class Pump {
       ),
     );
     this.#counters.batches++;
+    this.#counters.events += batch.to - batch.from + 1;
     this.#counters.bytes += body.length;
     void link.publish(batch.lane, headers, body).then((outcome) => {
       if (outcome.kind === "stored") return this.feed({ kind: "stored", batchId: batch.id });
       this.#counters.failures++;
-      this.#parts.log.debug({ batch: batch.id, reason: outcome.reason }, "publish failed");
-      this.feed({ kind: "failed", batchId: batch.id, fault: outcome.fault });
+      this.feed({ ...outcome, batchId: batch.id });
     });
+    this.feed({ kind: "sent", batchId: batch.id, bytes: body.length });
   }
 
   /** Everything older was sent before on this lane, so nothing below this time is unsent. */
@@ -173,6 +197,13 @@ export class Pump {
     });
     this.#wake = { atMs, cancel };
   }
+}
+
+function pieceOf(blocks: readonly StoredBlock[]): Found | undefined {
+  const [first, last] = [blocks[0], blocks.at(-1)];
+  if (first === undefined || last === undefined) return undefined;
+  const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0);
+  return { from: first.from, to: last.to, bytes };
 }
 
 function cutTo(

@@ -2,118 +2,9 @@
  * Goal: the uplink keeps U1-U6 whatever order its events come in. The journey over a lossy link with
  * a cloud that takes only the next one is uplink-journey.test.ts.
  */
-import type { EpochId } from "@causeway/shared/batch-codec.ts";
-import type { Log } from "@causeway/shared/event.ts";
 import { logs } from "@causeway/shared/event.ts";
-import type { Doubt, Mark } from "@causeway/shared/mark.ts";
-import { emptyLogLedger } from "@causeway/shared/mark.ts";
-import { seededRandom } from "@causeway/shared/random.ts";
 import { describe, expect, test } from "vitest";
-import type { EpochFacts, UplinkAction, UplinkBounds, UplinkEvent } from "./uplink.ts";
-import { defaultUplinkBounds, Uplink } from "./uplink.ts";
-
-type Action<Kind extends UplinkAction["kind"]> = Extract<UplinkAction, { kind: Kind }>;
-type Throughs = Readonly<Record<EpochId, Partial<Record<Log, number>>>>;
-
-const first = "1-00000001";
-const second = "2-00000002";
-const eventBytes = 100;
-
-/** The pump, the outbox and the clock in a few lines; positions exist up to each epoch's `last`. */
-class Bench {
-  readonly #uplink: Uplink;
-  nowMs = 1_000;
-  wakeAtMs: number | undefined;
-  done: UplinkAction[] = [];
-
-  constructor(epochs: readonly EpochFacts[], bounds: Partial<UplinkBounds> = {}) {
-    const random = seededRandom("bench");
-    this.#uplink = new Uplink({ ...defaultUplinkBounds, ...bounds }, random, epochs);
-  }
-
-  step(event: UplinkEvent): readonly UplinkAction[] {
-    const actions = this.#uplink.step(event, this.nowMs);
-    this.done.push(...actions);
-    const wake = actions.findLast((action) => action.kind === "wake");
-    this.wakeAtMs = wake?.kind === "wake" ? wake.atMs : undefined;
-    return actions;
-  }
-
-  /** Moves time on, waking where asked to; fails on a wake that neither acts nor moves time. */
-  pass(ms: number): void {
-    const untilMs = this.nowMs + ms;
-    let idle = 0;
-    while (this.wakeAtMs !== undefined && this.wakeAtMs <= untilMs) {
-      idle = this.wakeAtMs > this.nowMs ? 0 : idle + 1;
-      this.nowMs = Math.max(this.nowMs, this.wakeAtMs);
-      if (this.step({ kind: "wake" }).some(({ kind }) => kind !== "wake")) idle = 0;
-      expect(idle, `wakes at ${this.nowMs} again and again`).toBeLessThan(3);
-    }
-    this.nowMs = untilMs;
-  }
-
-  of<Kind extends UplinkAction["kind"]>(kind: Kind): Action<Kind>[] {
-    return this.done.filter((action): action is Action<Kind> => action.kind === kind);
-  }
-
-  last<Kind extends UplinkAction["kind"]>(kind: Kind): Action<Kind> {
-    const found = this.of(kind).at(-1);
-    if (found === undefined) throw new Error(`no ${kind} among ${JSON.stringify(this.done)}`);
-    return found;
-  }
-
-  count(kind: UplinkAction["kind"]): number {
-    return this.of(kind).length;
-  }
-
-  /** Answers the last read with so many events from where it asked. */
-  found(events: number, bytes = events * eventBytes): Action<"publish"> {
-    const { readId, from } = this.last("read");
-    this.step({ kind: "read", readId, found: { from, to: from + events - 1, bytes } });
-    return this.last("publish");
-  }
-
-  mark(throughs: Throughs, commit = 1, doubts: readonly Doubt[] = []): readonly UplinkAction[] {
-    return this.step({ kind: "mark", mark: markOf(throughs, commit, doubts) });
-  }
-
-  up(throughs: Throughs = {}, commit = 0): void {
-    this.step({ kind: "link-up" });
-    this.mark(throughs, commit);
-  }
-
-  status() {
-    return this.#uplink.status();
-  }
-}
-
-function markOf(throughs: Throughs, commit: number, doubts: readonly Doubt[]): Mark {
-  const epochs = Object.entries(throughs).map(([epoch, through]) => ({
-    epoch,
-    logs: {
-      telemetry: { ...emptyLogLedger, through: through.telemetry ?? 0 },
-      priority: { ...emptyLogLedger, through: through.priority ?? 0 },
-    },
-  }));
-  return { commit, gateway: "gw", run: undefined, epochs, doubts };
-}
-
-/** An epoch with so many telemetry events; closed where `closed`. */
-function epochOf(id: EpochId, telemetry: number, options: { closed?: boolean } = {}): EpochFacts {
-  const last = { telemetry, priority: 0 };
-  return {
-    id,
-    ordinal: Number(id.split("-")[0]),
-    before: undefined,
-    ends: options.closed ? last : undefined,
-    last,
-    released: { telemetry: 0, priority: 0 },
-  };
-}
-
-function doubtAbout(nonce: string, expected: number, kind: Doubt["kind"] = "expected"): Doubt {
-  return { epoch: first, log: "telemetry", expected, nonce, kind, reason: "test" };
-}
+import { Bench, doubtAbout, epochOf, first, second } from "../testing/uplink-bench.ts";
 
 describe("before anything is sent", () => {
   test("nothing is done while the link is down, and no wake is asked for", () => {
@@ -150,7 +41,7 @@ describe("before anything is sent", () => {
     bench.step({ kind: "link-up" });
     for (let failure = 1; failure <= 10; failure++) {
       expect(bench.count("ask-mark")).toBe(failure);
-      bench.step({ kind: "mark-failed" });
+      bench.markFails();
       expect(bench.count("ask-mark"), "not at once").toBe(failure);
       bench.pass(31_000);
     }
@@ -277,14 +168,14 @@ describe("U3 go back", () => {
     const one = bench.found(10).batch;
     bench.pass(60);
     bench.found(10);
-    bench.step({ kind: "failed", batchId: one.id, fault: "retry" });
+    bench.fail("retry", one.id);
     const [asks, reads] = [bench.count("ask-mark"), bench.count("read")];
     bench.pass(1_000);
     expect([bench.count("ask-mark"), bench.count("read")]).toEqual([asks + 1, reads]);
     bench.mark({ [first]: { telemetry: 4 } }, 2);
     bench.pass(1_000);
     expect(bench.last("read").from).toBe(5);
-    expect(bench.last("report")).toMatchObject({ what: "go-back", lane: "live" });
+    expect(bench.last("report")).toMatchObject({ what: "fault", lane: "live", times: 1 });
   });
 
   test("a link flap goes back on both lanes", () => {
@@ -325,7 +216,7 @@ describe("U3 go back", () => {
     bench.up();
     bench.pass(60);
     const goBacks = bench.status().goBacks;
-    bench.step({ kind: "failed", batchId: batch.id, fault: "retry" });
+    bench.fail("retry", batch.id);
     bench.step({ kind: "stored", batchId: batch.id });
     expect(bench.status()).toMatchObject({ goBacks, link: "up" });
     expect(bench.count("read")).toBe(2);
@@ -338,7 +229,7 @@ describe("U3 go back", () => {
     for (let turn = 0; turn < 7; turn++) {
       asked.push(bench.last("read").bytesMax);
       const { batch } = bench.found(100);
-      bench.step({ kind: "failed", batchId: batch.id, fault: "too-large" });
+      bench.fail("split", batch.id);
       bench.pass(31_000);
       bench.mark({});
       bench.pass(31_000);
@@ -354,7 +245,7 @@ describe("U3 go back", () => {
       const { batch } = bench.found(10);
       const sentAt = bench.nowMs;
       bench.step({ kind: "stored", batchId: batch.id });
-      for (let asks = bench.count("ask-mark"); bench.count("report") <= turn; ) {
+      for (let asks = bench.count("ask-mark"); bench.status().goBacks <= turn; ) {
         bench.pass(1_000);
         if (bench.count("ask-mark") > asks) bench.mark({}, 1);
         asks = bench.count("ask-mark");

@@ -5,26 +5,68 @@
  *
  *   U1  Per (epoch, log) batches are sent in order, the older epoch to its last position first.
  *   U2  Events are released only when a mark covers them; a PubAck only paces.
- *   U3  After any failure or doubt the lane goes back to the position behind the mark: always safe.
+ *   U3  On a doubt named in the mark, on a rollback, and when nothing was taken for 1, 2, 4… min, the
+ *       lane goes back to the position behind the mark: always safe. After any failure the mark is
+ *       read again before more is sent.
  *   U4  At most `windowBytes` are sent and not taken, at most `inflightMax` batches unanswered.
- *   U5  A batch's nonce holds the lane's go-back generation; only a doubt about a batch sent since
- *       the last go-back is answered. Others were, or are what an earlier process left in the mark.
- *   U6  A lower position under a higher commit number is a rollback at once; a lower commit number
- *       is doubted for `doubtMs` first, since a stale replica may have answered.
+ *   U5  A batch's nonce holds the lane's generation; only a doubt about a batch sent since the last
+ *       go-back is answered, or about what an earlier process left as stored.
+ *   U6  A lower position under a higher commit number is a rollback at once. A lower commit number, or
+ *       the same with a lower position, is doubted for `doubtMs` first, since a stale replica may have
+ *       answered; meanwhile no tail is given up. The newest commit number outlives the process.
  *   U7  A batch that the cloud refuses, or that is too large, goes again in halves, down to one event,
  *       which then goes as a stub; after progress batches are whole again.
+ *   U8  What is stored without a gap behind the mark is remembered, over failures, connections and
+ *       restarts: it is not sent again, and the window counts it, until U3 says otherwise.
+ *   U9  A connection on which requests stay unanswered, or nothing is taken after several go-backs,
+ *       is broken and dialled anew, ever more seldom.
+ *   U10 While the mark names a cap, both lanes together send so many bytes per second; the priority
+ *       lane does not wait for it, yet what it sends is paid for.
+ *   U11 A mark beyond the last position of the open epoch says that another branch appends to it: the
+ *       epoch is left.
  */
 
 import { unreachable } from "@causeway/shared/assert.ts";
-import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
-import type { Log } from "@causeway/shared/event.ts";
 import type { Doubt, Mark } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import type { Cursor, Lane, UplinkBounds, UplinkLane } from "./lane.ts";
-import { cutOf, goBack, halve, newLane, nothingTakenMs } from "./lane.ts";
+import type { Fault } from "./fault.ts";
+import { schedules, Told } from "./fault.ts";
+import type { Throughs } from "./follow.ts";
+import { follow, isAbout, throughIn, throughsOf } from "./follow.ts";
+import type { Cursor, Lane, Sent, UplinkBounds } from "./lane.ts";
+import {
+  addEpoch,
+  cutOf,
+  ease,
+  goBack,
+  goOn,
+  halve,
+  newLane,
+  newlyRemembered,
+  untakenBytes,
+} from "./lane.ts";
+import { Pace } from "./pace.ts";
+import type {
+  Batch,
+  EpochFacts,
+  Found,
+  UplinkAction,
+  UplinkEvent,
+  UplinkStart,
+  UplinkStatus,
+} from "./uplink-event.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export type { UplinkBounds, UplinkLane } from "./lane.ts";
+export type {
+  Batch,
+  EpochFacts,
+  UplinkAction,
+  UplinkEvent,
+  UplinkStart,
+  UplinkStatus,
+} from "./uplink-event.ts";
 
 export const defaultUplinkBounds: UplinkBounds = {
   windowBytes: 8 * 1_024 * 1_024,
@@ -37,104 +79,28 @@ export const defaultUplinkBounds: UplinkBounds = {
 const doubtMs = 5_000;
 const markSoonMs = 250;
 const markIntervalMaxMs = 5_000;
+/** So often a lane that a cap holds back asks whether the cap still holds. */
+const markUnderCapMs = 30_000;
 /** Nothing taken for so long: go back; doubles each time up to the maximum. */
 const nothingTakenMaxMs = 16 * 60_000;
-const retry = { firstMs: 500, maxMs: 30_000, factor: 2 };
+/** Nothing taken for so long is told as trouble. */
+const nothingTakenToldMs = 60_000;
+const tellFaultEveryMs = 10 * 60_000;
 const batchBytesMin = 4 * 1_024;
-
-export interface Batch {
-  readonly id: number;
-  readonly lane: UplinkLane;
-  readonly epoch: EpochId;
-  readonly log: Log;
-  readonly from: number;
-  readonly to: number;
-  readonly end: number | undefined;
-  readonly before: { readonly epoch: EpochId; readonly ends: Ends } | undefined;
-  readonly nonce: string;
-}
-
-export type UplinkEvent =
-  | { readonly kind: "link-up" }
-  | { readonly kind: "link-down" }
-  | { readonly kind: "epoch-opened"; readonly epoch: EpochFacts }
-  | {
-      readonly kind: "appended";
-      readonly epoch: EpochId;
-      readonly log: Log;
-      readonly last: number;
-      readonly bytes: number;
-    }
-  | { readonly kind: "read"; readonly readId: number; readonly found: Found | undefined }
-  | { readonly kind: "stored"; readonly batchId: number }
-  | { readonly kind: "failed"; readonly batchId: number; readonly fault: PublishFault }
-  | { readonly kind: "mark"; readonly mark: Mark | undefined }
-  | { readonly kind: "mark-failed" }
-  | { readonly kind: "wake" };
-
-/** `too-large` makes batches smaller; every other fault is waited out (facts: 10077, 503, timeout). */
-export type PublishFault = "retry" | "too-large";
-
-/** What a read found: consecutive blocks from the position asked for. */
-export interface Found {
-  readonly from: number;
-  readonly to: number;
-  readonly bytes: number;
-}
-
-export interface EpochFacts {
-  readonly id: EpochId;
-  readonly ordinal: number;
-  readonly before: { readonly epoch: EpochId; readonly ends: Ends } | undefined;
-  readonly ends: Ends | undefined;
-  readonly last: Readonly<Record<Log, number>>;
-  readonly released: Readonly<Record<Log, number>>;
-}
-
-export type UplinkAction =
-  | { readonly kind: "ask-mark" }
-  | {
-      readonly kind: "read";
-      readonly readId: number;
-      readonly epoch: EpochId;
-      readonly log: Log;
-      readonly from: number;
-      readonly bytesMax: number;
-      /** Undefined for whole blocks; with a reason the one event at `from` goes as a stub. */
-      readonly cut: { readonly positionsMax: number; readonly stubReason?: string } | undefined;
-    }
-  /** Publishes what the read of the same id found. */
-  | { readonly kind: "publish"; readonly readId: number; readonly batch: Batch }
-  | {
-      readonly kind: "release";
-      readonly epoch: EpochId;
-      readonly log: Log;
-      readonly through: number;
-    }
-  | { readonly kind: "wake"; readonly atMs: number }
-  | {
-      readonly kind: "report";
-      readonly what: "rollback" | "go-back";
-      readonly lane: UplinkLane;
-      readonly reason: string;
-    };
-
-export interface UplinkStatus {
-  readonly link: "down" | "asking" | "up";
-  readonly unsentEvents: number;
-  readonly untakenEvents: number;
-  readonly takenAtBootMs: number | undefined;
-  readonly goBacks: number;
-  readonly rollbacks: number;
-}
 
 export class Uplink {
   readonly #bounds: UplinkBounds;
   readonly #random: Random;
   readonly #lanes: readonly [Lane, Lane];
+  readonly #pace: Pace;
+  readonly #watchdog = new Watchdog();
+  readonly #told = new Told(tellFaultEveryMs);
   #link: "down" | "asking" | "up" = "down";
-  #commit = 0;
+  #downReason = "not dialled yet";
+  #markTrouble: Fault | undefined;
+  #commit: number;
   #doubtSinceMs: number | undefined;
+  #tailIsHeld = false;
   #askPending = false;
   #askAtMs: number | undefined;
   #askIntervalMs = markSoonMs;
@@ -142,17 +108,20 @@ export class Uplink {
   #ids = 0;
   #reads = new Map<number, { lane: Lane; cursor: Cursor; generation: number }>();
   #takenAtBootMs: number | undefined;
+  #left: Cursor | undefined;
   #goBacks = 0;
   #rollbacks = 0;
 
-  constructor(bounds: UplinkBounds, random: Random, epochs: readonly EpochFacts[]) {
+  constructor(bounds: UplinkBounds, random: Random, { epochs, markCommit }: UplinkStart) {
     this.#bounds = bounds;
     this.#random = random;
     this.#lanes = [newLane("priority", "priority", bounds), newLane("live", "telemetry", bounds)];
+    this.#pace = new Pace(bounds.batchBytes);
+    this.#commit = markCommit;
     for (const epoch of epochs) this.#addEpoch(epoch);
   }
 
-  status(): UplinkStatus {
+  status(nowMs: number): UplinkStatus {
     let [unsentEvents, untakenEvents] = [0, 0];
     for (const cursor of this.#lanes.flatMap((lane) => lane.cursors)) {
       unsentEvents += Math.max(0, cursor.last - cursor.next + 1);
@@ -165,13 +134,35 @@ export class Uplink {
       takenAtBootMs: this.#takenAtBootMs,
       goBacks: this.#goBacks,
       rollbacks: this.#rollbacks,
+      redials: this.#watchdog.redials,
+      capBytesPerSecond: this.#pace.bytesPerSecond,
+      troubles: this.#troubles(nowMs),
     };
+  }
+
+  #troubles(nowMs: number): string[] {
+    if (this.#link === "down") return [`link down: ${this.#downReason}`];
+    const troubles: string[] = [];
+    const mark = this.#markTrouble;
+    if (mark !== undefined) troubles.push(`mark ${mark.fault}: ${mark.reason}`);
+    if (this.#doubtSinceMs !== undefined) troubles.push("the mark is older than one known before");
+    for (const { name, trouble, sent, takenMs } of this.#lanes) {
+      if (trouble !== undefined) troubles.push(`${name} ${trouble.fault}: ${trouble.reason}`);
+      const forMs = nowMs - takenMs;
+      if (sent.length > 0 && forMs >= nothingTakenToldMs) {
+        troubles.push(`${name}: nothing taken for ${Math.floor(forMs / 1_000)} s`);
+      }
+    }
+    return troubles;
   }
 
   step(event: UplinkEvent, nowMs: number): readonly UplinkAction[] {
     const actions: UplinkAction[] = [];
     this.#take(event, nowMs, actions);
-    for (const lane of this.#lanes) this.#advance(lane, nowMs, actions);
+    for (const lane of this.#lanes) {
+      this.#advance(lane, nowMs, actions);
+      this.#remember(lane, actions);
+    }
     this.#askWhenDue(nowMs, actions);
     const wakeAtMs = this.#wakeAtMs(nowMs);
     if (wakeAtMs !== undefined) actions.push({ kind: "wake", atMs: wakeAtMs });
@@ -183,28 +174,23 @@ export class Uplink {
       case "link-up":
         return this.#linkUp(nowMs);
       case "link-down":
-        this.#link = "down";
-        this.#askPending = false;
-        this.#askAtMs = undefined;
-        for (const lane of this.#lanes) goBack(lane);
-        return;
+        return this.#linkDown(event.reason ?? "closed", nowMs);
       case "epoch-opened":
         return this.#addEpoch(event.epoch);
       case "appended":
         return this.#appended(event);
       case "read":
         return this.#read(event, nowMs, actions);
+      case "sent":
+        return this.#sent(event, nowMs);
       case "stored":
         return this.#stored(event.batchId, nowMs);
       case "failed":
-        return this.#failed(event.batchId, event.fault, nowMs, actions);
+        return this.#failed(event, nowMs, actions);
       case "mark":
         return this.#marked(event.mark, nowMs, actions);
       case "mark-failed":
-        this.#askPending = false;
-        this.#askAttempt++;
-        this.#askAtMs = nowMs + markSoonMs + retryDelayMs(retry, this.#askAttempt, this.#random);
-        return;
+        return this.#markFailed(event, nowMs, actions);
       case "wake":
         return;
       default:
@@ -216,32 +202,34 @@ export class Uplink {
     this.#link = "asking";
     this.#askPending = false;
     this.#askAtMs = nowMs;
+    this.#watchdog.connectionChanged();
     for (const lane of this.#lanes) {
-      goBack(lane);
+      goOn(lane);
       lane.attempt = 0;
       lane.notBeforeMs = nowMs;
-      lane.takenMs = nowMs;
-      lane.nothingTakenMs = nothingTakenMs;
+      lane.takenMs = nowMs - lane.waitedMs;
+      lane.trouble = undefined;
+    }
+  }
+
+  #linkDown(reason: string, nowMs: number): void {
+    this.#downReason = reason;
+    if (this.#link === "down") return;
+    this.#link = "down";
+    this.#askPending = false;
+    this.#askAtMs = undefined;
+    this.#markTrouble = undefined;
+    // The next connection may meet another replica: its doubt begins anew, and the tail stays held.
+    this.#doubtSinceMs = undefined;
+    this.#watchdog.connectionChanged();
+    for (const lane of this.#lanes) {
+      goOn(lane);
+      lane.waitedMs = lane.sent.length > 0 ? nowMs - lane.takenMs : 0;
     }
   }
 
   #addEpoch(facts: EpochFacts): void {
-    for (const lane of this.#lanes) {
-      const previous = lane.cursors.at(-1);
-      if (previous !== undefined && facts.before?.epoch === previous.epoch) {
-        previous.end = facts.before.ends[lane.log];
-        previous.last = previous.end;
-      }
-      lane.cursors.push({
-        epoch: facts.id,
-        ordinal: facts.ordinal,
-        before: facts.before,
-        end: facts.ends?.[lane.log],
-        last: facts.last[lane.log],
-        through: facts.released[lane.log],
-        next: facts.released[lane.log] + 1,
-      });
-    }
+    for (const lane of this.#lanes) addEpoch(lane, facts);
   }
 
   #appended(event: Extract<UplinkEvent, { kind: "appended" }>): void {
@@ -253,25 +241,51 @@ export class Uplink {
   }
 
   #advance(lane: Lane, nowMs: number, actions: UplinkAction[]): void {
-    if (this.#link !== "up" || lane.reading || nowMs < lane.notBeforeMs) return;
+    if (this.#isHeldBack(lane) || nowMs < lane.notBeforeMs) return;
     if (lane.sent.length > 0 && nowMs - lane.takenMs >= lane.nothingTakenMs) {
-      this.#goBackWith(lane, `nothing taken for ${lane.nothingTakenMs} ms`, nowMs, actions);
-      lane.takenMs = nowMs;
-      lane.nothingTakenMs = Math.min(nothingTakenMaxMs, lane.nothingTakenMs * 2);
-      return;
+      return this.#nothingTaken(lane, nowMs, actions);
     }
     const room = this.#room(lane);
     if (room <= 0) return;
     const cursor = lane.cursors.find((candidate) => candidate.next <= candidate.last);
     if (cursor === undefined || nowMs < this.#gatheredAtMs(lane)) return;
+    if (nowMs < this.#paidAtMs(lane)) return this.#askBy(nowMs + markUnderCapMs);
     this.#beginRead(lane, cursor, Math.min(room, lane.batchBytes), nowMs, actions);
+  }
+
+  #isHeldBack(lane: Lane): boolean {
+    return this.#link !== "up" || lane.reading || lane.awaitsMark;
+  }
+
+  /** U3, U9. */
+  #nothingTaken(lane: Lane, nowMs: number, actions: UplinkAction[]): void {
+    const reason = `nothing taken for ${lane.nothingTakenMs} ms`;
+    goBack(lane);
+    this.#wentBack(lane, reason, nowMs, actions);
+    this.#awaitMark(lane);
+    lane.takenMs = nowMs;
+    lane.nothingTakenMs = Math.min(nothingTakenMaxMs, lane.nothingTakenMs * 2);
+    const redial = this.#watchdog.wentBackInVain(++lane.vainGoBacks, nowMs);
+    if (redial === undefined) return;
+    lane.vainGoBacks = 0;
+    this.#redial(redial, actions);
+  }
+
+  #redial(reason: string, actions: UplinkAction[]): void {
+    actions.push({ kind: "report", what: "redial", lane: undefined, reason, times: 1 });
+    actions.push({ kind: "redial" });
+  }
+
+  /** U10. */
+  #paidAtMs(lane: Lane): number {
+    return lane.name === "live" ? this.#pace.freeAtMs() : Number.NEGATIVE_INFINITY;
   }
 
   #room(lane: Lane): number {
     if (lane.sent.filter((sent) => !sent.stored).length >= this.#bounds.inflightMax) return 0;
     const { windowBytes, priorityWindowBytes } = this.#bounds;
     const window = lane.name === "live" ? windowBytes : priorityWindowBytes;
-    return window - lane.sent.reduce((bytes, sent) => bytes + sent.bytes, 0);
+    return window - lane.sent.reduce((bytes, sent) => bytes + untakenBytes(sent), 0);
   }
 
   #gatheredAtMs(lane: Lane): number {
@@ -314,24 +328,16 @@ export class Uplink {
     lane.reading = false;
     const { found } = event;
     if (found === undefined || found.to < cursor.next) {
-      this.#backOff(lane, nowMs);
-      return;
+      return this.#backOff(lane, "retry", nowMs);
     }
     lane.behind = found.bytes >= lane.batchBytes && found.to < cursor.last;
     if (lane.sent.length === 0) lane.takenMs = nowMs;
     cursor.next = found.to + 1;
     const id = event.readId;
     const batch = this.#batch(id, lane, cursor, found);
-    const { nonce } = batch;
-    lane.sent.push({
-      id,
-      cursor,
-      from: found.from,
-      to: found.to,
-      bytes: found.bytes,
-      nonce,
-      stored: false,
-    });
+    const { from, to, bytes } = found;
+    lane.sent.push({ id, cursor, from, to, bytes, nonce: batch.nonce, stored: false });
+    this.#pace.spend(bytes, nowMs);
     actions.push({ kind: "publish", readId: id, batch });
   }
 
@@ -349,58 +355,144 @@ export class Uplink {
     };
   }
 
-  #stored(batchId: number, nowMs: number): void {
+  #find(batchId: number): { lane: Lane; sent: Sent } | undefined {
     for (const lane of this.#lanes) {
-      const sent = lane.sent.find((candidate) => candidate.id === batchId);
-      if (sent === undefined) continue;
-      sent.stored = true;
-      this.#askBy(nowMs + markSoonMs);
+      const sent = lane.sent.find(({ id }) => id === batchId);
+      if (sent !== undefined) return { lane, sent };
     }
+    return undefined;
   }
 
-  #failed(batchId: number, fault: PublishFault, nowMs: number, actions: UplinkAction[]): void {
-    const lane = this.#lanes.find(({ sent }) => sent.some((candidate) => candidate.id === batchId));
-    if (lane === undefined) return;
-    const sent = lane.sent.find((candidate) => candidate.id === batchId);
-    if (fault === "too-large" && sent !== undefined) {
+  /** U10: blocks were paid for whole, and go compressed. */
+  #sent({ batchId, bytes }: Extract<UplinkEvent, { kind: "sent" }>, nowMs: number): void {
+    const found = this.#find(batchId);
+    if (found !== undefined) this.#pace.spend(bytes - found.sent.bytes, nowMs);
+  }
+
+  #stored(batchId: number, nowMs: number): void {
+    this.#watchdog.answered("publish");
+    const found = this.#find(batchId);
+    if (found === undefined) return;
+    found.sent.stored = true;
+    found.lane.storedChanged = true;
+    found.lane.trouble = undefined;
+    this.#askBy(nowMs + markSoonMs);
+  }
+
+  #failed(
+    { batchId, fault, reason }: Extract<UplinkEvent, { kind: "failed" }>,
+    nowMs: number,
+    actions: UplinkAction[],
+  ): void {
+    const found = this.#find(batchId);
+    if (found === undefined) return;
+    const { lane, sent } = found;
+    if (fault === "split") {
       lane.batchBytes = Math.max(batchBytesMin, lane.batchBytes >> 1);
       halve(lane, sent, "larger than the server takes");
     }
-    this.#goBackWith(lane, `a publish failed (${fault})`, nowMs, actions);
+    goOn(lane);
+    this.#goBacks++;
+    this.#backOff(lane, fault, nowMs);
+    this.#awaitMark(lane);
+    lane.trouble = { fault, reason };
+    this.#reportFault(lane, lane.trouble, nowMs, actions);
+    const redial = this.#watchdog.failed("publish", fault, nowMs);
+    if (redial !== undefined) this.#redial(redial, actions);
+  }
+
+  #markFailed(
+    { fault, reason }: Extract<UplinkEvent, { kind: "mark-failed" }>,
+    nowMs: number,
+    actions: UplinkAction[],
+  ): void {
+    this.#askPending = false;
+    if (this.#link === "down") return;
+    this.#askAttempt++;
+    const delayMs = retryDelayMs(schedules[fault], this.#askAttempt, this.#random);
+    this.#askAtMs = nowMs + markSoonMs + delayMs;
+    this.#markTrouble = { fault, reason };
+    this.#reportFault(undefined, this.#markTrouble, nowMs, actions);
+    const redial = this.#watchdog.failed("mark", fault, nowMs);
+    if (redial !== undefined) this.#redial(redial, actions);
+  }
+
+  #reportFault(
+    lane: Lane | undefined,
+    { fault, reason }: Fault,
+    nowMs: number,
+    actions: UplinkAction[],
+  ): void {
+    const times = this.#told.tell(`${lane?.name} ${fault}`, nowMs);
+    if (times === undefined) return;
+    const about = lane === undefined ? "the mark cannot be read" : "a publish failed";
+    const text = `${about} (${fault}): ${reason}`;
+    actions.push({ kind: "report", what: "fault", lane: lane?.name, reason: text, times });
+  }
+
+  #wentBack(lane: Lane, reason: string, nowMs: number, actions: UplinkAction[]): void {
+    this.#goBacks++;
+    this.#backOff(lane, "retry", nowMs);
+    actions.push({ kind: "report", what: "go-back", lane: lane.name, reason, times: 1 });
   }
 
   /** U3: the mark is read again before anything is sent again. */
-  #goBackWith(lane: Lane, reason: string, nowMs: number, actions: UplinkAction[]): void {
-    goBack(lane);
-    this.#goBacks++;
-    this.#backOff(lane, nowMs);
-    if (this.#link === "up") this.#link = "asking";
+  #awaitMark(lane: Lane): void {
+    lane.awaitsMark = true;
     this.#askBy(lane.notBeforeMs);
-    actions.push({ kind: "report", what: "go-back", lane: lane.name, reason });
   }
 
-  #backOff(lane: Lane, nowMs: number): void {
+  #backOff(lane: Lane, fault: Fault["fault"], nowMs: number): void {
     lane.attempt++;
-    lane.notBeforeMs = nowMs + retryDelayMs(retry, lane.attempt, this.#random);
+    lane.notBeforeMs = nowMs + retryDelayMs(schedules[fault], lane.attempt, this.#random);
+  }
+
+  #remember(lane: Lane, actions: UplinkAction[]): void {
+    if (!lane.storedChanged) return;
+    lane.storedChanged = false;
+    for (const remembered of newlyRemembered(lane)) {
+      actions.push({ kind: "remember", log: lane.log, ...remembered });
+    }
   }
 
   #marked(found: Mark | undefined, nowMs: number, actions: UplinkAction[]): void {
     this.#askPending = false;
     this.#askAttempt = 0;
     if (this.#link === "down") return;
-    const commit = found?.commit ?? 0;
-    if (commit < this.#commit && !this.#doubtIsOver(nowMs)) {
+    this.#markTrouble = undefined;
+    this.#watchdog.answered("mark");
+    const throughs = throughsOf(found);
+    const isDoubtful = this.#isDoubtful(found, throughs);
+    if (isDoubtful && !this.#doubtIsOver(nowMs)) {
+      this.#holdTail(true, actions);
       this.#askAtMs = nowMs + markSoonMs;
       return;
     }
     this.#doubtSinceMs = undefined;
-    const progressed = this.#applyMark(found, commit, nowMs, actions);
+    const progressed = this.#applyMark(found, throughs, nowMs, actions);
+    this.#holdTail(false, actions);
     this.#link = "up";
+    this.#pace.limit(found?.cap, nowMs);
     this.#askIntervalMs = progressed
       ? markSoonMs
       : Math.min(markIntervalMaxMs, this.#askIntervalMs * 2);
     this.#askAtMs = undefined;
+    for (const lane of this.#lanes) lane.awaitsMark = false;
     if (this.#lanes.some((lane) => lane.sent.length > 0)) this.#askBy(nowMs + this.#askIntervalMs);
+  }
+
+  /** U6. */
+  #isDoubtful(found: Mark | undefined, throughs: Throughs): boolean {
+    const commit = found?.commit ?? 0;
+    if (commit !== this.#commit) return commit < this.#commit;
+    return this.#lanes.some((lane) =>
+      lane.cursors.some((cursor) => throughIn(throughs, lane, cursor) < cursor.through),
+    );
+  }
+
+  #holdTail(isHeld: boolean, actions: UplinkAction[]): void {
+    if (isHeld !== this.#tailIsHeld) actions.push({ kind: "hold-tail", isHeld });
+    this.#tailIsHeld = isHeld;
   }
 
   #doubtIsOver(nowMs: number): boolean {
@@ -411,49 +503,46 @@ export class Uplink {
   /** Whether anything more was taken than was known. */
   #applyMark(
     found: Mark | undefined,
-    commit: number,
+    throughs: Throughs,
     nowMs: number,
     actions: UplinkAction[],
   ): boolean {
-    const throughs = new Map(found?.epochs.map((epoch) => [epoch.epoch, epoch.logs]) ?? []);
     let progressed = false;
     let rolledBack = false;
     for (const lane of this.#lanes) {
-      let laneRolledBack = false;
-      let laneProgressed = false;
-      for (const cursor of lane.cursors) {
-        const through = Math.min(cursor.last, throughs.get(cursor.epoch)?.[lane.log].through ?? 0);
-        laneRolledBack ||= through < cursor.through;
-        laneProgressed ||= through > cursor.through;
-        // After a rollback too: what is taken no longer must not be given up as tail.
-        if (through !== cursor.through) {
-          actions.push({ kind: "release", epoch: cursor.epoch, log: lane.log, through });
-        }
-        cursor.through = through;
-        if (cursor.next <= through) cursor.next = through + 1;
-      }
-      lane.sent = lane.sent.filter((sent) => sent.to > sent.cursor.through);
-      if (laneProgressed) {
-        lane.attempt = 0;
-        lane.positionsMax = Number.POSITIVE_INFINITY;
-        lane.stub = undefined;
-        lane.batchBytes = this.#bounds.batchBytes;
-        lane.takenMs = nowMs;
-        lane.nothingTakenMs = nothingTakenMs;
+      this.#checkForFork(lane, throughs, actions);
+      const moved = follow(lane, throughs, actions);
+      if (moved.up) {
+        ease(lane, this.#bounds, nowMs);
         this.#takenAtBootMs = nowMs;
+        this.#watchdog.progressed();
       }
-      if (laneRolledBack) goBack(lane);
+      if (moved.down) goBack(lane);
       else this.#answerDoubts(lane, found?.doubts ?? [], nowMs, actions);
-      rolledBack ||= laneRolledBack;
-      progressed ||= laneProgressed;
+      rolledBack ||= moved.down;
+      progressed ||= moved.up;
     }
+    const commit = found?.commit ?? 0;
+    if (commit !== this.#commit) actions.push({ kind: "marked", commit });
     this.#commit = commit;
     if (rolledBack) {
       this.#rollbacks++;
       const reason = `the cloud went back to commit ${commit}`;
-      actions.push({ kind: "report", what: "rollback", lane: "live", reason });
+      actions.push({ kind: "report", what: "rollback", lane: undefined, reason, times: 1 });
     }
     return progressed;
+  }
+
+  /** U11. */
+  #checkForFork(lane: Lane, throughs: Throughs, actions: UplinkAction[]): void {
+    const open = lane.cursors.at(-1);
+    if (open === undefined || open.end !== undefined || open === this.#left) return;
+    const through = throughs.get(open.epoch)?.[lane.log].through ?? 0;
+    if (through <= open.last) return;
+    this.#left = open;
+    const reason = `${open.epoch} ${lane.log} is taken through ${through}, ${open.last} is its last`;
+    actions.push({ kind: "leave-epoch", reason });
+    actions.push({ kind: "report", what: "fork", lane: lane.name, reason, times: 1 });
   }
 
   /** U5: one answer for each generation; the engine tells what it could not take. */
@@ -463,15 +552,15 @@ export class Uplink {
     nowMs: number,
     actions: UplinkAction[],
   ): void {
-    const doubt = doubts.find(({ nonce }) => lane.sent.some((sent) => sent.nonce === nonce));
-    if (doubt === undefined) return;
-    const sent = lane.sent.find(({ nonce }) => nonce === doubt.nonce);
-    if (doubt.kind === "refused" && sent !== undefined) halve(lane, sent, doubt.reason);
-    goBack(lane);
-    this.#goBacks++;
-    this.#backOff(lane, nowMs);
-    const reason = `the cloud expects ${doubt.epoch} ${doubt.expected} (${doubt.kind} ${doubt.reason})`;
-    actions.push({ kind: "report", what: "go-back", lane: lane.name, reason });
+    for (const doubt of doubts) {
+      const sent = lane.sent.find((candidate) => isAbout(doubt, candidate, lane));
+      if (sent === undefined) continue;
+      if (doubt.kind === "refused" && sent.id !== undefined) halve(lane, sent, doubt.reason);
+      goBack(lane);
+      const { epoch, expected, kind, reason } = doubt;
+      const text = `the cloud expects ${epoch} ${expected} (${kind} ${reason})`;
+      return this.#wentBack(lane, text, nowMs, actions);
+    }
   }
 
   #askBy(atMs: number): void {
@@ -491,12 +580,14 @@ export class Uplink {
     // An answer that is awaited wakes by itself.
     const times: number[] = this.#askAtMs === undefined || this.#askPending ? [] : [this.#askAtMs];
     for (const lane of this.#lanes) {
-      if (this.#link !== "up" || lane.reading) continue;
+      if (this.#isHeldBack(lane)) continue;
       if (lane.sent.length > 0) {
         times.push(Math.max(lane.notBeforeMs, lane.takenMs + lane.nothingTakenMs));
       }
       if (!lane.cursors.some((cursor) => cursor.next <= cursor.last)) continue;
-      if (this.#room(lane) > 0) times.push(Math.max(lane.notBeforeMs, this.#gatheredAtMs(lane)));
+      if (this.#room(lane) <= 0) continue;
+      const { notBeforeMs } = lane;
+      times.push(Math.max(notBeforeMs, this.#gatheredAtMs(lane), this.#paidAtMs(lane)));
     }
     return times.length === 0 ? undefined : Math.max(nowMs, Math.min(...times));
   }

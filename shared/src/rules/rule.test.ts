@@ -66,6 +66,10 @@ test("without rules there is one, over every metric but seq; an empty list means
 
 test.each([
   ["{ name: a b, detector: ewma }", '1:11 rules.0.name: 1 to 64 letters, digits, "_" or "-"'],
+  [
+    "{ name: system-hot, detector: ewma }",
+    "1:11 rules.0.name: names that begin with system- are Causeway's own",
+  ],
   ["{ name: a, detector: magic }", "1:20 rules.0.detector: one of limits, ewma"],
   ["{ name: a }", "1:9 rules.0.detector: one of limits, ewma"],
   ["{ name: a, detector: ewma, hi: 5 }", "1:36 rules.0.hi: unknown setting"],

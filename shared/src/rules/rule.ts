@@ -17,7 +17,7 @@ import { z } from "zod";
 import { ewmaParameters } from "../detect/ewma.ts";
 import type { LimitsSettings } from "../detect/limits.ts";
 import { faultOfLimits, limitsParameters } from "../detect/limits.ts";
-import { isRuleName } from "../names.ts";
+import { isRuleName, reservedRulePrefix } from "../names.ts";
 import { durationSchema } from "./duration.ts";
 import { severities } from "./severity.ts";
 
@@ -36,7 +36,12 @@ const pattern = z
 const patterns = z.array(pattern).min(1).max(patternsMax).default(["*"]);
 
 const common = {
-  name: z.string().refine(isRuleName, '1 to 64 letters, digits, "_" or "-"'),
+  name: z
+    .string()
+    .refine(isRuleName, '1 to 64 letters, digits, "_" or "-"')
+    .refine((name) => !name.startsWith(reservedRulePrefix), {
+      error: `names that begin with ${reservedRulePrefix} are Causeway's own`,
+    }),
   devices: patterns,
   metrics: patterns,
   severity: z.enum(severities).default("warning"),

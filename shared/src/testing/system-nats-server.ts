@@ -1,7 +1,7 @@
 /** Starts a real nats-server for a test: free port, own store, killed with the test process. */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -18,6 +18,9 @@ export interface NatsServer {
   stop(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
+  /** SIGSTOP: it is there and answers nothing, until `resume`. */
+  pause(): void;
+  resume(): void;
   /** Ends and deletes the store. */
   remove(): Promise<void>;
 }
@@ -34,6 +37,9 @@ kill $guard`;
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const startTimeoutMs = 10_000;
+/** Nothing may listen there yet, and a second asker must not get it. */
+const givenPorts = new Set<number>();
+const portRange = { least: 10_000, count: 22_000 };
 const children = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL");
@@ -48,15 +54,21 @@ export interface NatsServerOptions {
   /** A configuration of its own; address and store are still this test's. */
   readonly configFile?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** More lines of the configuration; for a port that was chosen before, its own. */
+  readonly settings?: string;
+  readonly port?: number;
+  /** Made here, with the store in it; else a temporary one. */
+  readonly folder?: string;
 }
 
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
-  const folder = mkdtempSync(join(tmpdir(), "causeway-nats-"));
-  const port = await freePort();
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "causeway-nats-"));
+  mkdirSync(folder, { recursive: true });
+  const port = options.port ?? (await freePort());
   const store = `store_dir: ${JSON.stringify(join(folder, "store"))}`;
   const plain = 'jetstream { store_dir: "", max_file_store: 16GB, sync_interval: always }\n';
-  const { configFile } = options;
-  const text = configFile === undefined ? plain : readFileSync(configFile, "utf8");
+  const { configFile, settings = "" } = options;
+  const text = configFile === undefined ? plain + settings : readFileSync(configFile, "utf8");
   const file = join(folder, "nats.conf");
   writeFileSync(file, text.replace(/store_dir: "[^"]*"/, store));
   const place = ["--addr", "127.0.0.1", "--port", `${port}`];
@@ -70,6 +82,9 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     process.kill(pid, signal);
     await exited;
     children.delete(running);
+  };
+  const signalTo = (signal: NodeJS.Signals) => {
+    if (child !== undefined && pid !== undefined) process.kill(pid, signal);
   };
   const server: NatsServer = {
     url: `nats://127.0.0.1:${port}`,
@@ -90,6 +105,8 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     },
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
+    pause: () => signalTo("SIGSTOP"),
+    resume: () => signalTo("SIGCONT"),
     async remove() {
       await end("SIGKILL");
       rmSync(folder, { recursive: true, force: true });
@@ -99,17 +116,24 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   return server;
 }
 
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/**
+ * A port that was free a moment ago, below those that outgoing connections take theirs from: while
+ * its server is down no client gets it, nor connects to itself on it.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = portRange.least + Math.floor(Math.random() * portRange.count);
+    if (givenPorts.has(port) || !(await isFree(port))) continue;
+    givenPorts.add(port);
+    return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        resolve(typeof address === "object" && address !== null ? address.port : 0),
-      );
-    });
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
   });
 }
 

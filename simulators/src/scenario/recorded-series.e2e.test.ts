@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
-import { runProgram, Stack } from "./system-stack.ts";
+import { runProgram } from "./system-program.ts";
+import { Stack } from "./system-stack.ts";
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), "../../samples");
 const file = join(samples, "machine_temperature_system_failure.csv.gz");

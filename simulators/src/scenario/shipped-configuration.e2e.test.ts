@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort, startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { afterEach, expect, test } from "vitest";
-import { runProgram, startProgram, until } from "./system-stack.ts";
+import { runProgram, startProgram, until } from "./system-program.ts";
 
 const configFile = join(dirname(fileURLToPath(import.meta.url)), "../../../deploy/nats/nats.conf");
 const environment = { NATS_CLOUD_PASSWORD: "cloud-secret", NATS_GATEWAY1_PASSWORD: "edge-secret" };

@@ -1,154 +1,190 @@
-/** Starts real programs for a scenario: nats-server, cloud and gateway, each killable on its own. */
-import type { ChildProcess } from "node:child_process";
-import { spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** Starts real programs for a scenario: nats-server, cloud and gateways, with data of their own. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { systemClock } from "@causeway/shared/system-clock.ts";
+import { systemRandom } from "@causeway/shared/system-random.ts";
+import type { NatsCluster } from "@causeway/shared/testing/system-nats-cluster.ts";
+import { startNatsCluster } from "@causeway/shared/testing/system-nats-cluster.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { freePort, startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
-
-const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const readyTimeoutMs = 20_000;
-
-export interface Program {
-  readonly name: string;
-  readonly logFile: string;
-  readonly pid: number | undefined;
-  /** Resolves with the exit code, or with the signal's name. */
-  readonly exited: Promise<number | string>;
-  kill(signal: NodeJS.Signals): void;
-}
-
-const running = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
-/** Starts one of the three programs; it ends with this process, and its output goes to a file. */
-export function startProgram(
-  name: "causeway-edge" | "causeway-cloud" | "causeway-sim",
-  args: readonly string[],
-  logFile: string,
-): Program {
-  const child = spawn(join(checkout, "node_modules/.bin", name), args, {
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  running.add(child);
-  const log = createWriteStream(logFile, { flags: "a" });
-  child.stdout?.pipe(log, { end: false });
-  child.stderr?.pipe(log, { end: false });
-  const exited = new Promise<number | string>((resolve) => {
-    child.once("close", (code, signal) => {
-      running.delete(child);
-      log.end(() => resolve(code ?? signal ?? "unknown"));
-    });
-  });
-  return { name, logFile, pid: child.pid, exited, kill: (signal) => void child.kill(signal) };
-}
-
-export interface Finished {
-  readonly code: number | string;
-  readonly output: string;
-  readonly errors: string;
-}
-
-/** Runs a command to its end, with `input` on its stdin. */
-export async function runProgram(
-  name: "causeway-edge" | "causeway-cloud" | "causeway-sim",
-  args: readonly string[],
-  input = "",
-): Promise<Finished> {
-  const child = spawn(join(checkout, "node_modules/.bin", name), args, {
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  running.add(child);
-  child.stdin.end(input);
-  const chunks: Buffer[] = [];
-  const faults: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => faults.push(chunk));
-  return new Promise((resolve) => {
-    child.once("close", (code, signal) => {
-      running.delete(child);
-      const [output, errors] = [Buffer.concat(chunks).toString(), Buffer.concat(faults).toString()];
-      resolve({ code: code ?? signal ?? "unknown", output, errors });
-    });
-  });
-}
+import { TcpProxy } from "../proxy/tcp-proxy.ts";
+import type { Finished, Program } from "./system-program.ts";
+import { ready, runProgram, startProgram, until } from "./system-program.ts";
 
 export interface StackOptions {
   /** More lines of cloud.yaml. */
   readonly cloud?: string;
   readonly edge?: string;
+  /** Three nats-servers, and streams with three replicas. */
+  readonly cluster?: boolean;
+  /** The gateway's link goes through a proxy. */
+  readonly proxied?: boolean;
 }
 
-/** One nats-server, one cloud and one gateway, on free ports, with data in a folder of their own. */
+/** A gateway's program and folder. */
+export class GatewayProgram {
+  readonly folder: string;
+  readonly mqttUrl: string;
+  readonly url: string;
+  program: Program | undefined;
+
+  private constructor(folder: string, mqttPort: number, httpPort: number) {
+    this.folder = folder;
+    this.mqttUrl = `mqtt://127.0.0.1:${mqttPort}`;
+    this.url = `http://127.0.0.1:${httpPort}`;
+  }
+
+  /** Writes its configuration; data that is in the folder is used. */
+  static async create(
+    folder: string,
+    servers: readonly string[],
+    more = "",
+  ): Promise<GatewayProgram> {
+    const ports = { mqtt: await freePort(), http: await freePort() };
+    const gateway = new GatewayProgram(folder, ports.mqtt, ports.http);
+    writeFileSync(
+      gateway.config,
+      `gateway: g1
+dataDir: ${JSON.stringify(gateway.data)}
+mqtt:
+  listeners: [{ host: 127.0.0.1, port: ${ports.mqtt} }]
+  auth: { anonymous: true }
+uplink: { servers: ${JSON.stringify(servers)} }
+http: { host: 127.0.0.1, port: ${ports.http} }
+${more}
+`,
+    );
+    return gateway;
+  }
+
+  get config(): string {
+    return `${this.folder}/edge.yaml`;
+  }
+
+  get data(): string {
+    return join(this.folder, "edge");
+  }
+
+  async start(): Promise<void> {
+    const log = join(this.folder, "edge.log");
+    this.program = startProgram("causeway-edge", ["run", "--config", this.config], log);
+    await ready(`${this.url}/readyz`, this.program);
+  }
+
+  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    this.program?.kill(signal);
+    await this.program?.exited;
+    this.program = undefined;
+  }
+
+  async status(): Promise<GatewayNumbers> {
+    return (await fetch(`${this.url}/api/status`)).json() as never;
+  }
+}
+
+/** What `/api/status` of a gateway tells, as far as scenarios ask. */
+export interface GatewayNumbers {
+  readonly takenAgoMs?: number;
+  readonly outbox: { readonly appended: number };
+  readonly pump: { readonly batches: number; readonly bytes: number };
+  readonly uplink: {
+    readonly link: string;
+    readonly unsentEvents: number;
+    readonly untakenEvents: number;
+    readonly goBacks: number;
+    readonly rollbacks: number;
+  };
+}
+
+interface Network {
+  readonly servers: readonly NatsServer[];
+  readonly cluster: NatsCluster | undefined;
+  readonly proxy: TcpProxy | undefined;
+}
+
+async function startProxy(port: number): Promise<TcpProxy> {
+  const [listen, target] = [
+    { host: "127.0.0.1", port: 0 },
+    { host: "127.0.0.1", port },
+  ];
+  const proxy = new TcpProxy({ listen, target, clock: systemClock(), random: systemRandom });
+  await proxy.start();
+  return proxy;
+}
+
+/** nats-server or three of them, one cloud and one gateway, on free ports, in a folder of their own. */
 export class Stack {
   readonly folder: string;
-  readonly nats: NatsServer;
-  readonly mqttPort: number;
+  readonly servers: readonly NatsServer[];
+  readonly cluster: NatsCluster | undefined;
+  readonly gateway: GatewayProgram;
   readonly cloudUrl: string;
-  readonly edgeUrl: string;
+  readonly #proxy: TcpProxy | undefined;
   cloud: Program | undefined;
-  edge: Program | undefined;
 
   private constructor(
     folder: string,
-    nats: NatsServer,
-    ports: { mqtt: number; cloud: number; edge: number },
+    { servers, cluster, proxy }: Network,
+    gateway: GatewayProgram,
+    cloudPort: number,
   ) {
     this.folder = folder;
-    this.nats = nats;
-    this.mqttPort = ports.mqtt;
-    this.cloudUrl = `http://127.0.0.1:${ports.cloud}`;
-    this.edgeUrl = `http://127.0.0.1:${ports.edge}`;
+    this.servers = servers;
+    this.cluster = cluster;
+    this.#proxy = proxy;
+    this.gateway = gateway;
+    this.cloudUrl = `http://127.0.0.1:${cloudPort}`;
   }
 
   static async start(options: StackOptions = {}): Promise<Stack> {
     const folder = mkdtempSync(join(tmpdir(), "causeway-stack-"));
-    const nats = await startNatsServer();
-    const ports = { mqtt: await freePort(), cloud: await freePort(), edge: await freePort() };
-    const stack = new Stack(folder, nats, ports);
-    writeFileSync(
-      stack.cloudConfig,
-      `nats: { servers: ["${nats.url}"] }
-dataDir: ${JSON.stringify(join(folder, "cloud"))}
-http: { host: 127.0.0.1, port: ${ports.cloud} }
-${options.cloud ?? ""}
-`,
-    );
-    writeFileSync(
-      stack.edgeConfig,
-      `gateway: g1
-dataDir: ${JSON.stringify(join(folder, "edge"))}
-mqtt:
-  listeners: [{ host: 127.0.0.1, port: ${ports.mqtt} }]
-  auth: { anonymous: true }
-uplink: { servers: ["${nats.url}"] }
-http: { host: 127.0.0.1, port: ${ports.edge} }
-${options.edge ?? ""}
-`,
-    );
+    const store = join(folder, "nats");
+    const cluster = options.cluster ? await startNatsCluster(store) : undefined;
+    const servers = cluster?.servers ?? [await startNatsServer({ folder: store })];
+    const urls = servers.map(({ url }) => url);
+    const proxy = options.proxied ? await startProxy(servers[0]?.port ?? 0) : undefined;
+    const uplink = proxy === undefined ? urls : [`nats://127.0.0.1:${proxy.port}`];
+    const gateway = await GatewayProgram.create(folder, uplink, options.edge);
+    const stack = new Stack(folder, { servers, cluster, proxy }, gateway, await freePort());
+    stack.#writeConfig(urls, options);
     try {
       await Promise.all([stack.startCloud(), stack.startEdge()]);
     } catch (failure) {
-      await stack.remove();
+      await stack.end();
       throw failure;
     }
     return stack;
+  }
+
+  #writeConfig(urls: readonly string[], { cluster, cloud = "" }: StackOptions): void {
+    writeFileSync(
+      this.cloudConfig,
+      `nats: { servers: ${JSON.stringify(urls)} }
+dataDir: ${JSON.stringify(join(this.folder, "cloud"))}
+http: { host: 127.0.0.1, port: ${new URL(this.cloudUrl).port} }
+${cluster ? "streams: { replicas: 3 }" : ""}
+${cloud}
+`,
+    );
+  }
+
+  get nats(): NatsServer {
+    return this.servers[0] as NatsServer;
+  }
+
+  /** Throws where the stack was started without. */
+  get proxy(): TcpProxy {
+    if (this.#proxy === undefined) throw new Error("the gateway's link has no proxy");
+    return this.#proxy;
   }
 
   get cloudConfig(): string {
     return join(this.folder, "cloud.yaml");
   }
 
-  get edgeConfig(): string {
-    return join(this.folder, "edge.yaml");
-  }
-
   get mqttUrl(): string {
-    return `mqtt://127.0.0.1:${this.mqttPort}`;
+    return this.gateway.mqttUrl;
   }
 
   async startCloud(): Promise<void> {
@@ -157,64 +193,40 @@ ${options.edge ?? ""}
     await ready(`${this.cloudUrl}/readyz`, this.cloud);
   }
 
-  async startEdge(): Promise<void> {
-    const log = join(this.folder, "edge.log");
-    this.edge = startProgram("causeway-edge", ["run", "--config", this.edgeConfig], log);
-    await ready(`${this.edgeUrl}/readyz`, this.edge);
+  startEdge(): Promise<void> {
+    return this.gateway.start();
+  }
+
+  async killCloud(): Promise<void> {
+    this.cloud?.kill("SIGKILL");
+    await this.cloud?.exited;
   }
 
   command(...args: readonly string[]): Promise<Finished> {
     return runProgram("causeway-cloud", [...args, "--config", this.cloudConfig]);
   }
 
-  async edgeStatus(): Promise<{ uplink: { untakenEvents: number; link: string } }> {
-    return (await fetch(`${this.edgeUrl}/api/status`)).json() as never;
+  /** A counter of the engine. */
+  async engineMetric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.cloudUrl}/metrics`)).text();
+    return Number(new RegExp(`^causeway_engine_${name}_total ([0-9]+)`, "m").exec(text)?.[1]);
   }
 
   /** Waits until the cloud has taken all that the gateway has. */
-  async allTaken(timeoutMs = 60_000): Promise<void> {
-    await until(
-      async () => (await this.edgeStatus()).uplink.untakenEvents === 0,
-      timeoutMs,
-      "all taken",
-    );
+  async allTaken(timeoutMs = 60_000, gateway = this.gateway): Promise<void> {
+    const isTaken = async () => (await gateway.status()).uplink.untakenEvents === 0;
+    await until(isTaken, timeoutMs, "all taken");
+  }
+
+  /** Ends every program; the folder stays, with what they logged. */
+  async end(): Promise<void> {
+    await Promise.all([this.gateway.end("SIGKILL"), this.killCloud()]);
+    await this.#proxy?.stop();
+    await Promise.all(this.servers.map((server) => server.kill()));
   }
 
   async remove(): Promise<void> {
-    for (const program of [this.edge, this.cloud]) {
-      program?.kill("SIGKILL");
-      await program?.exited;
-    }
-    await this.nats.remove();
+    await this.end();
     rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-/** Asks until it is so; there is no event to wait on in another process. */
-export async function until(
-  isSo: () => Promise<boolean>,
-  timeoutMs: number,
-  what: string,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    if (await isSo().catch(() => false)) return;
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-async function ready(url: string, program: Program): Promise<void> {
-  let ended: number | string | undefined;
-  void program.exited.then((code) => {
-    ended = code;
-  });
-  const isReady = async () => {
-    if (ended !== undefined) return true;
-    return (await fetch(url)).ok;
-  };
-  await until(isReady, readyTimeoutMs, `${program.name} ready`);
-  if (ended !== undefined) {
-    throw new Error(`${program.name} ended (${ended}):\n${readFileSync(program.logFile, "utf8")}`);
   }
 }

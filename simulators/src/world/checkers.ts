@@ -1,290 +1,147 @@
 /**
- * What must hold. The checkers know what devices were told and what was stored, and derive the rest
- * by the plain reader of taken-order.ts.
+ * What must hold, and where it is checked. The truth comes from history.ts: it knows what devices
+ * were told, what was stored, lost and committed, and what a world went through.
  *
  *   C0  Nothing throws that nobody catches, and no invariant is broken.
- *   C1  Every acknowledged event is taken.
- *   C2  A mark never claims more than was stored without a gap, and never goes back.
+ *   C1  Every acknowledged event is taken, or a loss that was taken names it, or its disk is lost.
+ *   C2  A mark covers only what was stored without a gap, and never goes back.
  *   C3  What an alert was told for is covered by the mark of the same commit, and by no earlier one.
- *   C4  The alerts are those of one engine that took the same events without any fault.
- *   C5  Every reader that folds the journal by the ledger takes the same events.
- *   C6  A gateway releases nothing that no mark covers.
+ *   C4  The alerts of a commit are those of one engine that took the same events without any fault.
+ *   C5  Every reader that folds the journal by the ledger takes what was taken, in the same order.
+ *   C6  A gateway releases nothing that no mark ever covered.
  *   C7  In the end everything that is on a gateway's disk is taken and released.
- *   C8  A gateway sends no more than a few times what was appended, and what its processes found
- *       untaken when they began.
+ *   C8  A gateway sends no more than a few times what was appended, what its processes found untaken
+ *       when they began, and what the cloud lost again.
  *   C9  Bounds of memory and disk are kept; nobody is told of a rollback that never was.
  *   C10 Nothing is taken twice; what a device sent within an epoch is in the order of its calls.
- *   C11 In the end the marks cover all that was ever stored without a gap.
- *
- * Some faults make some of them void (faults.ts).
+ *   C11 In the end the journal holds nothing that comes next and was not taken.
+ *   C12 A loss names only what was lost: `not-kept` what was taken once, `unreadable` what rotted.
  */
-import type { AlertMessage, AlertTransition } from "@causeway/cloud/alert/alert.ts";
-import type { CommitMessage } from "@causeway/cloud/engine/engine-store.ts";
-import { foldMessage, Ledgers } from "@causeway/cloud/ingest/fold.ts";
+import type { EngineStore } from "@causeway/cloud/engine/engine-store.ts";
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
+import { JournalReader, loadCommitted } from "@causeway/cloud/ingest/journal-reader.ts";
 import type { Outbox, OutboxBounds } from "@causeway/edge/outbox/outbox.ts";
-import type { UplinkStatus } from "@causeway/edge/uplink/uplink.ts";
 import { logs } from "@causeway/shared/event.ts";
-import { decodeMark } from "@causeway/shared/mark.ts";
-import type { Attempt } from "./device.ts";
+import { nameOf } from "./attempts.ts";
 import type { Traffic } from "./edge-machine.ts";
-import type { CheckName } from "./faults.ts";
-import { worldAlerting } from "./rules.ts";
-import type { Taken } from "./taken-order.ts";
-import { TakenOrder } from "./taken-order.ts";
-
-export type Violate = (check: CheckName, what: string) => void;
+import type { Violate } from "./faults.ts";
+import type { Excuse, History } from "./history.ts";
+import type { MemoryJournal } from "./memory-journal.ts";
+import { batchOf, keyOf } from "./plain-reader.ts";
 
 const trafficFactorMax = 4;
 const trafficFreeEvents = 400;
 /** What a process finds it may send, and send again after a fault. */
-const inheritedFactorMax = 2;
+const againFactorMax = 2;
 /** Blocks that were in flight when a bound was reached, and room for an epoch's records. */
 const boundSlackBytes = 64 * 1_024;
 
-/** Followed while the world runs. */
-export class Watch {
-  readonly order = new TakenOrder();
-  readonly #violate: Violate;
-  /** What was committed: the highest position covered, by `<gateway> <epoch> <log>`. */
-  readonly #covered = new Map<string, number>();
-  readonly #alertIds = new Set<string>();
-
-  constructor(violate: Violate) {
-    this.#violate = violate;
+/** C1. */
+export function checkAcknowledged(history: History, violate: Violate): void {
+  for (const attempt of history.attempts) {
+    if (!attempt.isAcknowledged || history.branch.names.has(nameOf(attempt))) continue;
+    if (history.isExplained(attempt)) continue;
+    violate("C1", `${nameOf(attempt)} of ${attempt.machine} was acknowledged and never taken`);
   }
-
-  stored(message: JournalMessage): void {
-    this.order.take(message);
-  }
-
-  covered(gateway: string, epoch: string, log: string): number {
-    return this.#covered.get(`${gateway} ${epoch} ${log}`) ?? 0;
-  }
-
-  committed(messages: readonly CommitMessage[]): void {
-    const before = new Map(this.#covered);
-    for (const { subject, data } of messages) {
-      if (subject.startsWith("mark.")) this.#checkMark(data);
-    }
-    for (const { subject, data } of messages) {
-      if (!subject.startsWith("alert.")) continue;
-      const { transitions } = JSON.parse(data) as AlertMessage;
-      for (const transition of transitions) this.#checkTransition(transition, before);
-    }
-  }
-
-  /** C2. */
-  #checkMark(text: string): void {
-    const { gateway, epochs } = decodeMark(text);
-    for (const { epoch, logs: ledgers } of epochs) {
-      for (const log of logs) {
-        const { through } = ledgers[log];
-        const key = `${gateway} ${epoch} ${log}`;
-        const before = this.#covered.get(key) ?? 0;
-        const stored = this.order.through(gateway, epoch, log);
-        if (through > stored) {
-          this.#violate("C2", `the mark covers ${key} through ${through}, stored is ${stored}`);
-        }
-        if (through < before) this.#violate("C2", `the mark of ${key} fell to ${through}`);
-        this.#covered.set(key, Math.max(before, through));
-      }
-    }
-  }
-
-  /** C3. */
-  #checkTransition({ id, state, cause }: AlertTransition, before: Map<string, number>): void {
-    const [gateway, epoch, log, positionText] = cause.split("/");
-    const key = `${gateway} ${epoch} ${log}`;
-    const position = Number(positionText);
-    if (position > (this.#covered.get(key) ?? 0)) {
-      this.#violate("C3", `${state} ${id} was told for ${cause}, which no mark covers`);
-    }
-    if (position <= (before.get(key) ?? 0)) {
-      this.#violate("C3", `${state} ${id} was told for ${cause}, which had its effect before`);
-    }
-    if (this.#alertIds.has(`${id} ${state}`)) this.#violate("C3", `${state} ${id} was told twice`);
-    this.#alertIds.add(`${id} ${state}`);
-  }
-
-  /** C11: what was stored is covered by `text`, a gateway's last mark. */
-  checkLastMark(gateway: string, text: string | undefined): void {
-    const found = text === undefined ? [] : decodeMark(text).epochs;
-    const covered = new Map(found.map(({ epoch, logs: ledgers }) => [epoch, ledgers]));
-    for (const { epoch, log, position } of this.order.taken.filter(
-      (taken) => taken.gateway === gateway,
-    )) {
-      const through = covered.get(epoch)?.[log].through ?? 0;
-      if (position <= through) continue;
-      this.#violate("C11", `${epoch} ${log} ${position} was stored, the last mark says ${through}`);
-      return;
-    }
-  }
-
-  /** C6 and C9, at any moment. */
-  checkOutbox(gateway: string, outbox: Outbox, bounds: OutboxBounds): void {
-    for (const { id, released } of outbox.epochs()) {
-      for (const log of logs) {
-        const covered = this.covered(gateway, id, log);
-        if (released[log] <= covered) continue;
-        const what = `${gateway} released ${id} ${log} through ${released[log]}`;
-        this.#violate("C6", `${what}, marks cover ${covered}`);
-      }
-    }
-    const { bytes, pendingBytes } = outbox.usage();
-    if (bytes > bounds.bytesMax + boundSlackBytes) {
-      this.#violate("C9", `${gateway} keeps ${bytes} bytes, the bound is ${bounds.bytesMax}`);
-    }
-    if (pendingBytes > bounds.pendingBytesMax + boundSlackBytes) {
-      this.#violate("C9", `${gateway} has ${pendingBytes} bytes waiting`);
-    }
-  }
-
-  /** C9, in a world in which nothing was rolled back. */
-  checkUplink(gateway: string, { rollbacks }: UplinkStatus): void {
-    if (rollbacks > 0) this.#violate("C9", `${gateway} was told of a rollback that never was`);
-  }
-}
-
-export interface Outcome {
-  readonly attempts: readonly Attempt[];
-  readonly journal: readonly JournalMessage[];
-  readonly alerts: readonly { readonly subject: string; readonly text: string }[];
-}
-
-/** C1, C4, C5, C10, once everything is quiet. */
-export function checkOutcome({ order }: Watch, outcome: Outcome, violate: Violate): void {
-  checkAttempts(order.taken, outcome.attempts, violate);
-  checkAlerts(order.taken, outcome.alerts, violate);
-  checkFold(order.taken, outcome.journal, violate);
-}
-
-/** C1, C10. */
-function checkAttempts(
-  taken: readonly Taken[],
-  attempts: readonly Attempt[],
-  violate: Violate,
-): void {
-  const byName = new Map(attempts.map((attempt) => [nameOf(attempt), attempt]));
-  const seen = new Set<string>();
-  const lastCall = new Map<string, number>();
-  for (const { gateway, epoch, log, position, event } of taken) {
-    const name = event === undefined ? undefined : attemptIn(event);
-    if (name === undefined) continue;
-    const where = `${gateway}/${epoch}/${log}/${position}`;
-    const attempt = byName.get(name);
-    if (attempt === undefined) violate("C10", `${where} holds ${name}, which no device sent`);
-    if (seen.has(name)) violate("C10", `${name} was taken twice, at last as ${where}`);
-    seen.add(name);
-    const key = `${attempt?.device} ${epoch}`;
-    const call = attempt?.call ?? 0;
-    if (call < (lastCall.get(key) ?? 0))
-      violate("C10", `${name} was taken out of order as ${where}`);
-    lastCall.set(key, call);
-  }
-  for (const attempt of attempts) {
-    if (!attempt.isAcknowledged || seen.has(nameOf(attempt))) continue;
-    violate("C1", `${nameOf(attempt)} was acknowledged and never taken`);
-  }
-}
-
-function nameOf({ device, seq, attempt }: Attempt): string {
-  return `${device} seq ${seq} attempt ${attempt}`;
-}
-
-/** The attempt that an event came of; undefined for events of the gateway itself. */
-function attemptIn(event: NonNullable<Taken["event"]>): string | undefined {
-  if (event.kind === "reading") {
-    const value = (metric: string) => event.readings.find((each) => each.metric === metric)?.value;
-    return `${event.device} seq ${value("seq")} attempt ${value("attempt")}`;
-  }
-  if (event.kind !== "quarantined") return undefined;
-  const text = Buffer.from(event.payload, "base64").toString("utf8");
-  const [, seq, attempt] = /"seq":([0-9]+),"attempt":([0-9]+)/.exec(text) ?? [];
-  return `${event.device ?? event.topic?.split("/")[1]} seq ${seq} attempt ${attempt}`;
-}
-
-/** C4. */
-function checkAlerts(taken: readonly Taken[], told: Outcome["alerts"], violate: Violate): void {
-  const expected = expectedAlerts(taken);
-  const found = new Map<string, string[]>();
-  for (const { subject, text } of told) {
-    const [, , gateway, rule] = subject.split(".");
-    const lines = found.get(`${gateway} ${rule}`) ?? [];
-    lines.push(...(JSON.parse(text) as AlertMessage).transitions.map(lineOf));
-    found.set(`${gateway} ${rule}`, lines);
-  }
-  for (const key of new Set([...expected.keys(), ...found.keys()])) {
-    const [should, are] = [expected.get(key) ?? [], found.get(key) ?? []];
-    const at = Array.from(should.length > are.length ? should : are).findIndex(
-      (_line, index) => should[index] !== are[index],
-    );
-    if (at >= 0) violate("C4", `alert ${at + 1} of ${key} is ${are[at]}, expected ${should[at]}`);
-  }
-}
-
-/** What an undisturbed engine tells, by `<gateway> <rule>`. */
-function expectedAlerts(taken: readonly Taken[]): Map<string, string[]> {
-  const lines = new Map<string, string[]>();
-  const states = new Map(
-    [...new Set(taken.map(({ gateway }) => gateway))].map((gateway) => [
-      gateway,
-      { detection: worldAlerting.detection(), alerts: worldAlerting.alerts() },
-    ]),
-  );
-  for (const { gateway, epoch, log, position, event, receivedAt, late } of taken) {
-    const state = states.get(gateway);
-    if (event?.kind !== "reading" || event.device === null || state === undefined) continue;
-    for (const [index, reading] of event.readings.entries()) {
-      const observation = {
-        ...{ id: `${gateway}/${epoch}/${log}/${position}/${index}`, gateway, receivedAt, late },
-        ...{ device: event.device, metric: reading.metric, value: reading.value },
-        ...{ unit: reading.unit, quality: reading.quality },
-        observedAt: reading.observedAt ?? event.observedAt,
-      };
-      const verdicts = worldAlerting.observe(state.detection, observation);
-      for (const transition of worldAlerting.advance(state.alerts, verdicts, observation)) {
-        const key = `${gateway} ${transition.rule}`;
-        lines.set(key, [...(lines.get(key) ?? []), lineOf(transition)]);
-      }
-    }
-  }
-  return lines;
-}
-
-function lineOf({ id, state, cause, at, firingAt }: AlertTransition): string {
-  return `${state} ${id} at ${at} since ${firingAt} for ${cause}`;
 }
 
 /** C5. */
-function checkFold(
-  taken: readonly Taken[],
+export async function checkReader(
+  history: History,
+  store: EngineStore,
+  { first, last, messages: journal }: MemoryJournal,
+  violate: Violate,
+): Promise<void> {
+  const { branch, reader: plain } = history;
+  const reader = new JournalReader(await loadCommitted(store, async () => ({ first, last })));
+  const seen = new Set<string>();
+  const accounted = new Set<string>();
+  const orders = new Map<string, number>();
+  for (const { taken } of journal.flatMap((message) => reader.fold(message))) {
+    for (const { id, gateway, epoch, log, position, event } of taken) {
+      const to = event.kind === "loss" ? event.to : position;
+      for (let at = position; at <= to; at++) accounted.add(`${keyOf(gateway, epoch, log)} ${at}`);
+      if (seen.has(id)) violate("C5", `a reader takes ${id} twice`);
+      seen.add(id);
+      const order = plain.at(keyOf(gateway, epoch, log), position)?.order ?? -1;
+      const isBehind = order < (orders.get(gateway) ?? -1);
+      if (isBehind && history.isWhole(gateway))
+        violate("C5", `a reader takes ${id} in another order`);
+      orders.set(gateway, order);
+    }
+  }
+  for (const batch of journal.map(batchOf)) {
+    if (batch === undefined) continue;
+    const covered = branch.covered.get(batch.key) ?? 0;
+    for (const { to } of batch.items) {
+      if (to > covered || accounted.has(`${batch.key} ${to}`)) continue;
+      violate("C5", `a reader does not take ${batch.key} ${to}`);
+    }
+  }
+}
+
+/** C6 and C9, at any moment. */
+export function checkOutbox(
+  history: History,
+  gateway: string,
+  outbox: Outbox,
+  bounds: OutboxBounds,
+  violate: Violate,
+): void {
+  for (const { id, released } of outbox.epochs()) {
+    for (const log of logs) {
+      const covered = history.coveredOnce(keyOf(gateway, id, log));
+      if (released[log] <= covered) continue;
+      const what = `${gateway} released ${id} ${log} through ${released[log]}`;
+      violate("C6", `${what}, marks covered ${covered}`);
+    }
+  }
+  const { bytes, pendingBytes } = outbox.usage();
+  if (bytes > bounds.bytesMax + boundSlackBytes) {
+    violate("C9", `${gateway} keeps ${bytes} bytes, the bound is ${bounds.bytesMax}`);
+  }
+  if (pendingBytes > bounds.pendingBytesMax + boundSlackBytes) {
+    violate("C9", `${gateway} has ${pendingBytes} bytes waiting`);
+  }
+}
+
+/** C9. */
+export function checkRollbacks(
+  gateway: string,
+  told: number,
+  { rollbacks }: Excuse,
+  violate: Violate,
+): void {
+  if (told <= rollbacks) return;
+  violate("C9", `${gateway} was told of ${told} rollbacks, there were ${rollbacks}`);
+}
+
+/** C11. */
+export function checkNextTaken(
+  { branch, reader }: History,
   journal: readonly JournalMessage[],
   violate: Violate,
 ): void {
-  const ledgers = new Ledgers();
-  const ids: string[] = [];
-  for (const message of journal) {
-    for (const { id } of foldMessage(ledgers, message)?.taken ?? []) ids.push(id);
+  for (const batch of journal.map(batchOf)) {
+    if (batch === undefined || batch.items.length === 0) continue;
+    const covered = branch.covered.get(batch.key) ?? 0;
+    if (batch.from > covered + 1 || batch.to <= covered) continue;
+    if (reader.through(batch.key) <= covered) continue;
+    violate("C11", `${batch.key} ${covered + 1} is stored, and was not taken`);
+    return;
   }
-  const expected = taken.map(
-    ({ gateway, epoch, log, position }) => `${gateway}/${epoch}/${log}/${position}`,
-  );
-  const at = Array.from(ids.length > expected.length ? ids : expected).findIndex(
-    (_id, index) => ids[index] !== expected[index],
-  );
-  if (at >= 0)
-    violate("C5", `taken ${at + 1} is ${ids[at]} by the ledger, expected ${expected[at]}`);
 }
 
 /** C8. */
 export function checkTraffic(
   gateway: string,
   { sent, appended, inherited }: Traffic,
+  { again }: Excuse,
   violate: Violate,
 ): void {
-  const sentMax = trafficFactorMax * appended + inheritedFactorMax * inherited + trafficFreeEvents;
+  const sentMax =
+    trafficFactorMax * appended + againFactorMax * (inherited + again) + trafficFreeEvents;
   if (sent <= sentMax) return;
-  const of = `${appended} appended and ${inherited} inherited`;
+  const of = `${appended} appended, ${inherited} inherited and ${again} lost by the cloud`;
   violate("C8", `${gateway} sent ${sent} positions of ${of}`);
 }

@@ -4,19 +4,10 @@
  */
 import type { Publish, SettlePublish } from "@causeway/edge/broker/broker.ts";
 import { gaussian } from "@causeway/shared/random.ts";
+import type { Attempt } from "./attempts.ts";
 import type { Dice } from "./faults.ts";
 import { worldBeginsMs } from "./process-clock.ts";
 import type { Timeline } from "./timeline.ts";
-
-/** One call of a gateway's publish. */
-export interface Attempt {
-  readonly device: string;
-  readonly seq: number;
-  readonly attempt: number;
-  /** Calls of all devices are numbered in their order. */
-  readonly call: number;
-  isAcknowledged: boolean;
-}
 
 /** The broker, as a device sees it; undefined where nobody listens. */
 export type PublishTo = ((publish: Publish, settle: SettlePublish) => void) | undefined;
@@ -28,6 +19,7 @@ export interface DeviceParts {
   readonly gateway: () => PublishTo;
   /** Numbers a call and remembers it. */
   readonly attempted: (device: string, seq: number, attempt: number) => Attempt;
+  readonly acknowledged: (attempt: Attempt) => void;
   /** Tells its own time with every sample. */
   readonly hasClock: boolean;
 }
@@ -37,11 +29,15 @@ interface Sample {
   readonly value: number;
   readonly ts: number | undefined;
   readonly isBroken: boolean;
+  readonly isPoison: boolean;
   attempt: number;
 }
 
 const waitingMax = 40;
 const brokenShare = 0.03;
+const poisonShare = 0.02;
+/** The cloud cannot read a batch that holds an event with this metric. */
+export const poisonMetric = "poison";
 
 export class Device {
   readonly #parts: DeviceParts;
@@ -98,6 +94,7 @@ export class Device {
       value: Math.round((level + 3 * gaussian(dice.random)) * 1_000) / 1_000,
       ts: hasClock ? worldBeginsMs + timeline.nowMs : undefined,
       isBroken: dice.random.next() < brokenShare,
+      isPoison: dice.has("event-poison") && dice.random.next() < poisonShare,
       attempt: 0,
     };
     this.#waiting.push(sample);
@@ -116,14 +113,14 @@ export class Device {
   }
 
   #send(sample: Sample, connection: object): void {
-    const { name, gateway, attempted } = this.#parts;
+    const { name, gateway, attempted, acknowledged } = this.#parts;
     const publish = gateway();
     if (publish === undefined) return this.cut();
     const { seq } = sample;
     const attempt = attempted(name, seq, ++sample.attempt);
     const topic = `devices/${name}/telemetry`;
     publish({ client: name, topic, payload: payloadOf(sample), qos: 1 }, (failure) => {
-      if (failure === undefined) attempt.isAcknowledged = true;
+      if (failure === undefined) acknowledged(attempt);
       if (this.#connection !== connection) return;
       if (failure === undefined) this.#waiting = this.#waiting.filter((other) => other !== sample);
       else this.cut();
@@ -131,9 +128,11 @@ export class Device {
   }
 }
 
-function payloadOf({ seq, attempt, ts, value, isBroken }: Sample): Uint8Array {
-  const text = JSON.stringify(
-    ts === undefined ? { seq, attempt, value } : { ts, seq, attempt, value },
-  );
+function payloadOf({ seq, attempt, ts, value, isBroken, isPoison }: Sample): Uint8Array {
+  const text = JSON.stringify({
+    ...(ts === undefined ? {} : { ts }),
+    ...{ seq, attempt, value },
+    ...(isPoison ? { [poisonMetric]: true } : {}),
+  });
   return Buffer.from(isBroken ? text.slice(0, -1) : text);
 }

@@ -133,6 +133,13 @@ export class EdgeMachine {
     this.#boot = this.#newBoot(this.#boot.wrongByMs);
   }
 
+  /** The synced writes that are left, by number. */
+  powerCutOfLiar(): number {
+    this.#end();
+    this.#boot = this.#newBoot(this.#boot.wrongByMs);
+    return this.#parts.disk.powerCutOfLiar();
+  }
+
   /** In order, as by SIGTERM; resolves when the process is gone. */
   async stop(): Promise<void> {
     const process = this.#process;

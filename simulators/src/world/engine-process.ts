@@ -59,8 +59,8 @@ export class EngineProcess {
           const found = journal.at(sequence);
           return found && { subject: found.subject, nonce: found.header("Cw-Nonce") };
         }),
-      lastSequence: () => this.#ask(clock, () => journal.last),
-      alerting: this.#parts.alerting,
+      firstSequence: () => this.#ask(clock, () => journal.first),
+      ruleSets: { own: "world", alertingOf: async () => this.#parts.alerting },
       clock,
       random: seededRandom(`${seed} ${id}`),
       log: this.#parts.trace.logger(name, this.#parts.onInvariant),

@@ -10,15 +10,20 @@ import type { ProcessClock } from "./process-clock.ts";
 import type { Timeline } from "./timeline.ts";
 
 const answerTimeoutMs = 10_000;
+const timeout = "timeout";
 const delayMaxMs = 60_000;
 const repeatMaxMs = 40_000;
 const afterCutMaxMs = 20_000;
 const staleMaxMs = 4_000;
 
+export type Refusal = Extract<PublishOutcome, { kind: "failed" }>;
+
 /** What the server does with a gateway's requests. */
 export interface Server {
+  readonly payloadBytesMax: number;
   readonly isUp: () => boolean;
-  store(lane: UplinkLane, headers: ReadonlyMap<string, string>, body: Uint8Array): void;
+  /** Undefined once it is stored. */
+  store(lane: UplinkLane, head: ReadonlyMap<string, string>, body: Uint8Array): Refusal | undefined;
   /** The mark's text as a replica has it that is `behindMs` behind. */
   mark(behindMs: number): string | undefined;
 }
@@ -109,17 +114,24 @@ export class LossyLink implements Link {
     const connection = this.#connection;
     if (connection === undefined) return failed("not connected");
     const head = new Map(headers);
+    // The client knows what the server takes, and sends nothing that is larger.
+    if (body.length > server.payloadBytesMax) {
+      return failed("maximum payload exceeded", "split");
+    }
     this.sentPositions += Number(head.get("Cw-To")) - Number(head.get("Cw-From")) + 1;
     const serve: Serve<PublishOutcome> = () => {
       if (dice.hit("publish-refused")) return { answer: failed("503 no response from stream") };
-      if (!dice.hit("ack-without-store")) server.store(lane, head, body);
+      const refusal = dice.hit("ack-without-store") ? undefined : server.store(lane, head, body);
+      if (refusal !== undefined) return { answer: refusal };
       if (dice.hit("request-repeated")) {
         timeline.after(dice.between(1, repeatMaxMs), () => server.store(lane, head, body));
       }
       return dice.hit("answer-lost") ? undefined : { answer: { kind: "stored" } };
     };
     const answer = await this.#request(connection, serve, dice.hit("request-lost"));
-    return typeof answer === "string" ? failed(answer) : answer.answer;
+    return typeof answer === "string"
+      ? failed(answer, answer === timeout ? "no-answer" : "retry")
+      : answer.answer;
   }
 
   async readMark(): Promise<Mark | undefined> {
@@ -179,7 +191,7 @@ export class LossyLink implements Link {
         resolve(answer);
       };
       const fail = () => settle("the connection was closed");
-      const cancel = this.#clock.after(answerTimeoutMs, () => settle("timeout"));
+      const cancel = this.#clock.after(answerTimeoutMs, () => settle(timeout));
       connection.waiting.add(fail);
       if (isLost || this.#wire.silence === "all") return;
       this.#arrive(connection, () => {
@@ -208,6 +220,6 @@ export class LossyLink implements Link {
   }
 }
 
-function failed(reason: string): PublishOutcome {
-  return { kind: "failed", fault: "retry", reason };
+function failed(reason: string, fault: Refusal["fault"] = "retry"): Refusal {
+  return { kind: "failed", fault, reason };
 }

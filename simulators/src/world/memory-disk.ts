@@ -8,6 +8,8 @@
  *       only where nothing newer stands.
  *   S4  Behind a failed write the log is torn: what is written before the next opening may be gone
  *       by then, synced or not.
+ *   S5  At a power cut a disk that lied goes back to what was synced some writes ago.
+ *   S6  Bytes of a block may rot where they lie.
  */
 import type { Change, Entry, Range, Store } from "@causeway/edge/outbox/store.ts";
 import type { Dice } from "./faults.ts";
@@ -18,6 +20,9 @@ interface Write {
   readonly changes: readonly Change[];
   readonly number: number;
 }
+
+/** A disk that lies has the last so many writes in its cache. */
+const lieWritesMax = 30;
 
 export class MemoryDisk {
   readonly #dice: Dice;
@@ -34,6 +39,10 @@ export class MemoryDisk {
   #count = 0;
   #torn = false;
   #opened: object | undefined;
+  readonly #rotten = new WeakSet<object>();
+  #synced = 0;
+  /** What each synced write replaced, the newest last; undefined where nothing stood. */
+  #replaced: [key: string, value: Uint8Array | undefined][][] = [];
 
   constructor(dice: Dice) {
     this.#dice = dice;
@@ -62,6 +71,11 @@ export class MemoryDisk {
     this.#inFlight.clear();
   }
 
+  /** Counts the synced writes; goes on over everything that happens to the disk. */
+  get synced(): number {
+    return this.#synced;
+  }
+
   powerCut(): void {
     this.kill();
     const survivors = this.#dice.between(0, this.#unsynced.length);
@@ -70,11 +84,42 @@ export class MemoryDisk {
     this.#visible = this.#durable.copy();
   }
 
+  /** S5. The synced writes that are left, by number. */
+  powerCutOfLiar(): number {
+    this.kill();
+    this.#unsynced = [];
+    const lost = this.#dice.between(0, this.#replaced.length);
+    for (const replaced of this.#replaced.splice(this.#replaced.length - lost, lost).reverse()) {
+      for (const [key, value] of replaced.reverse()) {
+        if (value === undefined) this.#durable.delete(key);
+        else this.#durable.set(key, value);
+      }
+    }
+    this.#visible = this.#durable.copy();
+    return this.#synced - lost;
+  }
+
+  /** S6. The block's key and what it held; undefined where there is none. */
+  rot(): Entry | undefined {
+    const blocks = [...this.#durable.range("b", "c", false)];
+    const [key, value] = this.#dice.oneOf(blocks) ?? [];
+    if (key === undefined || value === undefined || this.#rotten.has(value)) return;
+    if (this.#visible.get(key) !== value) return;
+    const rotten = new Uint8Array(value);
+    const at = this.#dice.between(0, rotten.length - 1);
+    rotten[at] = (rotten[at] ?? 0) ^ this.#dice.between(1, 255);
+    this.#rotten.add(rotten);
+    this.#durable.set(key, rotten);
+    this.#visible.set(key, rotten);
+    return [Buffer.from(key, "latin1"), value];
+  }
+
   copy(): MemoryDisk {
     const copy = new MemoryDisk(this.#dice);
     copy.#visible = this.#durable.copy();
     copy.#durable = this.#durable.copy();
     copy.#count = this.#count;
+    copy.#synced = this.#synced;
     return copy;
   }
 
@@ -88,10 +133,11 @@ export class MemoryDisk {
     this.#behindTear = [];
     this.#torn = false;
     this.#writtenBy = new Map();
+    this.#replaced = [];
   }
 
   begin(changes: readonly Change[]): Write {
-    const write = { changes, number: ++this.#count };
+    const write = { changes: changes.map(copyOf), number: ++this.#count };
     this.#inFlight.add(write);
     return write;
   }
@@ -105,9 +151,17 @@ export class MemoryDisk {
       throw new Error("EIO: the write failed");
     }
     this.#apply(write);
+    if (sync) this.#synced++;
     if (!sync || this.#torn) return;
+    if (this.#dice.has("disk-lies")) this.#noteReplaced();
     for (const unsynced of this.#unsynced) put(this.#durable, unsynced);
     this.#unsynced = [];
+  }
+
+  #noteReplaced(): void {
+    const keys = this.#unsynced.flatMap(({ changes }) => changes.map(({ key }) => keyText(key)));
+    this.#replaced.push(keys.map((key) => [key, this.#durable.get(key)]));
+    if (this.#replaced.length > lieWritesMax) this.#replaced.shift();
   }
 
   get entries(): SortedEntries {
@@ -134,6 +188,7 @@ export class MemoryDisk {
       if (fate === 3) this.#late.push(write);
     }
     this.#unsynced = [];
+    this.#replaced = [];
     this.#durable = this.#visible.copy();
   }
 
@@ -224,9 +279,14 @@ class DiskStore implements Store {
 
 function put(entries: SortedEntries, { changes }: Write): void {
   for (const change of changes) {
-    if (change.kind === "put") entries.set(keyText(change.key), Uint8Array.from(change.value));
+    if (change.kind === "put") entries.set(keyText(change.key), change.value);
     else entries.delete(keyText(change.key));
   }
+}
+
+/** The writer may use its bytes for something else. */
+function copyOf(change: Change): Change {
+  return change.kind === "put" ? { ...change, value: new Uint8Array(change.value) } : change;
 }
 
 /** One character a byte, so that text order is byte order. */

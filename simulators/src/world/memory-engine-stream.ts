@@ -26,25 +26,21 @@ export interface Stored {
 export interface EngineContents {
   readonly sequence: number;
   readonly last: ReadonlyMap<string, Stored>;
-  readonly alerts: readonly Stored[];
 }
 
-/** A subject is kept by its last message, alerts and dead letters by all. */
+/** A subject is kept by its last message; of alerts and dead letters no reader is here. */
 export class MemoryEngineStream {
   readonly #timeline: Timeline;
   #sequence = 0;
   #last = new Map<string, Stored>();
-  #alerts: Stored[] = [];
+  /** Grows with every start of the server; what is under way to an earlier one never arrives. */
+  session = 1;
   readonly #marks = new Map<string, Stored[]>();
   /** Told of every commit that was taken. */
   onCommit: (messages: readonly CommitMessage[]) => void = () => {};
 
   constructor(timeline: Timeline) {
     this.#timeline = timeline;
-  }
-
-  get alerts(): readonly Stored[] {
-    return this.#alerts;
   }
 
   last(subject: string): Stored | undefined {
@@ -87,14 +83,14 @@ export class MemoryEngineStream {
   }
 
   contents(): EngineContents {
-    return { sequence: this.#sequence, last: new Map(this.#last), alerts: [...this.#alerts] };
+    return { sequence: this.#sequence, last: new Map(this.#last) };
   }
 
   /** Goes back; gateways may be told so by the next read of their mark. */
-  restore({ sequence, last, alerts }: EngineContents): void {
+  restore({ sequence, last }: EngineContents): void {
+    this.session++;
     this.#sequence = sequence;
     this.#last = new Map(last);
-    this.#alerts = [...alerts];
     const atMs = this.#timeline.nowMs;
     for (const gateway of this.#marks.keys()) {
       const [stored] = this.under(`mark.*.${gateway}`);
@@ -106,7 +102,6 @@ export class MemoryEngineStream {
     const stored = { sequence: ++this.#sequence, subject, text, atMs: this.#timeline.nowMs };
     this.#last.set(subject, stored);
     const [head, , gateway = ""] = subject.split(".");
-    if (head === "alert") this.#alerts.push(stored);
     if (head !== "mark") return;
     const marks = this.#marks.get(gateway);
     if (marks === undefined) this.#marks.set(gateway, [stored]);
@@ -131,6 +126,10 @@ export class EngineStreamClient implements EngineStore {
 
   constructor(way: EngineWay) {
     this.#way = way;
+  }
+
+  session(): number {
+    return this.#way.stream.session;
   }
 
   loadCheckpoints(partitions: readonly number[]): Promise<ReadonlyMap<number, StoredCheckpoint>> {
@@ -176,8 +175,9 @@ export class EngineStreamClient implements EngineStore {
     return new Promise((resolve) => {
       clock.after(answerTimeoutMs, () => resolve({ kind: "unknown", reason: "timeout" }));
       if (lost) return;
+      const { session } = stream;
       timeline.after(dice.between(1, 20) + lateMs, () => {
-        if (!isServerUp()) return;
+        if (!isServerUp() || session !== stream.session) return;
         const outcome: CommitOutcome = refused
           ? { kind: "refused", reason: "10008 system temporarily unavailable" }
           : stream.commit(messages);

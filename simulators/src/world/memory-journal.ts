@@ -23,6 +23,10 @@ export class MemoryJournal {
     return this.#messages;
   }
 
+  get first(): number {
+    return this.#first;
+  }
+
   get last(): number {
     return this.#first + this.#messages.length - 1;
   }
@@ -46,22 +50,28 @@ export class MemoryJournal {
     this.#wake();
   }
 
-  /** Keeps what is up to `last`. */
-  rollBack(last: number): void {
-    if (last < this.last) this.#messages.length = Math.max(0, last - this.#first + 1);
+  /** Keeps what is up to `last`; what is lost. */
+  rollBack(last: number): readonly JournalMessage[] {
+    const lost = this.#messages.filter(({ sequence }) => sequence > last);
+    this.#messages = this.#messages.filter(({ sequence }) => sequence <= last);
     this.interrupt();
+    return lost;
   }
 
-  /** Keeps what is from `first` on. */
-  purge(first: number): void {
+  /** Keeps what is from `first` on; what is lost. */
+  purge(first: number): readonly JournalMessage[] {
+    const lost = this.#messages.filter(({ sequence }) => sequence < first);
     this.#messages = this.#messages.filter(({ sequence }) => sequence >= first);
     this.#first = Math.max(this.#first, first);
+    return lost;
   }
 
-  recreate(): void {
+  recreate(): readonly JournalMessage[] {
+    const lost = this.#messages;
     this.#messages = [];
     this.#first = 1;
     this.interrupt();
+    return lost;
   }
 
   /** As a reader sees it that runs by `clock`; ends when `signal` is aborted. */

@@ -6,12 +6,19 @@ import { InvalidArgumentError, Option } from "commander";
 import { wholeNumber } from "../arguments.ts";
 import type { FaultName } from "./faults.ts";
 import { defaultFaults, faultKinds, faultNames } from "./faults.ts";
+import { storyOf } from "./story.ts";
+import { commitOf } from "./system-commit.ts";
 import { drain } from "./system-drain.ts";
+import { quickenZstd } from "./system-quick-zstd.ts";
+import { runJobs, shares } from "./system-world-jobs.ts";
 import type { WorldResult } from "./world.ts";
 import { runWorld } from "./world.ts";
 
+quickenZstd();
+
 const minutesMax = 24 * 60;
 const seedsMax = 10_000_000;
+const jobsMax = 64;
 /** Of a world that fails, unless the whole trace is asked for. */
 const traceLinesMax = 40;
 
@@ -21,7 +28,8 @@ export interface WorldOptions {
   readonly from: number;
   readonly minutes: number;
   readonly faults: readonly FaultName[];
-  readonly commit: string;
+  readonly jobs: number;
+  readonly commit?: string;
   readonly trace?: boolean;
   readonly json?: boolean;
 }
@@ -34,7 +42,7 @@ ${listOf((name) => !faultKinds[name].byDefault)}
 Exit code 1 where something that must hold does not. The same seed, minutes and faults replay it.
 
 Examples:
-  causeway-sim world --seeds 1000 --minutes 3
+  causeway-sim world --seeds 1000 --minutes 3 --jobs 2
   causeway-sim world --seed 42 --minutes 3 --trace
   causeway-sim world --seeds 200 --faults default,journal-rolled-back`;
 
@@ -66,7 +74,12 @@ export function declareWorld(command: Command): Command {
         .default(defaultFaults, "default")
         .argParser(parseFaults),
     )
-    .option("--commit <id>", "told with a failure", "unknown")
+    .addOption(
+      new Option("--jobs <n>", "processes that share the seeds")
+        .default(1)
+        .argParser(wholeNumber(1, jobsMax)),
+    )
+    .option("--commit <id>", "told with a failure (default: of the working tree)")
     .option("--trace", "print everything that happened")
     .option("--json", "print a JSON object per world")
     .addHelpText("after", help);
@@ -85,16 +98,25 @@ function parseFaults(text: string): readonly FaultName[] {
 }
 
 export async function actWorld(options: WorldOptions): Promise<number> {
-  const { seed, seeds = 1, from } = options;
-  const names = seed === undefined ? countFrom(from, seeds) : [seed];
-  let failed = 0;
-  for (const name of names) {
-    const result = await runGuarded(name, options);
-    if (result.violations.length > 0) failed += 1;
-    tell(result, options);
+  const { seed, seeds = 1, from, jobs } = options;
+  const count = seed === undefined ? seeds : 1;
+  const tally = new Tally(options);
+  if (jobs > 1 && count > 1) {
+    const flags = [
+      "--minutes",
+      `${options.minutes}`,
+      "--faults",
+      options.faults.join(",") || "none",
+    ];
+    if (options.trace) flags.push("--trace");
+    await runJobs(shares(from, count, jobs), flags, (line) => tally.add(JSON.parse(line)));
+  } else {
+    for (const name of seed === undefined ? countFrom(from, seeds) : [seed]) {
+      tally.add(await runGuarded(name, options));
+    }
   }
-  if (!options.json) print(`${failed} of ${seeds} worlds failed`);
-  return failed > 0 ? exitCodes.finding : exitCodes.good;
+  tally.end();
+  return tally.failed > 0 ? exitCodes.finding : exitCodes.good;
 }
 
 function* countFrom(from: number, count: number): Generator<string> {
@@ -118,19 +140,46 @@ async function runGuarded(seed: string, options: WorldOptions): Promise<WorldRes
   }
 }
 
-function tell(result: WorldResult, { json, trace, minutes, faults, commit }: WorldOptions): void {
-  const { seed, violations } = result;
-  const isGood = violations.length === 0;
-  if (json) {
-    const { trace: lines, ...counts } = result;
-    return print(JSON.stringify(isGood && !trace ? counts : { ...counts, commit, trace: lines }));
+/** Prints as results come, and sums them up. */
+class Tally {
+  readonly #options: WorldOptions;
+  readonly #beganMs = performance.now();
+  #worlds = 0;
+  #traffic = 0;
+  #trafficMax = 0;
+  failed = 0;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
   }
-  if (trace || !isGood) print(result.trace.join("\n"));
-  if (isGood) return;
-  print(`seed ${seed}, commit ${commit}, faults ${result.faults.join(",")}`);
-  for (const violation of violations) print(`  ${violation}`);
-  const again = `--seed ${seed} --minutes ${minutes} --faults ${faults.join(",") || "none"}`;
-  print(`  replay: causeway-sim world ${again} --trace`);
+
+  add(result: WorldResult): void {
+    const { json, trace = false, minutes, faults } = this.#options;
+    const isGood = result.violations.length === 0;
+    const factor = result.sent / Math.max(1, result.appended);
+    this.#worlds++;
+    this.#traffic += factor;
+    this.#trafficMax = Math.max(this.#trafficMax, factor);
+    if (!isGood) this.failed++;
+    if (json) {
+      const { trace: lines, ...counts } = result;
+      return print(
+        JSON.stringify(isGood && !trace ? { ...counts, trace: [] } : { ...counts, trace: lines }),
+      );
+    }
+    const commit = this.#options.commit ?? commitOf(import.meta.dirname);
+    if (!isGood) print(storyOf(result, { minutes, faults, commit }));
+    else if (trace) print(result.trace.join("\n"));
+  }
+
+  end(): void {
+    if (this.#options.json) return;
+    const seconds = (performance.now() - this.#beganMs) / 1_000;
+    const rate = `${seconds.toFixed(0)} s, ${(this.#worlds / seconds).toFixed(1)} worlds/s`;
+    const mean = (this.#traffic / Math.max(1, this.#worlds)).toFixed(2);
+    const sent = `sent ${mean} times what was appended, ${this.#trafficMax.toFixed(2)} at most`;
+    print(`${this.failed} of ${this.#worlds} worlds failed (${rate}; ${sent})`);
+  }
 }
 
 function print(text: string): void {

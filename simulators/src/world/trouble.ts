@@ -1,6 +1,11 @@
 /** Brings incidents over a world while its faults last, and heals everything at their end. */
+import { decodeCheckpoint } from "@causeway/cloud/engine/checkpoint.ts";
+import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
+import { decodeBlock } from "@causeway/shared/block-codec.ts";
+import { logs } from "@causeway/shared/event.ts";
+import { subjects } from "@causeway/shared/subjects.ts";
+import type { Branch } from "./branch.ts";
 import type { FaultName } from "./faults.ts";
-import { faultKinds } from "./faults.ts";
 import type { MemoryDisk } from "./memory-disk.ts";
 import type { EngineContents } from "./memory-engine-stream.ts";
 import type { World } from "./world.ts";
@@ -8,11 +13,18 @@ import type { World } from "./world.ts";
 interface Backup {
   readonly journalLast: number;
   readonly engine: EngineContents;
+  readonly branch: Branch;
   readonly disks: readonly MemoryDisk[];
 }
 
 const backupEveryMs = 20_000;
 const stormStarts = 50;
+const needBackups: ReadonlySet<FaultName> = new Set([
+  "disk-restored",
+  "journal-rolled-back",
+  "engine-rolled-back",
+  "both-rolled-back",
+]);
 
 export class Trouble {
   readonly #world: World;
@@ -39,7 +51,7 @@ export class Trouble {
     for (const edge of this.#world.edges) {
       timeline.after(dice.between(5_000, 90_000), () => edge.setClock(0));
     }
-    if (dice.active.some((name) => !faultKinds[name].byDefault)) this.#backUp();
+    if (dice.active.some((name) => needBackups.has(name))) this.#backUp();
   }
 
   end(): void {
@@ -47,6 +59,7 @@ export class Trouble {
     this.#isOver = true;
     dice.isOver = true;
     this.#world.isServerUp = true;
+    this.#world.isJournalFull = false;
     for (const wire of wires) wire.heal();
     for (const edge of edges) edge.start();
     const [first, second] = engines;
@@ -86,7 +99,10 @@ export class Trouble {
     "engine-rolled-back": () => this.#rollBack("engine"),
     "both-rolled-back": () => this.#rollBack("both"),
     "journal-purged": () => this.#purge(),
-    "journal-recreated": () => this.#world.journal.recreate(),
+    "journal-recreated": () => this.#lose(this.#world.journal.recreate()),
+    "journal-full": () => this.#fill(),
+    "disk-lies": () => this.#lie(),
+    "block-rots": () => this.#rot(),
   };
 
   #wire() {
@@ -176,9 +192,10 @@ export class Trouble {
   }
 
   #backUp(): void {
-    const { journal, stream, edges } = this.#world;
+    const { journal, stream, edges, history } = this.#world;
     const disks = edges.map(({ disk }) => disk.copy());
-    this.#backups.push({ journalLast: journal.last, engine: stream.contents(), disks });
+    const engine = stream.contents();
+    this.#backups.push({ journalLast: journal.last, engine, branch: history.remember(), disks });
     this.#world.timeline.after(backupEveryMs, () => this.#backUp());
   }
 
@@ -189,7 +206,25 @@ export class Trouble {
     if (edge === undefined || disk === undefined) return;
     edge.powerCut();
     edge.disk.replaceBy(disk);
+    this.#world.history.diskWentBack(edge.name, disk.synced);
     this.#later(0, 15_000, () => edge.start());
+  }
+
+  #lie(): void {
+    const edge = this.#edge();
+    this.#world.history.diskWentBack(edge.name, edge.powerCutOfLiar());
+    this.#later(0, 15_000, () => edge.start());
+  }
+
+  #rot(): void {
+    const { gateway, disk } = this.#edge();
+    const [key, block] = disk.rot() ?? [];
+    if (key === undefined || block === undefined) return;
+    const ordinal = Buffer.from(key).readUInt32BE(2);
+    const log = logs[key[1] ?? 0] ?? "telemetry";
+    const { from, to, items } = decodeBlock(block);
+    this.#world.trace.note("TROUBLE", `${gateway} ${ordinal} ${log} ${from}-${to} rots`);
+    this.#world.history.rotted(gateway, ordinal, log, items);
   }
 
   /** Once: a second copy of the same card is no other case. */
@@ -200,17 +235,42 @@ export class Trouble {
     }
   }
 
+  /** The server is stopped for it, as for every restore of its files. */
   #rollBack(what: "journal" | "engine" | "both"): void {
-    const { journal, stream, dice } = this.#world;
+    const { journal, stream, history, dice } = this.#world;
     const backup = dice.oneOf(this.#backups.slice(-3));
     if (backup === undefined) return;
-    if (what !== "engine") journal.rollBack(backup.journalLast);
-    if (what !== "journal") stream.restore(backup.engine);
+    this.#serverDown();
+    this.#world.trace.note("TROUBLE", `TLM had ${backup.journalLast} of ${journal.last} messages`);
+    if (what !== "engine") this.#lose(journal.rollBack(backup.journalLast));
+    if (what === "journal") return;
+    stream.restore(backup.engine);
+    history.wentBack(backup.branch, { kept: journal.messages, isNeeded: this.#isNeeded });
   }
 
   #purge(): void {
     const { journal, dice } = this.#world;
-    journal.purge(dice.between(1, journal.last));
+    this.#lose(journal.purge(dice.between(1, journal.last)));
+  }
+
+  #lose(lost: readonly JournalMessage[]): void {
+    const { history, journal } = this.#world;
+    history.lostFromJournal({ lost, kept: journal.messages, isNeeded: this.#isNeeded });
+  }
+
+  /** Not behind the snapshot that the next take-over begins with. */
+  readonly #isNeeded = ({ subject, sequence }: JournalMessage): boolean => {
+    const { stream } = this.#world;
+    const found = stream.last(subjects.checkpoint(Number(subject.split(".")[1])));
+    const snapshot = found && decodeCheckpoint(found.text).snapshot;
+    return snapshot === undefined || sequence > snapshot.place.sequence;
+  };
+
+  #fill(): void {
+    this.#world.isJournalFull = true;
+    this.#later(1_000, 90_000, () => {
+      this.#world.isJournalFull = false;
+    });
   }
 }
 

@@ -4,25 +4,34 @@
  */
 import type { OutboxBounds } from "@causeway/edge/outbox/outbox.ts";
 import type { UplinkBounds } from "@causeway/edge/uplink/uplink.ts";
+import { expandBody } from "@causeway/shared/batch-codec.ts";
 import { logs } from "@causeway/shared/event.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
-import { checkOutcome, checkTraffic, Watch } from "./checkers.ts";
-import type { Attempt } from "./device.ts";
-import { Device } from "./device.ts";
+import type { Attempt } from "./attempts.ts";
+import {
+  checkAcknowledged,
+  checkNextTaken,
+  checkOutbox,
+  checkReader,
+  checkRollbacks,
+  checkTraffic,
+} from "./checkers.ts";
+import { Device, poisonMetric } from "./device.ts";
 import type { EdgePlant } from "./edge-machine.ts";
 import { EdgeMachine } from "./edge-machine.ts";
 import type { EnginePlant } from "./engine-process.ts";
 import { EngineProcess } from "./engine-process.ts";
-import type { CheckName, FaultName } from "./faults.ts";
-import { Dice, voidedBy } from "./faults.ts";
-import type { Server } from "./lossy-link.ts";
+import type { CheckName, FaultName, Violate } from "./faults.ts";
+import { Dice } from "./faults.ts";
+import { History } from "./history.ts";
+import type { Refusal, Server } from "./lossy-link.ts";
 import { Wire } from "./lossy-link.ts";
 import { MemoryDisk } from "./memory-disk.ts";
-import { MemoryEngineStream } from "./memory-engine-stream.ts";
+import { EngineStreamClient, MemoryEngineStream } from "./memory-engine-stream.ts";
 import { MemoryJournal } from "./memory-journal.ts";
-import { worldBeginsMs } from "./process-clock.ts";
+import { ProcessClock, worldBeginsMs } from "./process-clock.ts";
 import { worldAlerting } from "./rules.ts";
 import type { Drain } from "./timeline.ts";
 import { Timeline } from "./timeline.ts";
@@ -60,6 +69,8 @@ export interface WorldResult {
 const violationsMax = 5;
 const quietMaxMs = 90 * 60_000;
 const probeMs = 2_000;
+/** In which the reader of the last check loads what it needs. */
+const readerMs = 1_000;
 const devicesOfGatewayMax = 2;
 /** By number of the gateway: two share one. */
 const partitions = [3, 17, 3] as const;
@@ -79,11 +90,12 @@ export class World {
   readonly wires: Wire[] = [];
   readonly devices: Device[] = [];
   readonly engines: readonly [EngineProcess, EngineProcess];
-  readonly #watch: Watch;
-  readonly #attempts: Attempt[] = [];
+  readonly history: History;
   readonly #violations: string[] = [];
   readonly #outboxBounds: OutboxBounds;
-  readonly #voided: ReadonlySet<CheckName>;
+  readonly #payloadBytesMax: number;
+  /** TLM takes nothing. */
+  isJournalFull = false;
   #isServerUp = true;
 
   constructor(plan: WorldPlan, drain: Drain) {
@@ -91,13 +103,13 @@ export class World {
     this.timeline = new Timeline(drain);
     this.trace = new Trace(this.timeline, plan.traceLinesMax);
     this.dice = new Dice(seededRandom(`world ${plan.seed}`), plan.faults);
-    this.#voided = voidedBy(this.dice.active);
-    this.#watch = new Watch((check, what) => this.violate(check, what));
+    this.history = new History((...told) => this.violate(...told));
+    this.#payloadBytesMax = this.dice.has("payload-small") ? this.dice.between(1_024, 4_096) : 1e6;
     this.stream = new MemoryEngineStream(this.timeline);
     this.stream.onCommit = (messages) => {
       const told = messages.filter(({ subject }) => !subject.startsWith("ckpt."));
       this.trace.note("ENGINE", told.map(({ subject }) => subject).join(" "));
-      this.#watch.committed(messages);
+      this.history.committed(messages);
     };
     this.#outboxBounds = outboxBoundsOf(this.dice);
     const gateways = this.dice.between(1, 3);
@@ -114,12 +126,12 @@ export class World {
   set isServerUp(isUp: boolean) {
     this.#isServerUp = isUp;
     if (isUp) return;
+    this.stream.session++;
     this.journal.interrupt();
     for (const wire of this.wires) wire.cut(0);
   }
 
   violate(check: CheckName, what: string): void {
-    if (this.#voided.has(check)) return;
     const text = `${check}: ${what}`;
     this.trace.note("VIOLATION", text);
     if (this.#violations.length < violationsMax) this.#violations.push(text);
@@ -139,7 +151,7 @@ export class World {
     for (const device of this.devices) device.isOver = true;
     await this.timeline.run(overAtMs + quietMaxMs, () => isBroken() || this.#isQuiet());
     const quietMs = this.timeline.nowMs - overAtMs;
-    if (!isBroken()) this.#checkEnd();
+    if (!isBroken()) await this.#checkEnd();
     return this.#result(trouble.incidents, quietMs);
   }
 
@@ -151,9 +163,9 @@ export class World {
       violations: this.#violations,
       traceHash: this.trace.hash,
       trace: this.trace.lines,
-      attempts: this.#attempts.length,
-      taken: this.#watch.order.taken.length,
-      alerts: this.stream.alerts.length,
+      attempts: this.history.attempts.length,
+      taken: this.history.branch.names.size,
+      alerts: this.history.alerts,
       incidents,
       sent: traffic.reduce((sum, { sent }) => sum + sent, 0),
       appended: traffic.reduce((sum, { appended }) => sum + appended, 0),
@@ -202,13 +214,18 @@ export class World {
     const partition = partitions[Number(gateway.slice(1)) % partitions.length] ?? 0;
     return {
       isUp: () => this.#isServerUp,
-      store: (lane, headers, data) => {
+      payloadBytesMax: this.#payloadBytesMax,
+      store: (lane, headers, body) => {
+        if (this.isJournalFull) return refusal("wait-full", "10077 maximum bytes exceeded");
+        const isRefused = isPoisoned(body);
+        const data = isRefused ? body.subarray(0, body.length >> 1) : body;
         const publication = { subject: `tlm.${partition}.${gateway}.${lane}`, headers, data };
         const message = this.journal.append(publication, worldBeginsMs + this.timeline.nowMs);
         const [epoch, from, to] = ["Epoch", "From", "To"].map((part) => headers.get(`Cw-${part}`));
         const what = `${message.sequence} ${gateway} ${lane} ${epoch} ${from}-${to}`;
         this.trace.note("TLM", `${what} ${headers.get("Cw-Nonce")}`);
-        this.#watch.stored(message);
+        this.history.stored(message, isRefused);
+        return undefined;
       },
       mark: (behindMs) => this.stream.mark(gateway, behindMs),
     };
@@ -222,10 +239,16 @@ export class World {
       gateway: () => edge.publish,
       hasClock: number % 2 === 0,
       attempted: (name, seq, count) => {
-        const call = this.#attempts.length + 1;
-        const attempt = { device: name, seq, attempt: count, call, isAcknowledged: false };
-        this.#attempts.push(attempt);
+        const attempt: Attempt = {
+          ...{ device: name, seq, attempt: count, call: this.history.attempts.length + 1 },
+          ...{ machine: edge.name, isAcknowledged: false, diskWrite: 0, isDiskLost: false },
+        };
+        this.history.attempted(attempt);
         return attempt;
+      },
+      acknowledged: (attempt) => {
+        attempt.isAcknowledged = true;
+        attempt.diskWrite = edge.disk.synced;
       },
     });
   }
@@ -255,10 +278,12 @@ export class World {
 
   /** What must hold at any moment. */
   checkEdges(): void {
-    for (const { gateway, process } of this.edges) {
+    const violate: Violate = (...told) => this.violate(...told);
+    for (const { name, gateway, process } of this.edges) {
       if (process === undefined) continue;
-      this.#watch.checkOutbox(gateway, process.outbox, this.#outboxBounds);
-      this.#watch.checkUplink(gateway, process.gateway.status().uplink);
+      checkOutbox(this.history, gateway, process.outbox, this.#outboxBounds, violate);
+      const { rollbacks } = process.gateway.status().uplink;
+      checkRollbacks(name, rollbacks, this.history.excuse(gateway), violate);
     }
   }
 
@@ -266,19 +291,35 @@ export class World {
     return this.devices.every(({ isIdle }) => isIdle) && this.edges.every(isTakenAndReleased);
   }
 
-  #checkEnd(): void {
+  async #checkEnd(): Promise<void> {
+    const violate: Violate = (...told) => this.violate(...told);
+    const { history, journal } = this;
     for (const edge of this.edges) {
       if (!isTakenAndReleased(edge)) this.violate("C7", `${edge.name} ${unreleasedOf(edge)}`);
-      checkTraffic(edge.name, edge.traffic(), (...told) => this.violate(...told));
-      this.#watch.checkLastMark(edge.gateway, this.stream.mark(edge.gateway, 0));
+      checkTraffic(edge.name, edge.traffic(), history.excuse(edge.gateway), violate);
     }
     const idle = this.devices.every(({ isIdle }) => isIdle);
     if (!idle) this.violate("C7", "a device is still waiting for an acknowledgement");
     this.checkEdges();
-    const { alerts } = this.stream;
-    const outcome = { attempts: this.#attempts, journal: this.journal.messages, alerts };
-    checkOutcome(this.#watch, outcome, (check, what) => this.violate(check, what));
+    checkAcknowledged(history, violate);
+    checkNextTaken(history, journal.messages, violate);
+    const { timeline, dice, stream } = this;
+    const clock = new ProcessClock(timeline, { id: "reader", atMs: 0, wrongByMs: 0 });
+    const way = { timeline, clock, stream, dice, isServerUp: () => true };
+    const checked = checkReader(history, new EngineStreamClient(way), journal, violate);
+    await timeline.run(timeline.nowMs + readerMs, () => false);
+    await checked;
   }
+}
+
+function refusal(fault: Refusal["fault"], reason: string): Refusal {
+  return { kind: "failed", fault, reason };
+}
+
+const poison = Buffer.from(`"${poisonMetric}"`);
+
+function isPoisoned(body: Uint8Array): boolean {
+  return expandBody(body).includes(poison);
 }
 
 /** C7 of checkers.ts. */

@@ -184,6 +184,11 @@
 
   const placeOf = ({ gateway, device, metric }) => `${gateway}\n${device}\n${metric}`;
 
+  function spotOf({ gateway, device, metric }) {
+    if (device) return `${device} · ${metric} (${gateway})`;
+    return gateway === "_cloud" ? "cloud" : gateway;
+  }
+
   function showAlerts() {
     const list = find("firing");
     const ranks = { critical: 0, warning: 1, info: 2 };
@@ -209,24 +214,23 @@
   }
 
   function alertItem(alert) {
-    const { id, severity, rule, gateway, device, metric, reason, firingAt, late } = alert;
+    const { id, severity, rule, reason, firingAt, late } = alert;
     const item = node("li", { className: severity });
     item.dataset.id = id;
     const since = node("span", {}, "since ", timeNode(firingAt));
-    const where = node("span", { className: "where" }, `${device} · ${metric}`);
-    const more = `${reason} (rule ${rule}, gateway ${gateway}${late ? ", came late" : ""})`;
-    const badge = node("span", { className: "badge" }, severity);
-    item.append(badge, where, since, node("p", {}, more));
+    const where = node("span", { className: "where" }, spotOf(alert));
+    const more = `${reason} (rule ${rule}${late ? ", came late" : ""})`;
+    item.append(node("span", { className: "badge" }, severity), where, since, node("p", {}, more));
     return item;
   }
 
-  function resolvedRow({ rule, gateway, device, metric, at, firingAt, late }) {
+  function resolvedRow({ rule, at, firingAt, late, ...place }) {
     return node(
       "tr",
       {},
       node("td", {}, timeNode(at)),
       node("th", { scope: "row" }, late ? `${rule} (late)` : rule),
-      node("td", { textContent: `${device} · ${metric} (${gateway})` }),
+      node("td", { textContent: spotOf(place) }),
       node("td", {}, durationText(at - firingAt)),
     );
   }

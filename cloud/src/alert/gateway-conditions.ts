@@ -1,0 +1,143 @@
+/**
+ * What Causeway tells of a gateway itself: that its life forks, that something of it is lost. What is
+ * open is committed in the gateway's mark, so that a take-over neither forgets nor repeats it.
+ *
+ *   G1  What can go on (a conflict, losses of one reason) is one open alert, however much comes; it is
+ *       resolved once nothing more of it has come for a while by the journal's time.
+ *   G2  What is over when it is known (a store put back, a hole in the journal) fires and is resolved
+ *       at once: it stands in the list of alerts, and nobody has to close it.
+ *   G3  The number of open alerts is bounded: beyond it those of one rule share one.
+ */
+import type { Hole, OpenCondition } from "@causeway/shared/mark.ts";
+import type { Finding } from "../ingest/fold.ts";
+import type { ForkFinding } from "../ledger/forks.ts";
+import type { AlertTransition } from "./alert.ts";
+import type { ReservedRule } from "./reserved-alert.ts";
+import { firingOf, isReserved, resolvedOf } from "./reserved-alert.ts";
+
+/** G1. */
+export const quietMs = 30 * 60_000;
+/** G3. */
+const openMax = 16;
+const allOthers = "other";
+
+/** When and by what something became known. */
+export interface Moment {
+  /** Ms since 1970, by the journal. */
+  readonly at: number;
+  readonly cause: string;
+}
+
+export class GatewayConditions {
+  readonly #gateway: string;
+  #open: OpenCondition[];
+
+  constructor(gateway: string, open: readonly OpenCondition[] = []) {
+    this.#gateway = gateway;
+    this.#open = [...open];
+  }
+
+  get open(): readonly OpenCondition[] {
+    return this.#open;
+  }
+
+  find(finding: Finding, at: number): readonly AlertTransition[] {
+    const moment = { at, cause: finding.id };
+    if (finding.kind === "fork") return this.#fork(finding.fork, moment);
+    const { epoch, log, from, to, reason } = finding;
+    const count = to - from + 1;
+    const key = [epoch, log, from, to];
+    return reason === "rollback"
+      ? this.#goOn("system-rollback-loss", key, reason, count, moment, rollbackLossText)
+      : this.#goOn("system-loss", key, reason, count, moment, lossText);
+  }
+
+  /** G2: `holes` of what the engine had taken were not told before. */
+  incomplete(holes: readonly Hole[], at: number): readonly AlertTransition[] {
+    const [first] = holes;
+    if (first === undefined) return [];
+    const { epoch, log, from, to } = first;
+    const events = holes.reduce((sum, hole) => sum + hole.to - hole.from + 1, 0);
+    const cause = `${this.#gateway}/${epoch}/${log}/${from}`;
+    const where = `${epoch} ${log} ${from}-${to}`;
+    const more = holes.length > 1 ? ` and ${holes.length - 1} stretches more` : "";
+    const reason =
+      `the journal no longer has ${events} events that had their effect (${where}${more}): ` +
+      "detectors may have to warm up again";
+    return this.#atOnce("system-state-incomplete", [epoch, log, from, to], { at, cause }, reason);
+  }
+
+  /** G1: ends what has been quiet for long enough. */
+  settle({ at, cause }: Moment): readonly AlertTransition[] {
+    if (this.#open.length === 0) return [];
+    const ended = this.#open.filter(({ lastAt }) => at - lastAt >= quietMs);
+    if (ended.length === 0) return [];
+    this.#open = this.#open.filter((condition) => !ended.includes(condition));
+    return ended.flatMap((condition) => {
+      const { rule, id, firingAt, count } = condition;
+      if (!isReserved(rule)) return [];
+      const gateway = this.#gateway;
+      const firing = firingOf({ rule, gateway, key: [], at: firingAt, cause, reason: "" });
+      return resolvedOf({ ...firing, id }, { at, cause, reason: endText(rule, count) });
+    });
+  }
+
+  #fork({ kind, epoch, other }: ForkFinding, moment: Moment): readonly AlertTransition[] {
+    const beside = other === undefined ? "" : ` beside ${other}`;
+    if (kind === "restored") {
+      const store = "the gateway's store was put back or began anew";
+      const reason = `${store}: epoch ${epoch} goes on${beside}`;
+      return this.#atOnce("system-restored", [epoch, other], moment, reason);
+    }
+    const text = () => `two machines act as this gateway: epoch ${epoch} goes on${beside}`;
+    const key = [epoch, other, moment.cause];
+    return this.#goOn("system-identity-conflict", key, "fork", 1, moment, text);
+  }
+
+  #atOnce(
+    rule: ReservedRule,
+    key: readonly unknown[],
+    { at, cause }: Moment,
+    reason: string,
+  ): readonly AlertTransition[] {
+    const firing = firingOf({ rule, gateway: this.#gateway, key, at, cause, reason });
+    return [firing, resolvedOf(firing, { at, cause, reason: "told once; nothing to wait for" })];
+  }
+
+  #goOn(
+    rule: ReservedRule,
+    key: readonly unknown[],
+    what: string,
+    count: number,
+    { at, cause }: Moment,
+    text: (what: string, count: number) => string,
+  ): readonly AlertTransition[] {
+    const own = this.#open.length < openMax ? what : allOthers;
+    const known =
+      this.#open.find((one) => one.rule === rule && one.what === what) ??
+      this.#open.find((one) => one.rule === rule && one.what === own);
+    if (known !== undefined) {
+      const more = { ...known, lastAt: Math.max(known.lastAt, at), count: known.count + count };
+      this.#open = this.#open.map((one) => (one === known ? more : one));
+      return [];
+    }
+    const reason = text(own, count);
+    const firing = firingOf({ rule, gateway: this.#gateway, key, at, cause, reason });
+    const { id } = firing;
+    this.#open.push({ rule, what: own, id, firingAt: at, lastAt: at, count });
+    return [firing];
+  }
+}
+
+function rollbackLossText(_what: string, count: number): string {
+  return `the engine went back, and the gateway no longer keeps ${count} events that it had taken`;
+}
+
+function lossText(what: string, count: number): string {
+  return `${count} events are lost: ${what}`;
+}
+
+function endText(rule: ReservedRule, count: number): string {
+  if (rule === "system-identity-conflict") return "one machine alone goes on";
+  return `no more is lost; it was ${count} events in all`;
+}

@@ -1,0 +1,44 @@
+/**
+ * A cap on bytes per second as a bucket that may go into debt: whatever is due goes whole, and the
+ * next waits until it is paid for. At most one batch beyond the cap goes at once.
+ */
+export class Pace {
+  readonly #burstBytes: number;
+  #bytesPerSecond: number | undefined;
+  #tokens: number;
+  #atMs = 0;
+
+  constructor(burstBytes: number) {
+    this.#burstBytes = burstBytes;
+    this.#tokens = burstBytes;
+  }
+
+  get bytesPerSecond(): number | undefined {
+    return this.#bytesPerSecond;
+  }
+
+  /** Undefined ends the cap. */
+  limit(bytesPerSecond: number | undefined, nowMs: number): void {
+    this.#refill(nowMs);
+    if (this.#bytesPerSecond === undefined) this.#tokens = this.#burstBytes;
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  spend(bytes: number, nowMs: number): void {
+    if (this.#bytesPerSecond === undefined) return;
+    this.#refill(nowMs);
+    this.#tokens = Math.min(this.#burstBytes, this.#tokens - bytes);
+  }
+
+  /** When something may be sent; in the past where it may now. */
+  freeAtMs(): number {
+    if (this.#bytesPerSecond === undefined || this.#tokens > 0) return Number.NEGATIVE_INFINITY;
+    return this.#atMs + Math.ceil(((1 - this.#tokens) * 1_000) / this.#bytesPerSecond);
+  }
+
+  #refill(nowMs: number): void {
+    const gained = ((this.#bytesPerSecond ?? 0) * Math.max(0, nowMs - this.#atMs)) / 1_000;
+    this.#tokens = Math.min(this.#burstBytes, this.#tokens + gained);
+    this.#atMs = nowMs;
+  }
+}

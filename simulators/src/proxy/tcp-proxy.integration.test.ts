@@ -1,0 +1,182 @@
+// The proxy on real sockets: what passes, what vanishes, and how a connection ends on either side.
+import type { Server, Socket } from "node:net";
+import { connect, createServer } from "node:net";
+import { seededRandom } from "@causeway/shared/random.ts";
+import { systemClock } from "@causeway/shared/system-clock.ts";
+import { afterEach, expect, test } from "vitest";
+import { HttpControl } from "./http-control.ts";
+import { TcpProxy } from "./tcp-proxy.ts";
+
+const cleanUps: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+const host = "127.0.0.1";
+
+/** One side's view of a connection. */
+interface Side {
+  readonly socket: Socket;
+  text(): string;
+  /** How it ended: in order, or by what error. */
+  readonly ended: Promise<string>;
+}
+
+function side(socket: Socket): Side {
+  let text = "";
+  let how = "end";
+  socket.on("data", (chunk) => {
+    text += chunk.toString();
+  });
+  socket.on("error", (failure: NodeJS.ErrnoException) => {
+    how = failure.code ?? "error";
+  });
+  const ended = new Promise<string>((resolve) => {
+    socket.on("end", () => resolve(how));
+    socket.on("close", () => resolve(how));
+  });
+  cleanUps.push(() => void socket.destroy());
+  return { socket, text: () => text, ended };
+}
+
+interface Pair {
+  readonly proxy: TcpProxy;
+  readonly client: Side;
+  readonly server: Side;
+}
+
+async function startProxy(): Promise<{ proxy: TcpProxy; listener: Server }> {
+  const listener = createServer({ allowHalfOpen: true });
+  await new Promise<void>((resolve) => listener.listen(0, host, resolve));
+  cleanUps.push(() => void listener.close());
+  const address = listener.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const proxy = new TcpProxy({
+    listen: { host, port: 0 },
+    target: { host, port },
+    clock: systemClock(),
+    random: seededRandom("proxy"),
+  });
+  await proxy.start();
+  cleanUps.push(() => proxy.stop());
+  return { proxy, listener };
+}
+
+async function connected(): Promise<Pair> {
+  const { proxy, listener } = await startProxy();
+  const accepted = new Promise<Socket>((resolve) => listener.once("connection", resolve));
+  const client = side(connect({ host, port: proxy.port, allowHalfOpen: true }));
+  return { proxy, client, server: side(await accepted) };
+}
+
+const soon = { timeout: 5_000, interval: 5 };
+const arrives = (to: Side, text: string) => expect.poll(() => to.text(), soon).toBe(text);
+
+test("bytes pass both ways, and so does an ending, each way for itself", async () => {
+  const { client, server } = await connected();
+  client.socket.end("question");
+  await arrives(server, "question");
+  expect(await server.ended).toBe("end");
+  server.socket.end("answer");
+  await arrives(client, "answer");
+  expect(await client.ended).toBe("end");
+});
+
+test("delay and a narrow line hold bytes back and keep their order", async () => {
+  const { proxy, client, server } = await connected();
+  proxy.set({ delayMs: 100, jitterMs: 50, bytesPerSecond: 1_000 });
+  const beganMs = performance.now();
+  const text = "abcdefghij".repeat(20);
+  for (const letter of text) client.socket.write(letter);
+  await arrives(server, text);
+  expect(performance.now() - beganMs).toBeGreaterThan(250);
+});
+
+test("what is swallowed is gone: the connection is reset when its bytes would flow again", async () => {
+  const { proxy, client, server } = await connected();
+  proxy.set({ swallow: "down" });
+  server.socket.write("acknowledged");
+  client.socket.write("question");
+  await arrives(server, "question");
+  await expect.poll(() => proxy.counters().bytesSwallowed, soon).toBe(12);
+  proxy.set({ swallow: "nothing" });
+  expect(await client.ended).toBe("ECONNRESET");
+  expect(await server.ended).toBe("ECONNRESET");
+  expect(client.text()).toBe("");
+});
+
+test("a dead link says nothing: not even that a side has gone", async () => {
+  const { proxy, client, server } = await connected();
+  client.socket.write("before");
+  await arrives(server, "before");
+  proxy.set({ swallow: "both" });
+  client.socket.resetAndDestroy();
+  await client.ended;
+  server.socket.write("is anybody there");
+  await expect.poll(() => proxy.counters().bytesSwallowed, soon).toBe(16);
+  expect(server.socket.readyState).toBe("open");
+  proxy.set({ swallow: "nothing" });
+  expect(await server.ended).toBe("ECONNRESET");
+  await expect.poll(() => proxy.counters().open, soon).toBe(0);
+});
+
+test("a burst is cut in its middle, once; smaller ones pass whole", async () => {
+  const { proxy, client, server } = await connected();
+  proxy.set({ cutAfter: { direction: "up", bytes: 7, burstBytesMin: 10 } });
+  client.socket.write("ping");
+  await arrives(server, "ping");
+  client.socket.write("a batch of many bytes");
+  await server.ended;
+  await client.ended;
+  expect(server.text()).toBe("pinga batch");
+  expect(proxy.conditions.cutAfter).toBeUndefined();
+});
+
+test("a sender is held back while the other side does not read", async () => {
+  const { proxy, client, server } = await connected();
+  server.socket.pause();
+  const bytes = 64 * 1_024 * 1_024;
+  client.socket.write(Buffer.alloc(bytes));
+  let passed = -1;
+  const stands = () => {
+    const before = passed;
+    passed = proxy.counters().bytesUp;
+    return passed > 0 && passed === before;
+  };
+  await expect.poll(stands, { timeout: 5_000, interval: 200 }).toBe(true);
+  expect(passed).toBeLessThan(bytes / 2);
+  let got = 0;
+  server.socket.removeAllListeners("data");
+  server.socket.on("data", (chunk) => {
+    got += chunk.length;
+  });
+  server.socket.resume();
+  await expect.poll(() => got, { timeout: 20_000, interval: 10 }).toBe(bytes);
+});
+
+test("over HTTP conditions are changed, connections ended, and faults told", async () => {
+  const { proxy, client, server } = await connected();
+  const control = new HttpControl(proxy);
+  await control.start({ host, port: 0 });
+  cleanUps.push(() => control.stop());
+  const ask = async (method: string, path: string, body?: string) => {
+    const answer = await fetch(`http://${host}:${control.port}${path}`, {
+      method,
+      ...(body === undefined ? {} : { body }),
+    });
+    return { code: answer.status, value: (await answer.json()) as Record<string, unknown> };
+  };
+  expect(await ask("PUT", "/", '{"delayMs":5}')).toMatchObject({
+    code: 200,
+    value: { conditions: { delayMs: 5 }, counters: { connections: 1, open: 1 } },
+  });
+  expect(await ask("PUT", "/", '{"delayMs":-5}')).toMatchObject({ code: 400 });
+  expect(await ask("PUT", "/", "{")).toMatchObject({ code: 400 });
+  expect(await ask("GET", "/elsewhere")).toMatchObject({ code: 404 });
+  expect(proxy.conditions.delayMs).toBe(5);
+  await ask("POST", "/reset");
+  expect(await client.ended).toBe("ECONNRESET");
+  expect(await server.ended).toBe("ECONNRESET");
+  await ask("PUT", "/", '{"refuse":true}');
+  expect(await side(connect(proxy.port, host)).ended).toBe("ECONNRESET");
+});

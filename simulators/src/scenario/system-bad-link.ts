@@ -1,0 +1,112 @@
+/** The gateway's link to the cloud goes through a proxy that treats it badly. */
+import { systemRandom } from "@causeway/shared/system-random.ts";
+import type { TcpProxy } from "../proxy/tcp-proxy.ts";
+import { recovery } from "./system-outage.ts";
+import { until } from "./system-program.ts";
+import type { Figures, Run, Scenario } from "./system-scenario.ts";
+import { pause } from "./system-scenario.ts";
+
+/** nats.js pings so often; a dead link shows by unanswered pings, or by what is sent. */
+const pingIntervalMs = 10_000;
+/** Bursts below it are questions and pings; a batch is larger. */
+const batchBytesMin = 600;
+/** With more batches sent for one that is taken, the link's faults cost too much. */
+const sentTimesMax = 3;
+
+type Misdeed = (run: Run, proxy: TcpProxy) => Promise<void>;
+
+export const acksLost: Scenario = badLink({
+  about: "what the server answers is swallowed for a while, then the link is cut, `rounds` times",
+  roundsShort: 10,
+  roundsLong: 100,
+  async misdeed({ stack }, proxy) {
+    await pause(150);
+    const { bytesSwallowed, bytesUp } = proxy.counters();
+    proxy.set({ swallow: "down" });
+    const areLost = async () => {
+      const now = proxy.counters();
+      return now.bytesUp - bytesUp > batchBytesMin && now.bytesSwallowed > bytesSwallowed;
+    };
+    await until(areLost, 20_000, "answers that are swallowed");
+    await pause(100);
+    proxy.set({ swallow: "nothing" });
+    await recovery(stack);
+  },
+});
+
+export const cutMidBatch: Scenario = badLink({
+  about: "the link is cut in the middle of a batch, `rounds` times",
+  roundsShort: 20,
+  roundsLong: 200,
+  async misdeed({ stack }, proxy) {
+    const bytes = Math.floor(systemRandom.next() * batchBytesMin);
+    proxy.set({ cutAfter: { direction: "up", bytes, burstBytesMin: batchBytesMin } });
+    const isCut = async () => proxy.conditions.cutAfter === undefined;
+    await until(isCut, 20_000, "a batch to be cut");
+    await recovery(stack);
+  },
+});
+
+export const halfOpen: Scenario = badLink({
+  about: "the link is silent both ways for longer than a ping interval, then reset, `rounds` times",
+  roundsShort: 1,
+  roundsLong: 5,
+  async misdeed({ stack }, proxy) {
+    proxy.set({ swallow: "both" });
+    await pause(pingIntervalMs + 2_000);
+    proxy.set({ swallow: "nothing" });
+    await recovery(stack);
+  },
+});
+
+export const slowLink: Scenario = badLink({
+  about: "the link is slow, far away and unsteady, and is reset `rounds` times",
+  roundsShort: 1,
+  roundsLong: 20,
+  async misdeed({ stack }, proxy) {
+    proxy.set({ delayMs: 300, jitterMs: 200, bytesPerSecond: 32_768 });
+    await pause(3_000);
+    proxy.reset();
+    await recovery(stack);
+  },
+});
+
+interface BadLink {
+  readonly about: string;
+  readonly roundsShort: number;
+  readonly roundsLong: number;
+  readonly misdeed: Misdeed;
+}
+
+function badLink({ misdeed, ...rounds }: BadLink): Scenario {
+  return {
+    ...rounds,
+    stack: { proxied: true },
+    async act(run) {
+      const { stack, options } = run;
+      await recovery(stack);
+      for (let round = 0; round < options.rounds; round++) {
+        await misdeed(run, stack.proxy);
+        options.tell(`${round + 1} of ${options.rounds}: taken again`);
+      }
+      return { ...stack.proxy.counters(), ...(await traffic(run)) };
+    },
+    check: (_found, { sentTimes = Number.NaN }) =>
+      sentTimes <= sentTimesMax ? [] : [`${sentTimes} batches were sent for one that was taken`],
+  };
+}
+
+/** Batches sent for each that brought the cloud something. */
+async function traffic({ stack }: Run): Promise<Figures> {
+  const { batches, bytes } = (await stack.gateway.status()).pump;
+  const [messages, repeats, doubts] = await Promise.all(
+    ["messages", "repeats", "doubts"].map((name) => stack.engineMetric(name)),
+  );
+  const useful = (messages ?? 0) - (repeats ?? 0) - (doubts ?? 0);
+  return {
+    batches,
+    bytes,
+    repeats: repeats ?? 0,
+    sentTimes: Math.round((100 * batches) / useful) / 100,
+  };
+}
