@@ -1,4 +1,4 @@
-/** What an operator can set in the cloud; docs/settings.md tells each in words. */
+/** What an operator can set in the cloud; docs/operations.md tells each in words. */
 import { natsSettings } from "@causeway/shared/nats-connection.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";

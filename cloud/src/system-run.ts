@@ -19,9 +19,9 @@ import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
 import type { JetStreamManager } from "@nats-io/jetstream";
-import { JetStreamApiError, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { tellDeployment } from "./alert/deployment-alert.ts";
+import { tellDeployment, tellOver } from "./alert/deployment-alert.ts";
 import { NatsAlertSubjects } from "./alert/nats-alert-subjects.ts";
 import { HttpApi } from "./api/http-api.ts";
 import { feedMetrics, receiverMetrics } from "./api/metric.ts";
@@ -31,7 +31,7 @@ import { engineMetrics } from "./engine/engine-metrics.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
 import type { MessageIdentity } from "./engine/place.ts";
 import { readJournal } from "./ingest/nats-journal.ts";
-import { ensureStreams } from "./ingest/nats-streams.ts";
+import { ensureStreams, isStreamMissing } from "./ingest/nats-streams.ts";
 import { checkAnswering } from "./notify/nats-answering.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
@@ -59,14 +59,21 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   const random = systemRandom;
   const token = config.http.tokenFile === undefined ? undefined : readSecret(config.http.tokenFile);
   const receivers = openReceivers(config.receivers, clock, log);
-  const connection = await connectWhenThere(config, order, log);
+  const dial = () =>
+    connectNats(config.nats, { name: "causeway-cloud", reconnect: true }, systemRandom);
+  const connection = await whenThere(dial, order, log);
   if (connection === undefined) return exitCodes.good;
-  const manager = await jetstreamManager(connection, { timeout: managerTimeoutMs });
+  const options = { timeout: managerTimeoutMs, checkAPI: false };
+  const manager = await jetstreamManager(connection, options);
   const prepare = async () => {
-    await connection.rtt(); // rejects at once while disconnected; other requests would wait in vain
+    await connected(connection); // other requests would wait in vain
     await ensureStreams(manager, streamPlans(config.streams), log);
   };
-  await prepare();
+  await whenThere(prepare, order, log);
+  if (order.aborted) {
+    await connection.close();
+    return exitCodes.good;
+  }
   const client = jetstream(connection);
   const store = new NatsEngineStore(connection, client, manager, random);
   const ruleSets = new KeptRuleSets(store, config.rules);
@@ -80,6 +87,7 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
     random,
     log,
   });
+  const deploymentAlerts = new NatsAlertSubjects(client, manager);
   const engine = new Engine({
     store,
     journal: (from, signal) =>
@@ -96,11 +104,11 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
     firstSequence: async () => (await manager.streams.info(telemetryStream)).state.first_seq,
     prepare,
     ruleSets,
+    tellGap: (what) => tellOver(deploymentAlerts, "system-journal-gap", what, clock.wallMs()),
     clock,
     random,
     log,
   });
-  const deploymentAlerts = new NatsAlertSubjects(client, manager);
   const retention = new Retention({
     open: () => openJournalSession(config.nats, random),
     engine,
@@ -158,20 +166,16 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   return untilEnded(order, lifecycle.stop, log);
 }
 
-/** Waits for a server that is away; undefined where the process is to end meanwhile. */
-async function connectWhenThere(
-  config: CloudConfig,
+/** Waits for a server that is away or has no leader; undefined where the process is to end first. */
+async function whenThere<Result>(
+  ask: () => Promise<Result>,
   order: AbortSignal,
   log: Logger,
-): Promise<NatsConnection | undefined> {
+): Promise<Result | undefined> {
   const clock = systemClock();
   for (let attempt = 1; !order.aborted; attempt++) {
     try {
-      return await connectNats(
-        config.nats,
-        { name: "causeway-cloud", reconnect: true },
-        systemRandom,
-      );
+      return await ask();
     } catch (failure) {
       if (!(failure instanceof CodedError) || failure.code !== "NATS_UNREACHABLE") throw failure;
       log.warn({ code: failure.code, reason: failure.message }, "waiting for nats-server");
@@ -181,15 +185,21 @@ async function connectWhenThere(
   return undefined;
 }
 
-/** The server's error code. */
-const streamNotFound = 10_059;
+/** Rejects at once while disconnected. */
+async function connected(connection: NatsConnection): Promise<void> {
+  try {
+    await connection.rtt();
+  } catch (failure) {
+    throw new CodedError("NATS_UNREACHABLE", reasonOf(failure), { cause: failure });
+  }
+}
 
 /** A server that lost its disk has no stream, so none of its messages. */
 async function lastSequence(manager: JetStreamManager): Promise<number> {
   try {
     return (await manager.streams.info(telemetryStream)).state.last_seq;
   } catch (failure) {
-    if (failure instanceof JetStreamApiError && failure.code === streamNotFound) return 0;
+    if (isStreamMissing(failure)) return 0;
     throw failure;
   }
 }

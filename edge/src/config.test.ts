@@ -25,9 +25,17 @@ function faultOf(text: string): string {
 
 test("the least configuration listens on loopback only and admits nobody without a password", () => {
   const config = load(least);
-  expect(config.mqtt.listeners).toEqual([{ host: "127.0.0.1", port: 1883 }]);
+  expect(config.mqtt.listeners).toEqual([{ host: "127.0.0.1", port: 1883, protocol: "mqtt" }]);
   expect(config.mqtt.auth.anonymous).toBe(false);
   expect(config.http).toMatchObject({ host: "127.0.0.1", port: 8081 });
+});
+
+test("with a source the gateway needs no listener of its own", () => {
+  const sources = 'mqtt: { listeners: [], sources: [{ name: plant, url: "mqtt://10.0.0.2" }] }';
+  expect(load(`${least}${sources}`).mqtt).toMatchObject({
+    listeners: [],
+    sources: [{ name: "plant", filters: ["#"] }],
+  });
 });
 
 test("the defaults fit each other", () => {
@@ -64,6 +72,41 @@ describe("refused, with place and path", () => {
     ["no listener", `${least}mqtt: { listeners: [] }`, "mqtt.listeners: "],
     ["a port as text", `${least}http: { port: "80" }`, "edge.yaml:5:9 http.port: "],
     ["a port below zero", `${least}http: { port: -1 }`, "http.port: "],
+    [
+      "an unknown protocol",
+      `${least}mqtt: { listeners: [{ port: 1, protocol: mqtts }] }`,
+      "mqtt.listeners.0.protocol: ",
+    ],
+    [
+      "a certificate without its key",
+      `${least}mqtt: { listeners: [{ port: 1, tls: { certFile: a } }] }`,
+      "mqtt.listeners.0.tls.keyFile: ",
+    ],
+    [
+      "certificates of clients without their authority",
+      `${least}mqtt: { listeners: [{ port: 1, tls: { certFile: a, keyFile: b, requireCertificate: true } }] }`,
+      "mqtt.listeners.0.tls.caFile: ",
+    ],
+    [
+      "two sources of one name",
+      `${least}mqtt: { sources: [{ name: a, url: "mqtt://x" }, { name: a, url: "mqtt://y" }] }`,
+      "mqtt.sources: ",
+    ],
+    [
+      "a source with a filter that is none",
+      `${least}mqtt: { sources: [{ name: a, url: "mqtt://x", filters: ["a/#/b"] }] }`,
+      "mqtt.sources.0.filters.0: ",
+    ],
+    [
+      "a source's password in its address",
+      `${least}mqtt: { sources: [{ name: a, url: "mqtt://u:p@x" }] }`,
+      "mqtt.sources.0.url: ",
+    ],
+    [
+      "a source's certificate without its key",
+      `${least}mqtt: { sources: [{ name: a, url: "mqtts://x", tls: { certFile: a } }] }`,
+      "mqtt.sources.0.tls: ",
+    ],
     ["a fraction", `${least}heartbeatMs: 1000.5`, "heartbeatMs: "],
     [
       "a packet bound that no device could use",

@@ -1,30 +1,22 @@
-/** What an operator can set on a gateway; docs/edge-settings.md tells each in words. */
+/** What an operator can set on a gateway; docs/operations.md tells each in words. */
 import { isGatewayId } from "@causeway/shared/names.ts";
 import { natsSettings } from "@causeway/shared/nats-connection.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";
 import { z } from "zod";
 import { brokerBounds } from "./broker/bounds.ts";
+import { accessSettings } from "./broker/listener-settings.ts";
+import { sourceSettings } from "./broker/source-settings.ts";
+import { whenFullPolicies } from "./outbox/space.ts";
 
 const mebibyte = 1_024 * 1_024;
 const port = z.int().min(0).max(65_535);
-const address = z.strictObject({ host: z.string().min(1).default("127.0.0.1"), port });
 
 export const edgeSchema = z.strictObject({
   gateway: z.string().refine(isGatewayId, 'use 1 to 64 letters, digits, "_" or "-"'),
   dataDir: z.string().min(1),
   mqtt: z
     .strictObject({
-      listeners: z
-        .array(address)
-        .min(1)
-        .default([{ host: "127.0.0.1", port: 1883 }]),
-      auth: z
-        .strictObject({
-          /** Only where every listener is on loopback. */
-          anonymous: z.boolean().default(false),
-          passwordFile: z.string().optional(),
-        })
-        .prefault({}),
+      ...accessSettings,
       packetBytesMax: z
         .int()
         .min(1_024)
@@ -33,6 +25,11 @@ export const edgeSchema = z.strictObject({
       connectionsMax: z.int().min(1).max(100_000).default(2_000),
       inflightPerClientMax: z.int().min(1).max(65_535).default(1_000),
       ...brokerBounds,
+      ...sourceSettings,
+    })
+    .refine(({ listeners, sources }) => listeners.length + sources.length > 0, {
+      path: ["listeners"],
+      message: "nothing could reach the gateway: set a listener or mqtt.sources",
     })
     .prefault({}),
   outbox: z
@@ -41,6 +38,11 @@ export const edgeSchema = z.strictObject({
         .int()
         .min(mebibyte)
         .default(4_096 * mebibyte),
+      /** Its part for `priority`; at most an eighth of it. */
+      priorityBytesMax: z
+        .int()
+        .min(0)
+        .default(256 * mebibyte),
       tailBytesMax: z
         .int()
         .min(0)
@@ -49,6 +51,12 @@ export const edgeSchema = z.strictObject({
         .int()
         .min(mebibyte)
         .default(16 * mebibyte),
+      diskReserveBytes: z
+        .int()
+        .min(0)
+        .default(128 * mebibyte),
+      whenFull: z.enum(whenFullPolicies).default("thin"),
+      ageMaxMs: z.int().min(60_000).optional(),
     })
     .prefault({}),
   uplink: z.strictObject({
@@ -65,6 +73,12 @@ export const edgeSchema = z.strictObject({
     inflightMax: z.int().min(1).max(64).default(4),
     gatherMs: z.int().min(0).max(60_000).default(50),
   }),
+  time: z
+    .strictObject({
+      /** How long sending waits for the clock to be set, once in a boot. */
+      waitMs: z.int().min(0).max(3_600_000).default(30_000),
+    })
+    .prefault({}),
   http: z
     .strictObject({
       host: z.string().min(1).default("127.0.0.1"),

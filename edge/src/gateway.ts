@@ -3,7 +3,6 @@
  * code with memory parts.
  */
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
-import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Event } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
@@ -15,6 +14,10 @@ import type { PresenceChange } from "./broker/presence.ts";
 import type { IntakeCounters } from "./intake.ts";
 import { Intake } from "./intake.ts";
 import type { Outbox, OutboxUsage } from "./outbox/outbox.ts";
+import { HeldLink } from "./time/held-link.ts";
+import type { ClockStatus } from "./time/time-keeper.ts";
+import { TimeKeeper } from "./time/time-keeper.ts";
+import type { TimeSource } from "./time/time-source.ts";
 import type { Link } from "./uplink/link.ts";
 import type { PumpCounters } from "./uplink/pump.ts";
 import { Pump } from "./uplink/pump.ts";
@@ -26,16 +29,24 @@ export interface GatewayParts {
   readonly outbox: Outbox;
   readonly link: Link;
   readonly clock: Clock;
+  /** Absent where the machine has a clock that runs while it is off. */
+  readonly time?: GatewayTime;
   readonly random: Random;
   readonly uplinkBounds: UplinkBounds;
   readonly heartbeatMs: number;
   readonly log: Logger;
 }
 
+export interface GatewayTime {
+  readonly source: TimeSource;
+  /** How long sending waits at most in a boot, once the link is up, for the clock to be set. */
+  readonly waitMs: number;
+}
+
 export interface GatewayStatus {
   readonly gateway: string;
   readonly epoch: string;
-  readonly synchronised: boolean;
+  readonly clock: ClockStatus;
   readonly intake: IntakeCounters;
   readonly outbox: OutboxUsage;
   readonly uplink: UplinkStatus;
@@ -44,22 +55,35 @@ export interface GatewayStatus {
   readonly takenAgoMs: number | undefined;
 }
 
-/** No machine that runs this code is older: a clock before it was never set. */
-const clockFloorMs = Date.UTC(2026, 0, 1);
-const clockCheckEveryMs = 10_000;
+function steadySource(clock: Clock): TimeSource {
+  return { isNtpSynchronised: () => false, hardwareMs: () => clock.wallMs() };
+}
 
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #intake: Intake;
+  readonly #time: TimeKeeper;
+  readonly #link: HeldLink;
   readonly #pump: Pump;
   #heartbeat: Cancel | undefined;
-  #clockCheck: Cancel | undefined;
-  #stopped = false;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
     this.#intake = new Intake(parts.outbox, parts.clock);
-    this.#pump = new Pump({ ...parts, bounds: parts.uplinkBounds });
+    const { outbox, clock, log } = parts;
+    const { source, waitMs } = parts.time ?? { source: steadySource(clock), waitMs: 0 };
+    const time = new TimeKeeper(
+      { outbox, clock, source, log },
+      {
+        notice: ({ name, detail, fields }) => this.#system(name, detail, fields),
+        dated: () => this.#link.release(),
+      },
+    );
+    const mayPass = () => time.mayPass;
+    const waited = () => time.waited();
+    this.#time = time;
+    this.#link = new HeldLink(parts.link, { clock, waitMs, mayPass, waited });
+    this.#pump = new Pump({ ...parts, link: this.#link, bounds: parts.uplinkBounds });
     parts.outbox.listen({
       epochOpened: (epoch) => this.#pump.feed({ kind: "epoch-opened", epoch }),
       appended: (epoch, log, last, bytes) =>
@@ -70,7 +94,7 @@ export class Gateway {
   }
 
   async start(): Promise<void> {
-    await this.#fixClock();
+    await this.#time.start();
     this.#system("started", `causeway-edge ${this.#parts.version}`, {});
     this.#scheduleHeartbeat();
   }
@@ -99,46 +123,45 @@ export class Gateway {
     return {
       gateway,
       epoch: outbox.run,
-      synchronised: outbox.bootOffset(clock.bootId) !== undefined,
+      clock: this.#time.status(),
       intake: this.#intake.counters(),
       outbox: outbox.usage(),
-      uplink,
+      uplink: { ...uplink, troubles: this.#troubles(uplink) },
       pump: this.#pump.counters(),
       takenAgoMs: takenAt === undefined ? undefined : Math.max(0, clock.bootMs() - takenAt),
     };
   }
 
+  /** The cloud stored a mark at this time, and it has been read now. */
+  cloudTime(storedAtMs: number): void {
+    this.#time.cloudTime(storedAtMs);
+  }
+
+  /** The least that the present can be, while the wall clock is not to be believed. */
+  floorOfDoubtedClock(): number | undefined {
+    return this.#time.floorOfDoubtedClock();
+  }
+
   stop(): void {
-    this.#stopped = true;
     this.#heartbeat?.();
-    this.#clockCheck?.();
+    this.#time.stop();
+    this.#link.stop();
     this.#pump.stop();
   }
 
-  /** A boot's offset to real time is fixed once, at the first time the clock can be believed. */
-  async #fixClock(): Promise<void> {
-    const { clock, outbox, log } = this.#parts;
-    if (this.#stopped || outbox.bootOffset(clock.bootId) !== undefined) return;
-    if (clock.wallMs() >= clockFloorMs) {
-      try {
-        await outbox.fixBootOffset(clock.bootId, clock.wallMs() - clock.bootMs());
-        return;
-      } catch (failure) {
-        log.warn({ reason: reasonOf(failure) }, "the clock's offset could not be written");
-      }
-    } else {
-      log.warn(
-        { wallMs: clock.wallMs() },
-        "the clock is not set; events are marked unsynchronised",
-      );
-    }
-    this.#clockCheck = clock.after(clockCheckEveryMs, () => void this.#fixClock());
+  #troubles(uplink: UplinkStatus): readonly string[] {
+    const waitsMs = this.#link.waitsMs;
+    if (waitsMs === undefined) return uplink.troubles;
+    return [`the link is up and waits for the clock, ${Math.ceil(waitsMs / 1_000)} s at most`];
   }
 
   #scheduleHeartbeat(): void {
     this.#heartbeat = this.#parts.clock.after(this.#parts.heartbeatMs, () => {
-      const { uplink, outbox, intake, takenAgoMs } = this.status();
+      const { uplink, outbox, intake, takenAgoMs, clock } = this.status();
+      // It goes to the disk with the heartbeat.
+      this.#time.save();
       this.#system("heartbeat", "", {
+        clock: clock.isDated ? clock.quality : `undated, ${clock.quality}`,
         untakenEvents: uplink.untakenEvents,
         outboxBytes: outbox.bytes,
         appended: outbox.appended,

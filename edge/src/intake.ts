@@ -34,7 +34,7 @@ export class Intake {
     if (decoded.kind === "readings") {
       const { device, observedAt, readings } = decoded;
       this.#counters.readings += readings.length;
-      return { kind: "reading", device, topic, bootMs, observedAt, readings: [...readings] };
+      return { kind: "reading", device, topic, bootMs, observedAt, readings };
     }
     this.#counters.quarantined++;
     return {

@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { authorityFile, pairFiles } from "./testing/file-certificates.ts";
 import { packetTypes, publishPacket, RawMqtt } from "./testing/mqtt-raw-client.ts";
 import { EdgeProcess, edgeFolder, edgeLauncher } from "./testing/system-edge-process.ts";
 
@@ -38,6 +39,14 @@ async function expectFailure(edge: EdgeProcess, exitCode: number, code: RegExp):
   expect(tookMs).toBeLessThan(startMsMax);
 }
 
+const server = pairFiles("server");
+const other = pairFiles("renewed");
+const auth = { anonymous: true };
+const mutual = {
+  host: "0.0.0.0",
+  port: 0,
+  tls: { ...server, caFile: authorityFile, requireCertificate: true },
+};
 const listener = (host: string) => ({ listeners: [{ host, port: 0 }] });
 
 describe("a configuration that cannot be used ends with exit code 2", () => {
@@ -68,6 +77,46 @@ describe("a configuration that cannot be used ends with exit code 2", () => {
     [
       "a password file that is not there",
       { mqtt: { ...listener("127.0.0.1"), auth: { passwordFile: "/nowhere" } } },
+      /^CONFIG_UNREADABLE: \/nowhere/,
+    ],
+    [
+      "any certificate of an authority, off loopback, that names nobody",
+      { mqtt: { listeners: [mutual], auth: { anonymous: true } } },
+      /^SECURITY_REFUSED: .*0\.0\.0\.0/,
+    ],
+    [
+      "a key that is not the certificate's",
+      { mqtt: { listeners: [{ port: 0, tls: { ...server, keyFile: other.keyFile } }], auth } },
+      /^CONFIG_INVALID: .*renewed-key\.pem is not the key of .*server\.pem/,
+    ],
+    [
+      "a certificate that is not there",
+      { mqtt: { listeners: [{ port: 0, tls: { ...server, certFile: "/nowhere" } }], auth } },
+      /^CONFIG_UNREADABLE: \/nowhere/,
+    ],
+    [
+      "a source's key that is not its certificate's",
+      {
+        mqtt: {
+          listeners: [],
+          sources: [{ name: "a", url: "mqtts://x", tls: { ...server, keyFile: other.keyFile } }],
+        },
+      },
+      /^CONFIG_INVALID: .*renewed-key\.pem is not the key of .*server\.pem/,
+    ],
+    [
+      "a source's password that is not there",
+      {
+        mqtt: {
+          listeners: [],
+          sources: [{ name: "a", url: "mqtt://x", auth: { user: "u", passwordFile: "/nowhere" } }],
+        },
+      },
+      /^CONFIG_UNREADABLE: \/nowhere/,
+    ],
+    [
+      "an ACL that is not there",
+      { mqtt: { ...listener("127.0.0.1"), auth: { ...auth, aclFile: "/nowhere" } } },
       /^CONFIG_UNREADABLE: \/nowhere/,
     ],
     [
@@ -212,6 +261,32 @@ describe("the other commands", () => {
     const check = (config: string) => new EdgeProcess([edgeLauncher, "check", "--config", config]);
     expect((await check(folderOf().config).ended).code).toBe(0);
     expect((await check(folderOf({ colour: "red" }).config).ended).code).toBe(2);
+  });
+
+  test("check reads the files that a configuration names", async () => {
+    const { folder, config } = folderOf();
+    const acl = join(folder, "acl");
+    const check = (listeners: readonly object[], more: object) => {
+      const set = `mqtt=${JSON.stringify({ listeners, auth: { aclFile: acl, ...more } })}`;
+      return new EdgeProcess([edgeLauncher, "check", "--config", config, "--set", set]).ended;
+    };
+    writeFileSync(acl, "user * publish devices/%u/#\n");
+    expect(await check([mutual], { certificateIdentity: "cn" })).toMatchObject({ code: 0 });
+    const expired = [{ port: 0, tls: pairFiles("expired") }];
+    expect(await check(expired, { anonymous: true })).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^warning: .*expired\.pem expired on 2021-01-01: [^\n]+\n$/),
+    });
+    const wrong = [{ port: 0, tls: { ...server, keyFile: other.keyFile } }];
+    expect(await check(wrong, { anonymous: true })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^CONFIG_INVALID: .*is not the key of/),
+    });
+    writeFileSync(acl, "user * publish #\nuser a pulbish b\nuser a publish b#\n");
+    expect(await check([mutual], { certificateIdentity: "cn" })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^CONFIG_INVALID: .*acl:2: .*pulbish.*\n.*acl:3: .*\n$/),
+    });
   });
 
   test("a line that passwd writes admits its user and no other", async () => {

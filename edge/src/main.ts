@@ -1,12 +1,57 @@
 /** `causeway-edge`: the command line of the gateway. */
 
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { CodedError } from "@causeway/shared/errors.ts";
+import { silentLogger } from "@causeway/shared/log.ts";
 import { collect, program } from "@causeway/shared/system-cli.ts";
+import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
-import { readSettings } from "@causeway/shared/system-settings.ts";
+import { readSecret, readSettings } from "@causeway/shared/system-settings.ts";
 import { passwordLine } from "./broker/access.ts";
+import type { Question } from "./cli/http-status-command.ts";
+import { askStatus } from "./cli/http-status-command.ts";
+import { exportOutbox, outboxStatus, verifyOutbox } from "./cli/level-outbox-commands.ts";
 import { edgeSchema } from "./config.ts";
-import { run } from "./system-run.ts";
+import { readFiles, run } from "./system-run.ts";
+
+interface StatusOptions {
+  readonly config?: string;
+  readonly set: string[];
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+}
+
+/** Where the gateway of this machine listens, unless the command line says otherwise. */
+function questionOf({ config, set, url, tokenFile, json = false }: StatusOptions): Question {
+  const http =
+    config === undefined && set.length === 0
+      ? edgeSchema.shape.http.parse(undefined)
+      : readSettings(edgeSchema, config, set).http;
+  const file = tokenFile ?? http.tokenFile;
+  const host = http.host === "0.0.0.0" || http.host === "::" ? "127.0.0.1" : http.host;
+  const address = host.includes(":") ? `[${host}]` : host;
+  return {
+    url: url ?? `http://${address}:${http.port}`,
+    token: file === undefined ? undefined : readSecret(file),
+    json,
+  };
+}
+
+interface OutboxOptions {
+  readonly config?: string;
+  readonly set: string[];
+  readonly json?: boolean;
+  readonly all?: boolean;
+}
+
+/** Resolves once the text has left, so that an end of the process cuts nothing off. */
+function writeOut(lines: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(lines, (failure) => (failure ? reject(failure) : resolve()));
+  });
+}
 
 const cli = program(
   "causeway-edge",
@@ -27,15 +72,52 @@ cli.command(
 
 cli.command(
   "check",
-  "Check a configuration and exit",
+  "Check a configuration and the files that it names, and exit",
   (command) =>
     command
       .option("-c, --config <file>", "configuration file (YAML)")
       .option("--set <path=value>", "override one setting; may be repeated", collect, []),
   async (options: { config?: string; set: string[] }) => {
-    const { gateway } = readSettings(edgeSchema, options.config, options.set);
-    process.stdout.write(`the configuration of gateway ${gateway} is good\n`);
+    const config = readSettings(edgeSchema, options.config, options.set);
+    const { access } = readFiles(config, systemClock(), silentLogger);
+    for (const fault of access.dateFaults()) process.stderr.write(`warning: ${fault}\n`);
+    process.stdout.write(`the configuration of gateway ${config.gateway} is good\n`);
     return 0;
+  },
+);
+
+cli.command(
+  "status",
+  "Ask the running gateway how it is; exit 1 where it is unhealthy",
+  (command) =>
+    command
+      .option("-c, --config <file>", "configuration file (YAML), for address and token")
+      .option("--set <path=value>", "override one setting; may be repeated", collect, [])
+      .option("--url <url>", "address of the gateway's status page")
+      .option("--token-file <file>", "file with the token that it asks for")
+      .option("--json", "print one JSON object"),
+  async (options: StatusOptions) =>
+    askStatus(questionOf(options), systemClock(), (text) => process.stdout.write(`${text}\n`)),
+);
+
+cli.command(
+  "outbox",
+  "Look into the outbox of a stopped gateway: status, verify (exit 1 on a finding), or export",
+  (command) =>
+    command
+      .argument("<what>", "status, verify or export")
+      .option("-c, --config <file>", "configuration file (YAML)")
+      .option("--set <path=value>", "override one setting; may be repeated", collect, [])
+      .option("--json", "status and verify: print one JSON object")
+      .option("--all", "export: also what the cloud has taken and is still kept"),
+  async (options: OutboxOptions, what: string) => {
+    const { gateway, dataDir } = readSettings(edgeSchema, options.config, options.set);
+    const print = { write: writeOut, json: options.json ?? false };
+    const parts = { gateway, folder: join(dataDir, "outbox"), clock: systemClock(), ...print };
+    if (what === "status") return outboxStatus(parts);
+    if (what === "verify") return verifyOutbox(parts);
+    if (what === "export") return exportOutbox(parts, options.all ?? false);
+    throw new CodedError("CLI_USAGE", `outbox ${what}: write status, verify or export`);
   },
 );
 

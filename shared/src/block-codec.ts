@@ -66,7 +66,8 @@ export class BlockBuilder {
   readonly #series: string[] = [];
   readonly #seriesUnits: (string | undefined)[] = [];
   readonly #seriesByMetric = new Map<string, number>();
-  readonly #rows: string[] = [];
+  /** A rope, which is flattened once. */
+  #rows = "";
   #baseBootMs = 0;
   #baseObservedAt: number | undefined;
   #positions = 0;
@@ -87,10 +88,10 @@ export class BlockBuilder {
   }
 
   add(event: Event, span = 1): void {
-    if (this.#rows.length === 0) this.#baseBootMs = event.bootMs;
+    if (this.#rows === "") this.#baseBootMs = event.bootMs;
     const stamp = `${event.bootMs - this.#baseBootMs},${this.#sinceBase(event.observedAt)}`;
     const row = `[${this.#route(event)},${stamp},${this.#content(event)}]`;
-    this.#rows.push(row);
+    this.#rows += this.#rows === "" ? row : `,${row}`;
     this.#size += row.length + 1;
     this.#positions += span;
   }
@@ -100,7 +101,7 @@ export class BlockBuilder {
     const json =
       `{"p":${from},"n":${from + this.#positions - 1},"b":${JSON.stringify(this.#bootId)},` +
       `"t":${this.#baseBootMs},"o":${this.#baseObservedAt ?? 0},"r":[${this.#routes.join(",")}],` +
-      `"m":[${this.#series.join(",")}],"e":[${this.#rows.join(",")}]}`;
+      `"m":[${this.#series.join(",")}],"e":[${this.#rows}]}`;
     return frame(json);
   }
 

@@ -12,6 +12,8 @@ export const textCharactersMax = 65_536;
 export const topicCharactersMax = 65_535;
 export const unitCharactersMax = 64;
 export const reasonCharactersMax = 256;
+export const rollupSeriesMax = 65_536;
+export const rollupWindowsMax = 65_536;
 
 /** Milliseconds since 1970 that a JavaScript date can hold. */
 export const timeMsMax = 8_640_000_000_000_000;
@@ -29,10 +31,12 @@ const timeMs = z.int().min(-timeMsMax).max(timeMsMax);
 export const qualities = ["good", "uncertain", "bad"] as const;
 export type Quality = (typeof qualities)[number];
 
+const value = z.union([z.number(), z.string().max(textCharactersMax), z.boolean(), z.null()]);
+
 export const readingSchema = z.object({
   metric: z.string().refine(isMetricName, "a metric name"),
   /** Numbers are doubles; null where the device said that it has no value (quality bad). */
-  value: z.union([z.number(), z.string().max(textCharactersMax), z.boolean(), z.null()]),
+  value,
   /** The SenML registry symbol (RFC 8428 §12.1) where known, else as the device wrote it. */
   unit: z.string().max(unitCharactersMax).optional(),
   quality: z.enum(qualities),
@@ -67,6 +71,40 @@ const lossBody = {
   count: z.int().min(0),
 };
 
+/**
+ * A window's number (its start is that times the width), how many readings fell into it, how many of
+ * them were bad, the last value, and min, max and mean of the numbers that were not bad, yes being 1
+ * and no 0; null where there were none.
+ */
+const rollupWindow = z.tuple([
+  z.int(),
+  z.int().min(1),
+  z.int().min(0),
+  value,
+  z.number().nullable(),
+  z.number().nullable(),
+  z.number().nullable(),
+]);
+export type RollupWindow = z.infer<typeof rollupWindow>;
+
+const rollupSeries = z.object({
+  device: z.string().refine(isDeviceId, "a device name").nullable(),
+  metric: z.string().refine(isMetricName, "a metric name"),
+  unit: z.string().max(unitCharactersMax).optional(),
+  /** What windows are counted by: the device's times, or the gateway's since its boot. */
+  time: z.enum(["observed", "boot"]),
+  windows: z.array(rollupWindow).min(1).max(rollupWindowsMax),
+});
+export type RollupSeries = z.infer<typeof rollupSeries>;
+
+const rollupBody = {
+  kind: z.literal("rollup"),
+  /** Last position that this roll-up stands for; its first is the position of the item itself. */
+  to: z.int().min(1),
+  windowMs: z.int().min(1),
+  series: z.array(rollupSeries).min(1).max(rollupSeriesMax),
+};
+
 const systemBody = {
   kind: z.literal("system"),
   /** A stable word: `started`, `heartbeat`, `packet-too-large`, … */
@@ -94,13 +132,21 @@ export const eventSchema = z.discriminatedUnion("kind", [
   z.object({ ...common, ...readingBody }),
   z.object({ ...common, ...quarantinedBody }),
   z.object({ ...common, ...lossBody }),
+  z.object({ ...common, ...rollupBody }),
   z.object({ ...common, ...systemBody }),
   z.object({ ...common, ...presenceBody }),
 ]);
 
 export type Event = z.infer<typeof eventSchema>;
 export type EventKind = Event["kind"];
+/** Readings that were thinned before they were ever sent, summed up for each series and window. */
+export type RollupEvent = Extract<Event, { kind: "rollup" }>;
 export type ReadingEvent = Extract<Event, { kind: "reading" }>;
+
+/** How many positions an event at `from` takes. */
+export function spanOf(event: Event, from: number): number {
+  return event.kind === "loss" || event.kind === "rollup" ? event.to - from + 1 : 1;
+}
 
 /** `<gateway>/<epoch>/<log>/<position>`, the same on every path and for ever. */
 export function eventId(gateway: string, epoch: string, log: Log, position: number): string {

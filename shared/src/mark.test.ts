@@ -104,6 +104,29 @@ describe("a mark", () => {
     expect(decodeMark(goldenText)).toStrictEqual(golden);
   });
 
+  test("beside pages says what it covers without naming it, and is read back", () => {
+    const [eleventh, twelfth] = golden.epochs;
+    if (eleventh === undefined || twelfth === undefined) throw new Error("no epochs");
+    const few: Mark = {
+      ...golden,
+      epochs: [
+        { ...eleventh, before: null, hasPagedNext: true },
+        {
+          ...twelfth,
+          before: { epoch: "10-00000001", ends: { telemetry: 7, priority: 0 } },
+          coversBefore: true,
+        },
+        { ...twelfth, epoch: "13-00000002", hasPagedNext: true },
+      ],
+      paged: { pages: 3, rows: 17, ordinal: 10, forgotten: 2 },
+    };
+    const text = encodeMark(few);
+    expect(text).toContain(',null,2],["12-9f3a2b1c",41,0,null,null,[],["10-00000001",7,0],1],');
+    expect(text).toContain('["13-00000002",41,0,null,null,[],false,2]]');
+    expect(text).toContain(',"cap":32768,"p":[3,17,10,2]}');
+    expect(decodeMark(text)).toStrictEqual(few);
+  });
+
   test("of a gateway whose life forks says so in its last keys, and is read back", () => {
     const ends = (telemetry: number) => ({ telemetry, priority: 3 });
     const [eleventh, twelfth] = golden.epochs;

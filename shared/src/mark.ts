@@ -1,14 +1,20 @@
 /**
- * The mark: what the engine has taken of one gateway, committed. It is the gateway's whole ledger
- * and to the edge the cumulative acknowledgement.
+ * The mark: what the engine has taken of one gateway, committed, and to the edge the cumulative
+ * acknowledgement. It names the epochs that something happened to of late, and those that owe
+ * something; with the pages beside it (epoch-page.ts) it is the gateway's whole ledger.
  *
  *   { "v": 1, "c": commit number, "g": gateway, "run": newest epoch seen on live | null,
  *     "e": [[epoch, through telemetry, through priority, end telemetry | null, end priority | null,
  *            [[log index, from, to, state, reason], …],
  *            predecessor: row number where its ends are those of that row |
- *              [epoch, end telemetry, end priority] | null where a store began with the epoch], …],
+ *              [epoch, end telemetry, end priority] | null where a store began with the epoch |
+ *              false or absent while it is not known,
+ *            1 where of all that came before the epoch what the mark does not name is taken; and 2
+ *              more where an epoch that names this one as its predecessor stands in a page alone], …],
  *     "d": [[epoch, log, expected position, nonce, "expected" | "refused", reason], …],
  *     "cap": bytes per second that the gateway may send; absent while it may send freely,
+ *     "p": [count of pages, count of rows in the last one, highest ordinal that stands in one,
+ *           highest ordinal that is forgotten],
  *     "runs": [newest epoch seen on live of each other branch, …],
  *     "f": [current branch, 1 while the trunk is alive, [epoch, "restored" | "conflict", 1 while
  *           alive], …]: forks in the gateway's life; branch -1 is the trunk, n that of fork n,
@@ -16,7 +22,8 @@
  *           gateway itself,
  *     "h": [[epoch, log index, from, to], …]: what the journal lost, told and not yet behind a snapshot }
  *
- * Readers skip unknown keys and trailing elements; an epoch that is not named counts as 0.
+ * Readers skip unknown keys and trailing elements. An epoch that is not named counts as taken to its
+ * end where a later one of the same store says so, as before where it may stand in a page, else as 0.
  */
 import type { Ends, EpochId } from "./batch-codec.ts";
 import { epochOrdinal } from "./batch-codec.ts";
@@ -55,6 +62,28 @@ export interface EpochLedger {
   readonly logs: Readonly<Record<Log, LogLedger>>;
   /** Null where a store began with the epoch; undefined while it is not known. */
   readonly before?: Predecessor | null | undefined;
+  /** In a mark: what came before the epoch is taken, but for what the mark names. */
+  readonly coversBefore?: boolean | undefined;
+  /** In a mark: an epoch that comes next after it is known, and the mark does not name it. */
+  readonly hasPagedNext?: boolean | undefined;
+}
+
+/** A stretch that its epoch's row has no room for. */
+export interface LooseStretch {
+  readonly epoch: EpochId;
+  readonly log: Log;
+  readonly stretch: Stretch;
+}
+
+/** What a mark says of the pages beside it. */
+export interface Paged {
+  readonly pages: number;
+  /** In the last one. */
+  readonly rows: number;
+  /** The highest ordinal of an epoch in a page. */
+  readonly ordinal: number;
+  /** The highest ordinal of an epoch that was forgotten, 0 where none was. */
+  readonly forgotten: number;
 }
 
 /** Where the gateway's life forks: its store was put back, began anew, or runs twice. */
@@ -113,6 +142,8 @@ export interface Mark {
   readonly doubts: readonly Doubt[];
   /** Bytes per second that the gateway may send; undefined while it may send freely. */
   readonly cap: number | undefined;
+  /** Undefined while all epochs are named. */
+  readonly paged?: Paged | undefined;
   /** The newest epochs seen on live of other branches than that of `run`. */
   readonly runs?: readonly EpochId[] | undefined;
   readonly forks?: ForkBook | undefined;
@@ -123,19 +154,7 @@ export interface Mark {
 export const emptyLogLedger: LogLedger = { through: 0, end: undefined, stretches: [] };
 
 export function encodeMark(mark: Mark): string {
-  const rows = new Map(mark.epochs.map(({ epoch }, row) => [epoch, row]));
-  const epochs = mark.epochs.map(({ epoch, before, logs: { telemetry, priority } }) => {
-    const stretches = [...stretchRows(telemetry, 0), ...stretchRows(priority, 1)];
-    return [
-      epoch,
-      telemetry.through,
-      priority.through,
-      telemetry.end ?? null,
-      priority.end ?? null,
-      ...(stretches.length > 0 || before !== undefined ? [stretches] : []),
-      ...(before === undefined ? [] : [before && predecessorCell(before, mark.epochs, rows)]),
-    ];
-  });
+  const epochs = epochRows(mark.epochs);
   const doubts = mark.doubts.map((doubt) => [
     doubt.epoch,
     doubt.log,
@@ -152,10 +171,36 @@ export function encodeMark(mark: Mark): string {
     e: epochs,
     ...(doubts.length > 0 ? { d: doubts } : {}),
     ...(mark.cap === undefined ? {} : { cap: mark.cap }),
+    ...(mark.paged === undefined ? {} : { p: pagedRow(mark.paged) }),
     ...(isFilled(mark.runs) ? { runs: mark.runs } : {}),
     ...(mark.forks === undefined ? {} : { f: forkRows(mark.forks) }),
     ...(isFilled(mark.open) ? { s: mark.open.map(conditionRow) } : {}),
     ...(isFilled(mark.holes) ? { h: mark.holes.map(holeRow) } : {}),
+  });
+}
+
+function pagedRow({ pages, rows, ordinal, forgotten }: Paged): number[] {
+  return [pages, rows, ordinal, forgotten];
+}
+
+export function epochRows(epochs: readonly EpochLedger[]): unknown[][] {
+  const rows = new Map(epochs.map(({ epoch }, row) => [epoch, row]));
+  return epochs.map((own) => {
+    const { epoch, before, logs: ledgers } = own;
+    const { telemetry, priority } = ledgers;
+    const flags = (own.coversBefore ? 1 : 0) + (own.hasPagedNext ? 2 : 0);
+    const stretches = [...stretchRows(telemetry, 0), ...stretchRows(priority, 1)];
+    return [
+      epoch,
+      telemetry.through,
+      priority.through,
+      telemetry.end ?? null,
+      priority.end ?? null,
+      ...(stretches.length > 0 || before !== undefined || flags > 0 ? [stretches] : []),
+      ...(before === undefined ? [] : [before && predecessorCell(before, epochs, rows)]),
+      ...(before === undefined && flags > 0 ? [false] : []),
+      ...(flags > 0 ? [flags] : []),
+    ];
   });
 }
 
@@ -188,6 +233,17 @@ function holeRow({ epoch, log, from, to }: Hole): unknown[] {
   return [epoch, logs.indexOf(log), from, to];
 }
 
+/** Throws BATCH_MALFORMED. */
+export function looseOf(row: unknown): LooseStretch {
+  const [epoch, ...stretch] = Array.isArray(row) ? (row as unknown[]) : [];
+  return { epoch: epochIdOf(epoch), ...stretchOf(stretch) };
+}
+
+export function looseRow({ epoch, log, stretch }: LooseStretch): unknown[] {
+  const { from, to, state, reason } = stretch;
+  return [epoch, logs.indexOf(log), from, to, state, reason];
+}
+
 function stretchRows(ledger: LogLedger, log: number): unknown[][] {
   return ledger.stretches.map(({ from, to, state, reason }) => [log, from, to, state, reason]);
 }
@@ -198,7 +254,7 @@ export function decodeMark(text: string): Mark {
   if (parsed["v"] !== markVersion) {
     throw new CodedError("BATCH_VERSION_UNKNOWN", `a mark of version ${shown(parsed["v"])}`);
   }
-  const { c, g, run, e, d, cap, runs, f, s, h } = parsed;
+  const { c, g, run, e, d, cap, p, runs, f, s, h } = parsed;
   if (!isCount(c) || typeof g !== "string" || !Array.isArray(e))
     return malformed("commit or epochs");
   return {
@@ -206,6 +262,7 @@ export function decodeMark(text: string): Mark {
     gateway: g,
     run: typeof run === "string" ? run : undefined,
     epochs: epochsOf(e),
+    ...(Array.isArray(p) ? { paged: pagedOf(p) } : {}),
     doubts: Array.isArray(d) ? d.map(doubtOf) : [],
     // One of 0 or of another kind would silence a gateway for ever.
     cap: isCount(cap) && cap > 0 ? cap : undefined,
@@ -227,7 +284,7 @@ function parse(text: string): Record<string, unknown> {
 }
 
 function malformed(what: string): never {
-  throw new CodedError("BATCH_MALFORMED", `a mark that cannot be read: ${what}`);
+  throw new CodedError("BATCH_MALFORMED", `a ledger that cannot be read: ${what}`);
 }
 
 function isCount(value: unknown): value is number {
@@ -243,12 +300,23 @@ function epochIdOf(value: unknown): EpochId {
   return malformed(`epoch ${shown(value)}`);
 }
 
-function epochsOf(rows: readonly unknown[]): EpochLedger[] {
+function pagedOf([pages, rows, ordinal, forgotten]: readonly unknown[]): Paged {
+  const places = { pages: count(pages), rows: count(rows) };
+  return { ...places, ordinal: count(ordinal), forgotten: count(forgotten) };
+}
+
+/** Throws BATCH_MALFORMED. */
+export function epochsOf(rows: readonly unknown[]): EpochLedger[] {
   const epochs = rows.map(epochOf);
   return epochs.map((own, at): EpochLedger => {
-    const cell = (rows[at] as unknown[])[6];
+    const [cell, flags] = (rows[at] as unknown[]).slice(6);
     const isKnown = cell === null || Array.isArray(cell) || typeof cell === "number";
-    return isKnown ? { ...own, before: predecessorOf(cell, epochs) } : own;
+    return {
+      ...own,
+      ...(isKnown ? { before: predecessorOf(cell, epochs) } : {}),
+      ...(flags === 1 || flags === 3 ? { coversBefore: true } : {}),
+      ...(flags === 2 || flags === 3 ? { hasPagedNext: true } : {}),
+    };
   });
 }
 

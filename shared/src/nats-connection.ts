@@ -1,13 +1,14 @@
 /** Connections to nats-server: one place for credentials, time-outs and how errors are told. */
 import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
 import {
-  connect,
   nkeyAuthenticator,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
 import { z } from "zod";
 import { CodedError, codeOf, reasonOf } from "./errors.ts";
+import type { FlooredTls } from "./nats-transport.ts";
+import { connectByTransport } from "./nats-transport.ts";
 import type { Random } from "./random.ts";
 import { readSecret } from "./system-settings.ts";
 
@@ -51,6 +52,8 @@ export interface ConnectPurpose {
   readonly inboxPrefix?: string;
   /** Whether the client dials again by itself; without it the connection closes when it breaks. */
   readonly reconnect: boolean;
+  /** The least that the present can be, where the wall clock is not to be believed. */
+  readonly floorMs?: number | undefined;
 }
 
 /** Throws NATS_UNREACHABLE, NATS_AUTH_FAILED or NATS_TLS_FAILED. */
@@ -71,12 +74,12 @@ export async function connectNats(
     reconnectDelayHandler: () => Math.floor(random.next() * redialMs),
     ...(purpose.inboxPrefix === undefined ? {} : { inboxPrefix: purpose.inboxPrefix }),
     ...authOptions(settings),
-    ...tlsOptions(settings),
+    ...tlsOptions(settings, purpose.floorMs),
   };
   try {
-    return await connect(options);
+    return await connectByTransport(options);
   } catch (failure) {
-    throw connectFailure(settings, failure);
+    throw connectFailure(settings, purpose.floorMs, failure);
   }
 }
 
@@ -95,25 +98,39 @@ function authOptions({ auth }: NatsSettings): Partial<ConnectionOptions> {
   return { authenticator: usernamePasswordAuthenticator(auth.user, readSecret(auth.passwordFile)) };
 }
 
-function tlsOptions({ tls }: NatsSettings): Partial<ConnectionOptions> {
+function tlsOptions(
+  { tls }: NatsSettings,
+  floorMs: number | undefined,
+): Partial<ConnectionOptions> {
   if (tls === undefined) return {};
   const { caFile, certFile, keyFile } = tls;
+  const floored: FlooredTls = floorMs === undefined ? {} : { floorMs };
   return {
     tls: {
       ...(caFile === undefined ? {} : { caFile }),
       ...(certFile === undefined ? {} : { certFile }),
       ...(keyFile === undefined ? {} : { keyFile }),
+      ...floored,
     },
   };
 }
 
-function connectFailure(settings: NatsSettings, failure: unknown): CodedError {
+function connectFailure(
+  settings: NatsSettings,
+  floorMs: number | undefined,
+  failure: unknown,
+): CodedError {
   const servers = settings.servers.join(", ");
   if (failure instanceof CodedError) return failure;
   if (/authorization|authentication|permission/i.test(reasonOf(failure))) {
     return new CodedError("NATS_AUTH_FAILED", `${servers}: ${reasonOf(failure)}`, {
       cause: failure,
     });
+  }
+  if (floorMs !== undefined && /not yet valid|NOT_YET_VALID/i.test(tellsOf(failure))) {
+    const why = "this machine's clock is behind, so no certificate is valid yet";
+    const cure = "it waits for the clock to be set; with tls.caFile it need not";
+    return new CodedError("CLOCK_BEHIND", `${servers}: ${why}; ${cure}`, { cause: failure });
   }
   if (isTlsFailure(failure)) {
     const cure = "compare tls.caFile with the server's certificate, and its name with the address";
@@ -129,6 +146,11 @@ function connectFailure(settings: NatsSettings, failure: unknown): CodedError {
 
 /** OpenSSL's and Node's codes, and what the client says itself. */
 function isTlsFailure(failure: unknown): boolean {
-  const told = `${codeOf(failure) ?? ""} ${reasonOf(failure)}`;
-  return /CERT|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_(?:VERIFY|GET_ISSUER)|\btls\b/i.test(told);
+  return /CERT|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_(?:VERIFY|GET_ISSUER)|\btls\b/i.test(
+    tellsOf(failure),
+  );
+}
+
+function tellsOf(failure: unknown): string {
+  return `${codeOf(failure) ?? ""} ${reasonOf(failure)}`;
 }

@@ -60,6 +60,7 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
         "ckpt.*",
         "snap.>",
         "mark.*.*",
+        "epochs.*.*.*",
         "open.*.*",
         "alert.>",
         "dlq.>",

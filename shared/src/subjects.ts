@@ -19,6 +19,9 @@ export const subjects = {
   telemetry: (gateway: GatewayId, lane: Lane) => `tlm.${gateway}.${lane}`,
   checkpoint: (partition: number) => `ckpt.${partition}`,
   mark: (partition: number, gateway: string) => `mark.${partition}.${gateway}`,
+  /** What the mark no longer names; kept beside it, and read by whoever needs the whole ledger. */
+  epochPage: (partition: number, gateway: string, page: number) =>
+    `epochs.${partition}.${gateway}.${page}`,
   /** A gateway reads its mark without knowing its partition. */
   markOfGateway: (gateway: GatewayId) => `mark.*.${gateway}`,
   alert: (partition: number, gateway: string, rule: RuleName) =>
@@ -50,14 +53,21 @@ export function parseStoredTelemetry(subject: string): StoredTelemetry | undefin
   return { partition, gateway, lane };
 }
 
-const gatewayHeads: ReadonlySet<string> = new Set(["mark", "open", "alert", "dlq", "snap"]);
+const gatewayHeads: ReadonlySet<string> = new Set([
+  "mark",
+  "epochs",
+  "open",
+  "alert",
+  "dlq",
+  "snap",
+]);
 
 export interface GatewaySubject {
   readonly partition: number;
   readonly gateway: string;
 }
 
-/** The partition and gateway of `mark.`, `open.`, `alert.`, `dlq.` and `snap.` subjects. */
+/** The partition and gateway of `mark.`, `epochs.`, `open.`, `alert.`, `dlq.` and `snap.` subjects. */
 export function parseGatewaySubject(subject: string): GatewaySubject | undefined {
   const [head = "", partitionText = "", gateway = ""] = subject.split(".");
   const partition = Number(partitionText);

@@ -9,7 +9,7 @@ import type { SourceText } from "./testing/source-text.ts";
 import { importsOf, lineOf, sourceText } from "./testing/source-text.ts";
 
 const root = join(import.meta.dirname, "../..");
-const folders = ["shared", "edge", "cloud", "simulators", "deploy"] as const;
+const folders = ["shared", "edge", "cloud", "simulators", "deploy", "bench"] as const;
 const columnsMax = 120;
 const linesMax = 600;
 
@@ -72,6 +72,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cloud: ["cloud", "shared"],
   simulators: ["simulators", "edge", "cloud", "shared"],
   deploy: ["deploy"],
+  bench: ["bench", "simulators", "edge", "cloud", "shared"],
 };
 
 /** Brings what some tests need on the machine, Chromium for one. */

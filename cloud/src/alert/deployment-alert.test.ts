@@ -1,7 +1,7 @@
 // What is wrong with the deployment is told once, by however many processes, and ends once.
 import { expect, test } from "vitest";
 import type { AlertSubjects, Finding } from "./deployment-alert.ts";
-import { tellDeployment } from "./deployment-alert.ts";
+import { tellDeployment, tellOver } from "./deployment-alert.ts";
 import { MemoryAlertSubjects } from "./testing/memory-alert-subjects.ts";
 
 const wrong: Finding = { rule: "system-no-tick", isWrong: true, reason: "no tick", at: 1_000 };
@@ -19,6 +19,13 @@ test("a finding is told when it changes, and only then (Y1)", async () => {
   expect(resolved).toMatchObject({ id: firing?.id, firingAt: 1_000, at: 5_000 });
   expect(again?.id).not.toBe(firing?.id);
   expect(again?.fingerprint).toBe(firing?.fingerprint);
+});
+
+test("what is over when it is known is told and closed at once", async () => {
+  const store = new MemoryAlertSubjects();
+  await tellOver(store, "system-journal-gap", "messages 1 to 9 are gone", 3_000);
+  expect(store.told.map(({ state }) => state)).toEqual(["firing", "resolved"]);
+  expect(store.told[1]).toMatchObject({ firingAt: 3_000, at: 3_000 });
 });
 
 test("of two that notice at once one tells, the other finds it told (Y2)", async () => {

@@ -71,3 +71,13 @@ export async function tellDeployment(
     if (await store.append(subject, message, last?.sequence ?? 0)) return transition;
   }
 }
+
+/** Tells what is over when it is known: fired and resolved at once, so that nobody has to close it. */
+export async function tellOver(
+  store: AlertSubjects,
+  rule: ReservedRule,
+  reason: string,
+  at: number,
+): Promise<void> {
+  for (const isWrong of [true, false]) await tellDeployment(store, { rule, isWrong, reason, at });
+}

@@ -11,6 +11,7 @@
 import type { Hole, OpenCondition } from "@causeway/shared/mark.ts";
 import type { Finding } from "../ingest/fold.ts";
 import type { ForkFinding } from "../ledger/forks.ts";
+import type { Settled } from "../ledger/ledger.ts";
 import type { AlertTransition } from "./alert.ts";
 import type { ReservedRule } from "./reserved-alert.ts";
 import { firingOf, isReserved, resolvedOf } from "./reserved-alert.ts";
@@ -65,6 +66,21 @@ export class GatewayConditions {
       `the journal no longer has ${events} events that had their effect (${where}${more}): ` +
       "detectors may have to warm up again";
     return this.#atOnce("system-state-incomplete", [epoch, log, from, to], { at, cause }, reason);
+  }
+
+  /** G2: the gateway began so many epochs that the oldest are about to be forgotten, or are. */
+  restarts({ forgotten, isHalfFull }: Settled, at: number): readonly AlertTransition[] {
+    const cause = `${this.#gateway}/restarts`;
+    const why = "the gateway begins epochs without end: does it restart in a loop?";
+    const told = forgotten.map((page) => {
+      const what =
+        "the oldest epochs are forgotten, an image as old as they are repeats its events";
+      return this.#atOnce("system-restarts", ["forgotten", page], { at, cause }, `${why} ${what}`);
+    });
+    if (!isHalfFull) return told.flat();
+    const half = "half of the epochs that are remembered of it are used";
+    const first = this.#atOnce("system-restarts", ["half"], { at, cause }, `${why} ${half}`);
+    return [...first, ...told.flat()];
   }
 
   /** G1: ends what has been quiet for long enough. */

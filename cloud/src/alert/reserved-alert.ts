@@ -18,6 +18,7 @@ export const reservedRules = {
   "system-journal-gap": "warning",
   "system-rollback-loss": "warning",
   "system-loss": "warning",
+  "system-restarts": "warning",
 } as const satisfies Record<`${typeof reservedRulePrefix}${string}`, Severity>;
 
 export type ReservedRule = keyof typeof reservedRules;

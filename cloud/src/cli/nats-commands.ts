@@ -2,7 +2,6 @@
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
-import { decodeMark } from "@causeway/shared/mark.ts";
 import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
@@ -15,6 +14,7 @@ import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import type { JournalRange } from "../ingest/journal-reader.ts";
 import { JournalReader, loadCommitted, nothingCommitted } from "../ingest/journal-reader.ts";
 import { JournalInterrupted, readJournal } from "../ingest/nats-journal.ts";
+import { loadLedgers, wholeMarks } from "../ledger/committed.ts";
 import { alertLines, alertText } from "./alert-list.ts";
 import { auditLines, auditText, isFinding } from "./audit.ts";
 import type { TailFormat, TailFrom } from "./tail.ts";
@@ -156,8 +156,7 @@ async function engineStore(connection: NatsConnection, random: Random): Promise<
 export function audit(parts: CommandParts, json: boolean): Promise<number> {
   return connected(parts, async (connection) => {
     const store = await engineStore(connection, parts.random);
-    const marks = (await store.loadLast("mark.*.*")).map(({ text }) => decodeMark(text));
-    const lines = auditLines(marks);
+    const lines = auditLines(wholeMarks(await loadLedgers(store)));
     for (const line of lines) parts.write(json ? JSON.stringify(line) : auditText(line));
     return lines.some(isFinding) ? 1 : 0;
   });

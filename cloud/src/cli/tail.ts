@@ -17,11 +17,17 @@ export function parseFrom(text: string): TailFrom {
   throw new CodedError("CLI_USAGE", `--from ${text}: write start, now, ISO 8601 or ms since 1970`);
 }
 
-/** A line per reading, or per event of another kind; none where `kind` asks for others. */
+/**
+ * A line per reading, per window of a roll-up of readings, or per event of another kind; none where
+ * `kind` asks for others.
+ */
 export function tailLines(taken: TakenEvent, kind: string, format: TailFormat): readonly string[] {
-  if (kind !== "all" && kind !== taken.event.kind) return [];
+  const isThinned = taken.event.kind === "rollup";
+  const isAsked = kind === taken.event.kind || (kind === "reading" && isThinned);
+  if (kind !== "all" && !isAsked) return [];
   if (format === "cloudevents") return [JSON.stringify(cloudEvent(taken, taken.event))];
-  return taken.event.kind === "reading" ? readingLines(taken, format) : [otherLine(taken, format)];
+  if (taken.event.kind === "reading") return readingLines(taken, format);
+  return isThinned ? thinnedLines(taken, format) : [otherLine(taken, format)];
 }
 
 interface Line {
@@ -46,6 +52,29 @@ function readingLines(taken: TakenEvent, format: TailFormat): readonly string[] 
     return format === "json"
       ? JSON.stringify(line)
       : textLine(line, `${metric} = ${value} ${unit ?? ""}`);
+  });
+}
+
+/** The mean stands for the value; what was no number has the last one. */
+function thinnedLines(taken: TakenEvent, format: TailFormat): readonly string[] {
+  const { event, id, gateway, receivedAt, timeQuality, lane, late } = taken;
+  if (event.kind !== "rollup") return [];
+  const { windowMs } = event;
+  const bootAt = receivedAt - event.bootMs;
+  const rows = event.series.flatMap((series) =>
+    series.windows.map((window) => ({ series, window })),
+  );
+  return rows.map(({ series, window }, index) => {
+    const { device, metric, unit = null } = series;
+    const [number, count, bad, last, min, max, mean] = window;
+    const observedAt = number * windowMs + (series.time === "boot" ? bootAt : 0);
+    const value = mean ?? last;
+    const own = { id: `${id}/${index}`, gateway, device, metric, value, unit, quality: "thinned" };
+    const figures = { observedAt, windowMs, min, max, mean, last, count, bad };
+    const line = { ...own, ...figures, receivedAt, timeQuality, lane, late };
+    const what = `${metric} = ${value} ${unit ?? ""}`.trimEnd();
+    const over = `mean of ${count} in ${windowMs / 1_000} s, ${min} to ${max}`;
+    return format === "json" ? JSON.stringify(line) : textLine(line, `${what} (${over})`);
   });
 }
 

@@ -52,6 +52,31 @@ describe("rules", () => {
     expect(world.alerts().map((told) => told.split(" ")[1])).toEqual(["firing", "resolved"]);
   });
 
+  test("that drop what is pending drop it for good, though they are followed by the old ones", async () => {
+    const world = new EngineWorld();
+    const hot = { name: "hot", detector: "limits", hi: 50, for: "1ms", metrics: ["temperature"] };
+    const patient = rulesSchema.parse([hot]);
+    await keep(world, coldRules);
+    await keep(world, patient);
+    const first = world.engine();
+    await world.clock.advance(10);
+    world.tick(patient);
+    world.reading(1, 60);
+    await world.clock.advance(500);
+    world.tick(coldRules);
+    await world.clock.advance(500);
+    await first.stop();
+    world.tick(patient);
+    world.engine();
+    await world.clock.advance(500);
+    world.reading(2, 60);
+    await world.clock.advance(500);
+    expect(world.alerts()).toEqual([]);
+    world.reading(3, 60);
+    await world.clock.advance(500);
+    expect(world.alerts()).toHaveLength(1);
+  });
+
   test("keep the state of detectors that both sets have", async () => {
     const world = new EngineWorld();
     const slow = { name: "slow", detector: "limits", hi: 50, hysteresis: 20, metrics: ["*"] };
@@ -130,6 +155,45 @@ describe("a replay", () => {
     const undisturbed = await run(-1);
     expect(undisturbed.length).toBeGreaterThanOrEqual(6);
     for (let after = 0; after < 12; after++) expect(await run(after)).toEqual(undisturbed);
+  });
+
+  test("judges by the snapshot's rules what came under them, though others follow (T5)", async () => {
+    const world = new EngineWorld();
+    const plain = { name: "plain", detector: "limits", hi: 900, metrics: ["*"] };
+    const slow = { ...plain, name: "slow", hi: 50, hysteresis: 20 };
+    const [before, after] = [rulesSchema.parse([plain]), rulesSchema.parse([plain, slow])];
+    for (const rules of [before, after]) await keep(world, rules);
+    world.engine();
+    await world.clock.advance(10);
+    world.tick(before);
+    world.reading(1, 20);
+    await world.clock.advance(12_000); // with a snapshot
+    world.reading(2, 60);
+    world.tick(after);
+    world.reading(3, 40); // normal to a rule that has not seen 60
+    await world.clock.advance(500);
+    const second = world.engine();
+    await world.clock.advance(500);
+    world.reading(4, 40);
+    await world.clock.advance(500);
+    expect(second.status()).toMatchObject({ replayed: 2, events: 1 });
+    expect(world.alerts()).toEqual([]);
+  });
+
+  test("keeps alerts open by the rules of their commit, whatever its process would have (T5)", async () => {
+    const world = new EngineWorld();
+    await keep(world, hotRules);
+    world.engine(otherRules);
+    await world.clock.advance(10);
+    world.tick(hotRules);
+    world.reading(1, 60);
+    await world.clock.advance(500);
+    world.engine(coldRules);
+    await world.clock.advance(500);
+    world.reading(2, 61);
+    await world.clock.advance(500);
+    expect(world.alerts().map((told) => told.split(" ")[1])).toEqual(["firing"]);
+    expect(world.through()).toBe(2);
   });
 
   test("of a tick that a commit has seen withdraws nothing (P2)", async () => {

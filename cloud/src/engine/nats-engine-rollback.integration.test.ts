@@ -181,3 +181,12 @@ test("TLM put back under a running engine: what gateways sent meanwhile is taken
   expect(running.engine.status()).toMatchObject({ events: 10, missing: 0 });
   expect(await told()).toEqual(["firing"]);
 });
+
+test("a server that lost its whole store has its streams again within seconds, under an idle engine", async () => {
+  await take(1, 3);
+  await server.kill();
+  rmSync(join(server.folder, "store"), { recursive: true });
+  await server.start();
+  await until("the engine begins anew", () => running.engine.status().takeOvers === 2, 10_000);
+  await take(1, 2);
+});

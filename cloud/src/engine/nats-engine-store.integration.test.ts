@@ -114,6 +114,14 @@ test("a stream whose settings break the promise is refused with the setting's na
   );
 });
 
+test("a server that does not answer is told as such, not as one without JetStream", async () => {
+  const manager = await jetstreamManager(connection, { timeout: 200 });
+  server.pause();
+  const asked = ensureStreams(manager, streamPlans(bounds), silentLogger);
+  await expect(asked).rejects.toMatchObject({ code: "NATS_UNREACHABLE" });
+  server.resume();
+});
+
 test("a server with less room than wanted gets smaller streams", async () => {
   const manager = await jetstreamManager(connection);
   await manager.streams.delete(telemetryStream);

@@ -5,10 +5,11 @@
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { engineStream, parseSnapshotSubject, subjects } from "@causeway/shared/subjects.ts";
-import type { JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, JsMsg, StoredMsg } from "@nats-io/jetstream";
 import { DeliverPolicy } from "@nats-io/jetstream";
 import type { MsgHdrs, NatsConnection } from "@nats-io/nats-core";
 import { headers } from "@nats-io/nats-core";
+import { isStreamMissing } from "../ingest/nats-streams.ts";
 import { decodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
 import type {
   CommitMessage,
@@ -89,10 +90,19 @@ export class NatsEngineStore implements EngineStore {
   }
 
   async #checkpoint(partition: number): Promise<StoredCheckpoint> {
-    const query = { last_by_subj: subjects.checkpoint(partition) };
-    const found = await this.#manager.streams.getMessage(engineStream, query);
+    const found = await this.#lastOf(subjects.checkpoint(partition));
     if (found === null) return { checkpoint: noCheckpoint, lastSequence: 0 };
     return { checkpoint: decodeCheckpoint(found.string()), lastSequence: found.seq };
+  }
+
+  /** Null also where the stream is gone, so that the engine sees at once that it has to begin anew. */
+  async #lastOf(subject: string): Promise<StoredMsg | null> {
+    try {
+      return await this.#manager.streams.getMessage(engineStream, { last_by_subj: subject });
+    } catch (failure) {
+      if (isStreamMissing(failure)) return null;
+      throw failure;
+    }
   }
 
   async loadLast(filter: string): Promise<readonly { subject: string; text: string }[]> {

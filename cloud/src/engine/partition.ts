@@ -7,10 +7,13 @@
  *       state and nothing else.
  *   P3  Rules change at a tick, and nowhere else.
  *   P4  A hole that a replay passes is told once: it is remembered until a snapshot is behind it.
+ *   P5  A mark's size is bounded, whatever a gateway does: of doubts and holes the newest are kept.
  */
 
 import { assert } from "@causeway/shared/assert.ts";
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
+import type { EpochPage } from "@causeway/shared/epoch-page.ts";
+import { encodeEpochPage } from "@causeway/shared/epoch-page.ts";
 import type { Reading, ReadingEvent } from "@causeway/shared/event.ts";
 import type { Doubt, Hole, Mark } from "@causeway/shared/mark.ts";
 import { encodeMark } from "@causeway/shared/mark.ts";
@@ -22,6 +25,7 @@ import { GatewayConditions } from "../alert/gateway-conditions.ts";
 import type { DeadItem, Folded, TakenEvent } from "../ingest/fold.ts";
 import { foldMessage, Ledgers } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
+import type { LedgerBounds } from "../ledger/bounds.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import type { NamedRules } from "../ticks/rule-sets.ts";
 import type { SeenTick, Tick } from "../ticks/tick.ts";
@@ -33,6 +37,14 @@ import type { GatewaySnapshot } from "./snapshot.ts";
 const historyTtlSeconds = 30 * 24 * 3_600;
 /** A packed message is cut here, well below the server's max_payload. */
 const messageCharactersMax = 256 * 1_024;
+/** P5. A doubt that went comes again with the next batch, a hole may be told again after a crash. */
+const doubtsMax = 16;
+const holesMax = 64;
+
+/** The pages of a gateway's ledger, in ascending order. */
+export type PagesOf = (gateway: string) => readonly EpochPage[];
+
+const noPages: PagesOf = () => [];
 
 interface GatewayState {
   detection: GatewayDetection;
@@ -68,7 +80,8 @@ export class Partition {
   /** By these alerts were judged when they were committed. */
   #alertRules: NamedRules;
   #seenTick: SeenTick | undefined;
-  readonly #ledgers = new Ledgers();
+  readonly #ledgers: Ledgers;
+  readonly #bounds: LedgerBounds | undefined;
   readonly #states = new Map<string, GatewayState>();
   readonly #dirty = new Set<string>();
   readonly #counters: PartitionCounters;
@@ -76,12 +89,22 @@ export class Partition {
   #replayUntil: number;
   #hasPassedReplay = false;
   #sequence = 0;
+  /** The time of the message that was worked off last. */
+  #at = 0;
   #changedAt = 0;
   #urgent = false;
   #cap: number | undefined;
 
-  constructor(number: number, rules: NamedRules, replayUntil: number, counters: PartitionCounters) {
+  constructor(
+    number: number,
+    rules: NamedRules,
+    replayUntil: number,
+    counters: PartitionCounters,
+    bounds?: LedgerBounds,
+  ) {
     this.number = number;
+    this.#bounds = bounds;
+    this.#ledgers = new Ledgers(bounds);
     this.#rules = rules;
     this.#alertRules = rules;
     this.#replayUntil = replayUntil;
@@ -89,9 +112,13 @@ export class Partition {
   }
 
   /** The state of a snapshot; messages up to `sequence` are behind it. */
-  restoreSnapshot(gateways: readonly GatewaySnapshot[], sequence: number): void {
+  restoreSnapshot(
+    gateways: readonly GatewaySnapshot[],
+    sequence: number,
+    pages: PagesOf = noPages,
+  ): void {
     for (const { gateway, mark, detection } of gateways) {
-      this.#ledgers.set(GatewayLedger.fromMark(mark));
+      this.#ledgers.set(GatewayLedger.fromMark(mark, pages(gateway), this.#bounds));
       this.#state(gateway).detection = this.#rules.alerting.decodeDetection(detection);
     }
     this.#sequence = sequence;
@@ -105,8 +132,8 @@ export class Partition {
   }
 
   /** Lays a committed mark under what is read from now on; after the snapshot. */
-  restoreMark(mark: Mark): void {
-    this.#ledgers.of(mark.gateway).layFloor(mark);
+  restoreMark(mark: Mark, pages: PagesOf = noPages): void {
+    this.#ledgers.of(mark.gateway).layFloor(mark, pages(mark.gateway));
     const state = this.#state(mark.gateway);
     state.conditions = new GatewayConditions(mark.gateway, mark.open);
     state.holes = mark.holes ?? [];
@@ -165,7 +192,7 @@ export class Partition {
     return this.#ledgers.all().map((ledger) => {
       const { gateway } = ledger;
       const detection = this.#rules.alerting.encodeDetection(this.#state(gateway).detection);
-      return { gateway, mark: ledger.replayMark(), detection };
+      return { gateway, mark: ledger.replayMark(this.#hasPassedReplay), detection };
     });
   }
 
@@ -175,6 +202,7 @@ export class Partition {
     const replaying = message.sequence <= this.#replayUntil;
     if (!replaying) this.#passReplay(message.storedAt);
     this.#sequence = message.sequence;
+    this.#at = message.storedAt;
     this.#changedAt = message.sequence;
     this.#counters.messages++;
     const folded = foldMessage(this.#ledgers, message);
@@ -184,9 +212,10 @@ export class Partition {
     this.#tellConditions(folded, message.storedAt);
     const isNews = this.#ledgers.of(gateway).takeNews();
     if (replaying) return;
+    const isHeard = folded.epoch !== undefined && this.#ledgers.of(gateway).hear(folded.epoch);
     const nothing = folded.taken.length === 0 && folded.dead.length === 0;
     if (nothing && folded.doubt === undefined) this.#counters.repeats++;
-    if (!nothing || folded.doubt !== undefined || isNews) this.#dirty.add(gateway);
+    if (!nothing || folded.doubt !== undefined || isNews || isHeard) this.#dirty.add(gateway);
     this.#addDead(gateway, folded.dead);
     this.#noteDoubt(gateway, folded.doubt, folded.taken);
   }
@@ -196,6 +225,7 @@ export class Partition {
     if (sequence <= this.#sequence) return;
     if (sequence > this.#replayUntil) this.#passReplay(tick.at);
     this.#sequence = sequence;
+    this.#at = tick.at;
     const rules = named ?? this.#rules;
     if (rules.name !== this.#rules.name) this.#useRules(rules, sequence);
     if (!isAfter(tick, this.#seenTick)) return;
@@ -207,6 +237,8 @@ export class Partition {
       const moment = { id: `clk/${tick.n}`, gateway, at: tick.at };
       this.#tell(gateway, state, rules.alerting.tick(state.detection, state.alerts, moment));
       this.#tell(gateway, state, state.conditions.settle({ at: tick.at, cause: moment.id }));
+      // What was only pending ends untold, and must not be pending again after a take-over.
+      if (rules.alerting.changed(state.alerts)) this.#dirty.add(gateway);
     }
   }
 
@@ -232,8 +264,9 @@ export class Partition {
   collect(commit: number, messagesMax: number): { messages: CommitMessage[]; complete: boolean } {
     const messages: CommitMessage[] = [];
     for (const gateway of this.#dirty) {
-      const own = this.#messagesOf(gateway, commit);
-      if (messages.length > 0 && messages.length + own.length > messagesMax) break;
+      const room = messages.length > 0 ? messagesMax - messages.length : Number.POSITIVE_INFINITY;
+      const own = this.#messagesOf(gateway, commit, room);
+      if (own === undefined) break;
       messages.push(...own);
       this.#dirty.delete(gateway);
       this.#settle(gateway);
@@ -252,7 +285,7 @@ export class Partition {
       const state = this.#state(ledger.gateway);
       const holes = ledger.passFloor();
       const news = holes.filter((hole) => !state.holes.some((told) => beginsIn(hole, told)));
-      state.holes = holes;
+      state.holes = holes.slice(-holesMax);
       this.#tell(ledger.gateway, state, state.conditions.incomplete(news, at));
       for (const { from, to } of holes) this.#counters.passed += to - from + 1;
     }
@@ -346,20 +379,31 @@ export class Partition {
       }
     }
     if (doubt === undefined) return;
-    doubts.set(`${doubt.epoch} ${doubt.log} ${doubt.kind}`, doubt);
+    const key = `${doubt.epoch} ${doubt.log} ${doubt.kind}`;
+    doubts.delete(key);
+    doubts.set(key, doubt);
+    const [oldest] = doubts.keys();
+    if (doubts.size > doubtsMax && oldest !== undefined) doubts.delete(oldest);
     this.#counters.doubts++;
   }
 
-  #messagesOf(gateway: string, commit: number): CommitMessage[] {
+  /** P1. Undefined where they are more than `room`: alerts that were encoded count as committed. */
+  #messagesOf(gateway: string, commit: number, room: number): CommitMessage[] | undefined {
     const state = this.#state(gateway);
-    const doubts = [...state.doubts.values()].sort(byEpoch);
-    const ledger = this.#ledgers.of(gateway).mark(commit, doubts, state.cap);
-    const mark = encodeMark({ ...ledger, open: state.conditions.open, holes: state.holes });
+    const isOpenChanged = this.#rules.alerting.changed(state.alerts);
+    const ledger = this.#ledgers.of(gateway);
+    this.#tell(gateway, state, state.conditions.restarts(ledger.settle(), this.#at));
     const messages = [
       ...this.#alertMessages(gateway, state),
       ...this.#deadMessages(gateway, state),
     ];
-    if (this.#rules.alerting.changed(state.alerts)) {
+    const others = (isOpenChanged ? 2 : 1) + ledger.changedPages;
+    if (messages.length + others > room) return undefined;
+    messages.push(...ledger.takePages().map((page) => this.#pageMessage(page)));
+    const doubts = [...state.doubts.values()].sort(byEpoch);
+    const head = ledger.mark(commit, doubts, state.cap);
+    const mark = encodeMark({ ...head, open: state.conditions.open, holes: state.holes });
+    if (isOpenChanged) {
       const subject = subjects.openAlerts(this.number, gateway);
       messages.push({
         subject,
@@ -369,6 +413,11 @@ export class Partition {
     }
     messages.push({ subject: subjects.mark(this.number, gateway), data: mark, rollup: true });
     return messages;
+  }
+
+  #pageMessage(page: EpochPage): CommitMessage {
+    const subject = subjects.epochPage(this.number, page.gateway, page.number);
+    return { subject, data: encodeEpochPage(page), rollup: true };
   }
 
   #settle(gateway: string): void {
@@ -400,6 +449,7 @@ export class Partition {
       subject,
       data: JSON.stringify({ v: 1, letters }),
       rollup: false,
+      ttlSeconds: historyTtlSeconds,
     }));
   }
 }

@@ -9,12 +9,15 @@
  *       place is gone: nothing there is a replay.
  *   T4  A place below the journal's first message is a gap, which is counted and told.
  *   T5  Detectors go on by the rules of the snapshot, alerts by those of the checkpoint.
+ *   T6  A page that a mark counts and that is not there is told: its epochs count as never taken.
  */
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
-import { decodeMark } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { parseGatewaySubject, partitionCount, subjects } from "@causeway/shared/subjects.ts";
+import type { LedgerBounds } from "../ledger/bounds.ts";
+import type { CommittedLedgers } from "../ledger/committed.ts";
+import { loadLedgers } from "../ledger/committed.ts";
 import type { NamedRules, RuleSets } from "../ticks/rule-sets.ts";
 import type { Checkpoint, SnapshotReference } from "./checkpoint.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
@@ -33,8 +36,12 @@ export interface TakeOverParts {
   /** The journal's first sequence, from the leader; one beyond the last where it is empty. */
   readonly firstSequence: () => Promise<number>;
   readonly ruleSets: RuleSets;
+  /** Tells people in one sentence what the journal lost; where it fails, so does the take-over. */
+  readonly tellGap?: (what: string) => Promise<void>;
   readonly random: Random;
   readonly log: Logger;
+  /** The usual ones where they are not given. */
+  readonly ledgerBounds?: LedgerBounds;
 }
 
 /** A partition that this engine may commit, with what it itself wrote last. */
@@ -71,12 +78,14 @@ export async function takeOver(
   const session = parts.store.session();
   const fenced = await raiseFence(parts, session);
   const find = remembering(parts.messageAt);
+  const committed = await loadLedgers(parts.store);
+  tellMissing(parts, committed);
   const begun = await Promise.all(
-    fenced.map((own) => beginPartition(parts, find, own, counters, nowMs)),
+    fenced.map((own) => beginPartition(parts, find, own, committed, counters, nowMs)),
   );
   const held = new Map(begun.map((own) => [own.held.partition.number, own.held]));
   await tellGap(parts, begun, counters);
-  await restoreCommitted(parts.store, held);
+  await restoreCommitted(parts.store, held, committed);
   const places = joinPlaces([...held.values()].map(({ checkpoint }) => checkpoint.places));
   return { held, places, session };
 }
@@ -105,6 +114,7 @@ async function beginPartition(
   parts: TakeOverParts,
   find: Find,
   { number, checkpoint, lastSequence }: Fenced,
+  { pagesOf }: CommittedLedgers,
   counters: PartitionCounters,
   nowMs: number,
 ): Promise<Begun> {
@@ -114,11 +124,12 @@ async function beginPartition(
   const reached = found?.sequence ?? 0;
   const alertRules = await rulesOf(parts, checkpoint.rules);
   const detectionRules = await rulesOf(parts, named?.rules ?? checkpoint.rules);
-  const partition = new Partition(number, detectionRules, reached, counters);
+  const partition = new Partition(number, detectionRules, reached, counters, parts.ledgerBounds);
   partition.restoreCommitted(alertRules, checkpoint.tick);
   const snapshot = await usableSnapshot(parts, number, named, found);
   if (snapshot !== undefined) {
-    partition.restoreSnapshot(snapshot.gateways, snapshot.reference.place.sequence);
+    const { sequence } = snapshot.reference.place;
+    partition.restoreSnapshot(snapshot.gateways, sequence, pagesOf);
   }
   const held: Held = {
     partition,
@@ -138,6 +149,15 @@ async function beginPartition(
   return { held, newest, isFound: found !== undefined };
 }
 
+/** T6. */
+function tellMissing({ log }: TakeOverParts, { marks, pagesOf }: CommittedLedgers): void {
+  for (const { mark } of marks) {
+    const [pages, found] = [mark.paged?.pages ?? 0, pagesOf(mark.gateway).length];
+    if (found >= pages) continue;
+    log.error({ gateway: mark.gateway, pages, found }, "pages of a gateway's ledger are missing");
+  }
+}
+
 /** Rules by name; what cannot be loaded is told, and this process' own rules stand in for it. */
 async function rulesOf({ ruleSets, log }: TakeOverParts, name = ruleSets.own): Promise<NamedRules> {
   const alerting = await ruleSets.alertingOf(name);
@@ -150,7 +170,7 @@ async function rulesOf({ ruleSets, log }: TakeOverParts, name = ruleSets.own): P
 
 /** T4. */
 async function tellGap(
-  { firstSequence, log }: TakeOverParts,
+  { firstSequence, tellGap: tell, log }: TakeOverParts,
   begun: readonly Begun[],
   counters: PartitionCounters,
 ): Promise<void> {
@@ -159,6 +179,7 @@ async function tellGap(
   if (next >= first) return;
   counters.missing += first - next;
   log.error({ from: next, to: first - 1 }, "the journal lost messages before they were read");
+  await tell?.(`the journal lost its messages ${next} to ${first - 1} before the engine read them`);
 }
 
 /** Where no place is found again, either all of them were purged, or the journal is another one. */
@@ -229,10 +250,10 @@ const beginning: Place = { sequence: 0, identity: { subject: "", nonce: undefine
 async function restoreCommitted(
   store: EngineStore,
   held: ReadonlyMap<number, Held>,
+  { marks, pagesOf }: CommittedLedgers,
 ): Promise<void> {
-  for (const { subject, text } of await store.loadLast("mark.*.*")) {
-    const place = parseGatewaySubject(subject);
-    if (place !== undefined) held.get(place.partition)?.partition.restoreMark(decodeMark(text));
+  for (const { partition, mark } of marks) {
+    held.get(partition)?.partition.restoreMark(mark, pagesOf);
   }
   for (const { subject, text } of await store.loadLast("open.*.*")) {
     const place = parseGatewaySubject(subject);

@@ -1,6 +1,11 @@
 // Every reader folds the journal alike: each event once, in order, and what is wrong is told.
 import { expect, test } from "vitest";
-import { bootOffset, journalMessage, readingEvent } from "../testing/journal-writer.ts";
+import {
+  bootOffset,
+  journalMessage,
+  readingEvent,
+  rollupEvent,
+} from "../testing/journal-writer.ts";
 import { foldMessage, Ledgers } from "./fold.ts";
 
 const events = (count: number) =>
@@ -135,4 +140,20 @@ test("what the gateway no longer kept is booked as lost by a rollback, and found
     { from: 1, to: 40, state: "lost", reason: "rollback" },
   ]);
   expect(folded?.findings).toMatchObject([{ kind: "loss", from: 1, to: 40, reason: "rollback" }]);
+});
+
+test("a roll-up is booked as thinned over its range, and where it overlaps only over the rest", () => {
+  const ledgers = new Ledgers();
+  foldMessage(ledgers, journalMessage(1, 1, events(3)));
+  const folded = foldMessage(ledgers, journalMessage(2, 2, [rollupEvent(9), ...events(1)]));
+  expect(folded?.taken.map(({ position, event }) => [position, event.kind])).toEqual([
+    [4, "rollup"],
+    [10, "reading"],
+  ]);
+  expect(folded?.findings, "nothing was lost").toEqual([]);
+  const [epoch] = ledgers.of("g1").epochs();
+  expect(epoch?.logs.telemetry).toMatchObject({
+    through: 10,
+    stretches: [{ from: 4, to: 9, state: "thinned" }],
+  });
 });

@@ -5,10 +5,11 @@ import type { Block, Item } from "@causeway/shared/block-codec.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Event, Lane, Log } from "@causeway/shared/event.ts";
 import { eventId, timeMsMax } from "@causeway/shared/event.ts";
-import type { Doubt } from "@causeway/shared/mark.ts";
+import type { Doubt, Stretch } from "@causeway/shared/mark.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import type { StoredTelemetry } from "@causeway/shared/subjects.ts";
 import { parseStoredTelemetry } from "@causeway/shared/subjects.ts";
+import type { LedgerBounds } from "../ledger/bounds.ts";
 import type { ForkFinding } from "../ledger/forks.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import type { JournalMessage } from "./journal.ts";
@@ -59,6 +60,8 @@ export type Finding =
 
 export interface Folded {
   readonly source: StoredTelemetry;
+  /** Undefined where the batch does not say. */
+  readonly epoch?: EpochId | undefined;
   readonly taken: readonly TakenEvent[];
   readonly dead: readonly DeadItem[];
   readonly doubt: Doubt | undefined;
@@ -68,11 +71,16 @@ export interface Folded {
 /** The ledgers of all gateways that a reader has met. */
 export class Ledgers {
   readonly #ledgers = new Map<string, GatewayLedger>();
+  readonly #bounds: LedgerBounds | undefined;
+
+  constructor(bounds?: LedgerBounds) {
+    this.#bounds = bounds;
+  }
 
   of(gateway: string): GatewayLedger {
     const known = this.#ledgers.get(gateway);
     if (known !== undefined) return known;
-    const ledger = new GatewayLedger(gateway);
+    const ledger = new GatewayLedger(gateway, this.#bounds);
     this.#ledgers.set(gateway, ledger);
     return ledger;
   }
@@ -90,13 +98,14 @@ export class Ledgers {
 export function foldMessage(ledgers: Ledgers, message: JournalMessage): Folded | undefined {
   const source = parseStoredTelemetry(message.subject);
   if (source === undefined) return undefined;
-  const nothing = { source, taken: [], dead: [], doubt: undefined, findings: [] };
+  const unread = { source, epoch: undefined, taken: [], dead: [], doubt: undefined, findings: [] };
   let head: BatchHead;
   try {
     head = decodeHead((name) => message.header(name));
   } catch (failure) {
-    return { ...nothing, dead: [deadMessage(source.gateway, message, undefined, failure)] };
+    return { ...unread, dead: [deadMessage(source.gateway, message, undefined, failure)] };
   }
+  const nothing = { ...unread, epoch: head.epoch };
   const ledger = ledgers.of(source.gateway);
   const judged = ledger.judge(head.epoch, head.log, head.from, head.to);
   if (judged.kind === "expected") {
@@ -210,7 +219,7 @@ function takeItem(
     const first = ledger.effectFrom(epoch, log, from);
     takings.findings.push({ kind: "loss", id, epoch, log, from: first, to, reason });
   }
-  const stretch = reason === undefined ? undefined : ({ from, to, state: "lost", reason } as const);
+  const stretch = stretchOf(event, from, to, reason);
   const fork = ledger.take(epoch, log, to, stretch);
   if (fork !== undefined) takings.findings.push({ kind: "fork", id, fork });
   takings.taken.push({
@@ -225,6 +234,17 @@ function takeItem(
     effect,
     ...time(event.bootMs),
   });
+}
+
+/** A roll-up stands for readings that were never sent: accounted for, though not one by one. */
+function stretchOf(
+  event: Event,
+  from: number,
+  to: number,
+  lost: string | undefined,
+): Stretch | undefined {
+  if (lost !== undefined) return { from, to, state: "lost", reason: lost };
+  return event.kind === "rollup" ? { from, to, state: "thinned", reason: "" } : undefined;
 }
 
 /**

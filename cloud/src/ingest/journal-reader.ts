@@ -12,14 +12,11 @@
  *   J4  What waits is bounded; beyond that the holes before it are passed early, and no others.
  */
 import { decodeHead } from "@causeway/shared/batch-codec.ts";
-import type { Hole, Mark } from "@causeway/shared/mark.ts";
-import { decodeMark } from "@causeway/shared/mark.ts";
-import {
-  parseGatewaySubject,
-  parseStoredTelemetry,
-  partitionCount,
-} from "@causeway/shared/subjects.ts";
+import type { Hole } from "@causeway/shared/mark.ts";
+import { parseStoredTelemetry, partitionCount } from "@causeway/shared/subjects.ts";
 import type { EngineStore } from "../engine/engine-store.ts";
+import type { CommittedLedgers } from "../ledger/committed.ts";
+import { loadLedgers } from "../ledger/committed.ts";
 import type { Folded } from "./fold.ts";
 import { foldMessage, Ledgers } from "./fold.ts";
 import type { JournalMessage } from "./journal.ts";
@@ -30,8 +27,7 @@ export interface JournalRange {
   readonly last: number;
 }
 
-export interface Committed {
-  readonly marks: readonly { readonly partition: number; readonly mark: Mark }[];
+export interface Committed extends CommittedLedgers {
   /** Up to here in the journal a partition's commit covers what its marks say. */
   readonly coveredUntil: ReadonlyMap<number, number>;
   /** Messages of the journal were purged. */
@@ -41,33 +37,30 @@ export interface Committed {
 /** Where there is no engine yet. */
 export const nothingCommitted: Committed = {
   marks: [],
+  pagesOf: () => [],
   coveredUntil: new Map(),
   isPurged: false,
 };
 
 /**
- * Marks are read before checkpoints, and those before the journal's range: each is then at least as
+ * Marks are read before their pages and checkpoints, and those before the journal's range: each is then at least as
  * new as the one before, or what lies between would be passed over though it is there.
  */
 export async function loadCommitted(
   store: EngineStore,
   journalRange: () => Promise<JournalRange>,
 ): Promise<Committed> {
-  const found = await store.loadLast("mark.*.*");
+  const ledgers = await loadLedgers(store);
   const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);
   const checkpoints = await store.loadCheckpoints(partitions);
   const { first, last } = await journalRange();
-  const marks = found.flatMap(({ subject, text }) => {
-    const place = parseGatewaySubject(subject);
-    return place === undefined ? [] : [{ partition: place.partition, mark: decodeMark(text) }];
-  });
   const coveredUntil = new Map(
     [...checkpoints].map(([partition, { checkpoint }]) => [
       partition,
       Math.min(checkpoint.sequence, last),
     ]),
   );
-  return { marks, coveredUntil, isPurged: first > 1 };
+  return { ...ledgers, coveredUntil, isPurged: first > 1 };
 }
 
 export const gapReason = "gap(journal)";
@@ -91,9 +84,14 @@ export class JournalReader {
   #isBehind: boolean;
   readonly #gaps: Gap[] = [];
 
-  constructor({ marks, coveredUntil, isPurged }: Committed, deferredMax = usualDeferredMax) {
+  constructor(
+    { marks, pagesOf, coveredUntil, isPurged }: Committed,
+    deferredMax = usualDeferredMax,
+  ) {
     this.#deferredMax = deferredMax;
-    for (const { mark } of marks) this.#ledgers.of(mark.gateway).layFloor(mark);
+    for (const { mark } of marks) {
+      this.#ledgers.of(mark.gateway).layFloor(mark, pagesOf(mark.gateway));
+    }
     this.#until = Math.max(0, ...coveredUntil.values());
     this.#isPurged = isPurged;
     this.#isBehind = this.#until > 0;

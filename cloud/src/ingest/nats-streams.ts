@@ -4,13 +4,13 @@ import type { Logger } from "@causeway/shared/log.ts";
 import type { StreamPlan } from "@causeway/shared/streams.ts";
 import { duplicateWindowMs } from "@causeway/shared/streams.ts";
 import type { JetStreamManager, StreamConfig, StreamInfo } from "@nats-io/jetstream";
-import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 
 const nanosecondsPerMs = 1_000_000;
 /** With less a gateway's window would not fit. */
 const streamBytesMin = 64 * 1_024 * 1_024;
 
-/** Throws STREAM_MISMATCH or NATS_JETSTREAM_MISSING. */
+/** Throws STREAM_MISMATCH, NATS_JETSTREAM_MISSING, or NATS_UNREACHABLE where there is no answer. */
 export async function ensureStreams(
   manager: JetStreamManager,
   plans: readonly StreamPlan[],
@@ -23,6 +23,14 @@ export async function ensureStreams(
   }
 }
 
+/** The server's error code. */
+const streamNotFound = 10_059;
+
+/** As on a server that lost its disk; it says so only once it knows what it has. */
+export function isStreamMissing(failure: unknown): boolean {
+  return failure instanceof JetStreamApiError && failure.code === streamNotFound;
+}
+
 async function findStream(
   manager: JetStreamManager,
   name: string,
@@ -30,7 +38,7 @@ async function findStream(
   try {
     return await manager.streams.info(name);
   } catch (failure) {
-    if (/not found/i.test(reasonOf(failure))) return undefined;
+    if (isStreamMissing(failure)) return undefined;
     throw missing(failure);
   }
 }
@@ -62,6 +70,10 @@ function tellSmaller(plan: StreamPlan, bytes: number, log: Logger): void {
 }
 
 function missing(failure: unknown): CodedError {
+  if (failure instanceof Error && failure.name === "TimeoutError") {
+    const reason = "JetStream does not answer: a cluster needs most of its servers, and a leader";
+    return new CodedError("NATS_UNREACHABLE", reason, { cause: failure });
+  }
   const cure =
     "run nats-server >= 2.15 with JetStream, and max_file_store above the streams' sizes";
   return new CodedError("NATS_JETSTREAM_MISSING", `${reasonOf(failure)}; ${cure}`, {

@@ -193,6 +193,22 @@ describe("the story of", () => {
       .flatMap((sent) => take(ledger, sent));
     expect(kinds(found)).toEqual(["restored"]);
   });
+
+  test("an epoch whose predecessors are not known yet: nothing, it belongs to nobody so far", () => {
+    random = seededRandom("unknown");
+    const ledger = new GatewayLedger("g1");
+    const store = lived(ledger);
+    const image = copyOf(store, 2);
+    goOn(store, ledger);
+    begin(image);
+    expect(kinds(goOn(image, ledger))).toEqual(["restored"]);
+    for (let process = 0; process < 3; process++) {
+      begin(image);
+      append(image);
+    }
+    const newestFirst = batches(image, ledger).reverse();
+    expect(newestFirst.flatMap((sent) => take(ledger, sent))).toEqual([]);
+  });
 });
 
 interface Plan {

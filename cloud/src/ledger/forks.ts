@@ -10,6 +10,8 @@
  *   K3  A position of another branch than the last one's is a conflict of the two.
  *   K4  Positions that two branches share, or may share, say nothing about either.
  *   K5  An epoch of which only the name is known belongs to no branch yet.
+ *   K6  So many branches are told apart and no more: beyond it the oldest becomes one with that which
+ *       it comes from, and may be told of again.
  */
 import type { EpochId } from "@causeway/shared/batch-codec.ts";
 import type { Log } from "@causeway/shared/event.ts";
@@ -27,6 +29,9 @@ export interface ForkFinding {
   /** An epoch of the other branch, or the one from which both come. */
   readonly other: EpochId | undefined;
 }
+
+/** K6. A device that forgets its disk at each start makes a branch each time. */
+export const forksMax = 64;
 
 /** The branch that no fork began. */
 export const trunk = -1;
@@ -58,8 +63,14 @@ export class Forks {
     this.#branches.clear();
   }
 
-  /** To be called when the lineage has grown. */
-  lineageGrew(): void {
+  /** To be called when it became known what comes before the epoch. */
+  lineageGrew(epoch: EpochId): void {
+    const isLeaf = this.#lineage.successors(epoch).length === 0;
+    if (isLeaf) this.#branches.delete(epoch);
+    else this.#branches.clear();
+  }
+
+  lineageChanged(): void {
     this.#branches.clear();
   }
 
@@ -76,8 +87,14 @@ export class Forks {
   branchOf(epoch: EpochId): number | undefined {
     if (this.#forks.length === 0) return trunk;
     if (this.#branches.has(epoch)) return this.#branches.get(epoch);
+    const walked: EpochId[] = [];
     let branch: number | undefined = trunk;
     for (let at = epoch; ; ) {
+      if (this.#branches.has(at)) {
+        branch = this.#branches.get(at);
+        break;
+      }
+      walked.push(at);
       const index = this.#forks.findIndex((fork) => fork.epoch === at);
       const before = this.#lineage.before(at);
       if (index >= 0) branch = index;
@@ -86,8 +103,17 @@ export class Forks {
       if (this.#lineage.ordinal(before.epoch) >= this.#lineage.ordinal(at)) break;
       at = before.epoch;
     }
-    this.#branches.set(epoch, branch);
+    for (const each of walked) this.#branches.set(each, branch);
     return branch;
+  }
+
+  /** K6. */
+  #bound(): void {
+    if (this.#forks.length <= forksMax) return;
+    const given = this.#current === 0 ? 1 : 0;
+    this.#forks.splice(given, 1);
+    if (this.#current > given) this.#current--;
+    this.#branches.clear();
   }
 
   #isTaken(epoch: EpochId): boolean {
@@ -135,6 +161,7 @@ export class Forks {
     this.#forks.push({ epoch, state: "restored", isAlive: true });
     this.#branches.clear();
     this.#current = this.#forks.length - 1;
+    this.#bound();
     return { kind: "restored", epoch, other };
   }
 
@@ -142,6 +169,7 @@ export class Forks {
     this.#forks.push({ epoch: successor, state: "conflict", isAlive: true });
     this.#branches.clear();
     this.#revive(this.branchOf(epoch) ?? trunk);
+    this.#bound();
     return { kind: "conflict", epoch, other: successor };
   }
 

@@ -32,6 +32,22 @@ describe("what is judged", () => {
   });
 });
 
+test("an epoch that ended long ago is known for ever: what comes of it again is a repeat (L2)", () => {
+  let ledger = new GatewayLedger("g1");
+  for (let ordinal = 1; ordinal <= 300; ordinal++) {
+    const epoch = `${ordinal}-0000000a`;
+    ledger.take(epoch, "telemetry", 5);
+    for (const log of ["telemetry", "priority"] as const)
+      ledger.noteEnd(epoch, log, log === "telemetry" ? 5 : 0);
+    ledger.noteLive(epoch);
+    const mark = decodeMark(encodeMark(ledger.mark(ordinal, [])));
+    ledger = ordinal % 2 === 0 ? GatewayLedger.fromMark(mark) : replayUnder(mark);
+    ledger.passFloor();
+  }
+  expect(ledger.judge("1-0000000a", "telemetry", 1, 5)).toEqual({ kind: "repeat" });
+  expect(ledger.epochs()).toHaveLength(300);
+});
+
 test("an end, once told, does not change", () => {
   const ledger = ledgerWith(5);
   ledger.noteEnd(first, "telemetry", 7);
@@ -81,9 +97,20 @@ describe("late (L6)", () => {
     ledger.noteLive(again);
     ledger.noteLive(fourth);
     for (const live of [again, fourth]) expect(ledger.isLate(live, "telemetry", 1)).toBe(false);
-    const reread = GatewayLedger.fromMark(decodeMark(encodeMark(ledger.replayMark())));
+    const reread = GatewayLedger.fromMark(decodeMark(encodeMark(ledger.replayMark(true))));
     for (const live of [again, fourth]) expect(reread.isLate(live, "telemetry", 1)).toBe(false);
     expect(reread.isLate(first, "telemetry", 5)).toBe(true);
+  });
+
+  test("is what stands behind one branch, though another came on live before its lineage was known", () => {
+    const ledger = new GatewayLedger("g1");
+    ledger.noteBefore(first, null);
+    ledger.noteBefore(second, { epoch: first, ends: { telemetry: 9, priority: 0 } });
+    ledger.noteLive(second);
+    const other = "9-0000000b";
+    ledger.noteLive(other);
+    ledger.noteBefore(other, null);
+    expect(ledger.isLate(first, "telemetry", 5)).toBe(true);
   });
 
   test("is not what an epoch goes on with beyond the end that a clone states for it", () => {

@@ -5,7 +5,8 @@
  *
  *   L1  Of an epoch's log exactly the next position is taken; an earlier one is a repeat, a later
  *       one is not taken.
- *   L2  Epochs are never forgotten.
+ *   L2  Epochs are never forgotten, up to a bound of some 100,000; beyond it the oldest are, and an
+ *       alert tells of it.
  *   L3  An end, once told, does not change; positions beyond it are taken like any others, for
  *       another branch of a fork may have them.
  *   L4  What a committed mark covers (the floor) had its effect: replayed, it has none.
@@ -16,8 +17,15 @@
  *       a lower ordinal is enough. So a store that was put back is not late for ever.
  *   L7  What is told of forks follows from what takes effect, and is committed with it; a replay
  *       changes and tells nothing of it.
+ *   L8  A mark does not grow with the gateway's life: it names the epochs that something happened to
+ *       of late, and all that owe something; the others stand in pages, written in the same commit.
+ *   L9  A mark says of an epoch that it covers what came before only where each predecessor, back to
+ *       the beginning, is taken to the ends that its successor states, or is named itself.
+ *       It says too where an epoch that comes next is known and not named.
+ *   L10 An epoch that is not named is named again as soon as anything comes of it, be it a repeat.
  */
 import type { EpochId } from "@causeway/shared/batch-codec.ts";
+import type { EpochPage } from "@causeway/shared/epoch-page.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import { logs } from "@causeway/shared/event.ts";
 import type {
@@ -26,25 +34,45 @@ import type {
   Hole,
   LogLedger,
   Mark,
+  Paged,
   Predecessor,
   Stretch,
 } from "@causeway/shared/mark.ts";
+import type { LedgerBounds } from "./bounds.ts";
+import { defaultLedgerBounds } from "./bounds.ts";
 import type { ForkFinding } from "./forks.ts";
 import { Forks } from "./forks.ts";
 import { Lineage } from "./lineage.ts";
+import { Pages } from "./pages.ts";
+import { Reach } from "./reach.ts";
 
 interface LogState {
   through: number;
   /** Covered by the committed mark. */
   floor: number;
   end: number | undefined;
+  /** The highest end that was ever stated: two branches may state different ones. */
+  endMax: number;
   readonly stretches: Stretch[];
 }
 
 interface EpochState {
   readonly epoch: EpochId;
   readonly logs: Readonly<Record<Log, LogState>>;
+  /** The page that has its row as it is committed; undefined where none has. */
+  page: number | undefined;
 }
+
+/** What became of the pages. */
+export interface Settled {
+  /** Pages whose epochs are forgotten from now on. */
+  readonly forgotten: readonly number[];
+  /** Half of what may be remembered is used from now on. */
+  readonly isHalfFull: boolean;
+}
+
+/** Newest epochs seen on live that are told apart; beyond it the oldest branch makes nothing late. */
+const runsMax = 64;
 
 export type Judgement =
   | { readonly kind: "repeat" }
@@ -71,17 +99,36 @@ export class GatewayLedger {
   #committedRuns: readonly EpochId[] = [];
   readonly #limits = new Map<EpochId, Limits>();
   #isNews = false;
+  readonly #bounds: LedgerBounds;
+  readonly #pages: Pages;
+  readonly #reach = new Reach(this.#committed, ({ epoch, ends }) =>
+    logs.every((log) => this.#accounted(epoch, log) >= ends[log]),
+  );
+  /** L8: those that the mark names, the one that something happened to last at the end. */
+  readonly #named = new Map<EpochId, EpochState>();
+  #namedLast: EpochState | undefined;
+  /** They owe something, and the mark has no room for them so far. */
+  readonly #waiting = new Set<EpochState>();
+  #pagedOrdinal = 0;
+  #forgottenOrdinal = 0;
 
-  constructor(gateway: string) {
+  constructor(gateway: string, bounds: LedgerBounds = defaultLedgerBounds) {
     this.gateway = gateway;
+    this.#bounds = bounds;
+    this.#pages = new Pages(gateway, bounds);
   }
 
-  /** Goes on from where a mark says that it was. */
-  static fromMark(mark: Mark): GatewayLedger {
-    const ledger = new GatewayLedger(mark.gateway);
-    for (const { epoch, before, logs: found } of mark.epochs) {
+  /** Goes on from where a mark says that it was; of the pages what it had then. */
+  static fromMark(
+    mark: Mark,
+    pages: readonly EpochPage[] = [],
+    bounds?: LedgerBounds,
+  ): GatewayLedger {
+    const ledger = new GatewayLedger(mark.gateway, bounds);
+    const rows = new Map([...rowsUpTo(pages, mark.paged), ...mark.epochs].map(byEpoch));
+    ledger.#forgottenOrdinal = mark.paged?.forgotten ?? 0;
+    for (const { epoch, logs: found } of rows.values()) {
       const state = ledger.#epoch(epoch);
-      if (before !== undefined) ledger.#learn(epoch, before);
       for (const log of logs) {
         const { through, end, stretches } = found[log];
         state.logs[log].through = through;
@@ -89,6 +136,8 @@ export class GatewayLedger {
         state.logs[log].stretches.push(...stretches);
       }
     }
+    for (const row of rows.values())
+      ledger.#link(row, (before) => ledger.#learn(row.epoch, before));
     ledger.#runs = runsOf(mark);
     if (mark.forks !== undefined) ledger.#forks.restore(mark.forks);
     ledger.#isNews = false;
@@ -96,10 +145,22 @@ export class GatewayLedger {
   }
 
   /** L4: what the committed mark covers had its effect, whatever is read again from here on. */
-  layFloor(mark: Mark): void {
-    for (const { epoch, before, logs: found } of mark.epochs) {
+  layFloor(mark: Mark, pages: readonly EpochPage[] = []): void {
+    this.#forgottenOrdinal = mark.paged?.forgotten ?? 0;
+    const rows = new Map<EpochId, EpochLedger>();
+    for (const { number, epochs } of pages) {
+      for (const row of epochs) {
+        rows.set(row.epoch, row);
+        this.#epoch(row.epoch).page = number;
+      }
+    }
+    this.#pagedOrdinal = mark.paged?.ordinal ?? 0;
+    for (const row of mark.epochs) {
+      rows.set(row.epoch, row);
+      this.#epoch(row.epoch).page = undefined;
+    }
+    for (const { epoch, logs: found } of rows.values()) {
       const state = this.#epoch(epoch);
-      if (before !== undefined) this.#committed.learn(epoch, before);
       for (const log of logs) {
         const own = state.logs[log];
         own.floor = found[log].through;
@@ -107,15 +168,55 @@ export class GatewayLedger {
         own.stretches.splice(0, own.stretches.length, ...found[log].stretches);
       }
     }
+    for (const row of rows.values()) {
+      this.#link(row, (before) => this.#committed.learn(row.epoch, before));
+    }
+    this.#pages.restore(pages);
+    this.#nameAgain(mark);
     this.#committedRuns = runsOf(mark);
-    this.#forks.lineageGrew();
+    this.#forks.lineageChanged();
     if (mark.forks !== undefined) this.#forks.restore(mark.forks);
+  }
+
+  /** Those that stand nowhere else are named besides what the mark names. */
+  #nameAgain({ epochs }: Mark): void {
+    this.#named.clear();
+    this.#namedLast = undefined;
+    for (const state of this.#epochs.values()) {
+      if (state.page === undefined) this.#named.set(state.epoch, state);
+      else if (this.#isOwed(state)) this.#waiting.add(state);
+    }
+    for (const { epoch } of epochs) this.#touch(this.#epoch(epoch));
+  }
+
+  /** What is behind a page that was forgotten is as if there were nothing. */
+  #link(
+    { epoch, before, logs: found }: EpochLedger,
+    learn: (before: Predecessor | null) => void,
+  ): void {
+    const states = this.#epoch(epoch).logs;
+    for (const log of logs) states[log].endMax = Math.max(states[log].endMax, found[log].end ?? 0);
+    if (before === undefined) return;
+    if (before === null || this.#isForgotten(before.epoch)) return learn(null);
+    learn(before);
+    const behind = this.#epochs.get(before.epoch)?.logs;
+    if (behind === undefined) return;
+    for (const log of logs) behind[log].endMax = Math.max(behind[log].endMax, before.ends[log]);
   }
 
   /** Whether a gateway's ends or lineage became known since this was last asked. */
   takeNews(): boolean {
     const isNews = this.#isNews;
     this.#isNews = false;
+    return isNews;
+  }
+
+  /** L10. A batch of the epoch came, whatever is made of it; whether the mark changes by that. */
+  hear(epoch: EpochId): boolean {
+    const state = this.#epochs.get(epoch);
+    if (state === undefined) return false;
+    const isNews = !this.#named.has(epoch);
+    this.#touch(state);
     return isNews;
   }
 
@@ -134,8 +235,10 @@ export class GatewayLedger {
 
   /** Accounts for everything up to `to`; a stretch says that it was not simply taken. */
   take(epoch: EpochId, log: Log, to: number, stretch?: Stretch): ForkFinding | undefined {
-    const state = this.#epoch(epoch).logs[log];
+    const own = this.#epoch(epoch);
+    const state = own.logs[log];
     const found = to > state.floor ? this.#noteFork(epoch, log, to) : undefined;
+    if (to > state.floor) this.#changed(own);
     if (stretch !== undefined && stretch.to > state.floor) {
       // What the floor covers of it was booked before, under whatever cuts it had then.
       addStretch(state.stretches, { ...stretch, from: Math.max(stretch.from, state.floor + 1) });
@@ -151,16 +254,19 @@ export class GatewayLedger {
 
   /** L3. A log's last position, told by its own batches or by those of the successor. */
   noteEnd(epoch: EpochId, log: Log, end: number): void {
-    const state = this.#epoch(epoch).logs[log];
-    if (state.end !== undefined) return;
-    state.end = end;
+    const own = this.#epoch(epoch);
+    const state = own.logs[log];
+    if (state.end !== undefined && end <= state.endMax) return;
+    state.end ??= end;
+    state.endMax = Math.max(state.endMax, end);
+    this.#changed(own);
     this.#isNews = true;
   }
 
   /** What a batch of `epoch` says of its predecessor; null where a store began with it. */
   noteBefore(epoch: EpochId, before: Predecessor | null): void {
     this.#learn(epoch, before);
-    if (before === null) return;
+    if (before === null || this.#isForgotten(before.epoch)) return;
     for (const log of logs) this.noteEnd(before.epoch, log, before.ends[log]);
   }
 
@@ -168,7 +274,7 @@ export class GatewayLedger {
   noteLive(epoch: EpochId): void {
     if (this.#runs.at(-1) === epoch || this.#limitsOf(epoch) !== nothingLate) return;
     const others = this.#runs.filter((run) => run !== epoch && !this.#isBehind(run, epoch));
-    this.#runs = [...others, epoch];
+    this.#runs = [...others.slice(1 - runsMax), epoch];
     this.#limits.clear();
   }
 
@@ -177,20 +283,65 @@ export class GatewayLedger {
     return position <= this.#limitsOf(epoch)[log];
   }
 
+  /** All of them. */
   epochs(): readonly EpochLedger[] {
-    return this.#rows(this.#committed, viewOf);
+    return this.#rows(this.#epochs.values(), this.#committed, viewOf);
+  }
+
+  /** L8. To be called before `mark`, in the same commit. */
+  settle(): Settled {
+    const wasHalfFull = this.#pages.isHalfFull;
+    const { markRowsMax, owedRowsMax } = this.#bounds;
+    if (this.#named.size > markRowsMax) {
+      this.#turnOver(Math.ceil(markRowsMax / 2), (state) => !this.#isOwed(state));
+    }
+    for (const state of this.#waiting) {
+      if (this.#named.size >= owedRowsMax) break;
+      this.#waiting.delete(state);
+      if (this.#isOwed(state)) this.#touch(state);
+    }
+    this.#turnOver(owedRowsMax, () => true);
+    this.#turnOverStretches();
+    const forgotten: number[] = [];
+    for (let page = this.#pages.giveUp(); page !== undefined; page = this.#pages.giveUp()) {
+      this.#forget(page);
+      forgotten.push(page);
+    }
+    const isHalfFull = this.#pages.isHalfFull && !wasHalfFull;
+    return { forgotten, isHalfFull };
+  }
+
+  /** Pages that are to be written with the mark. */
+  get changedPages(): number {
+    return this.#pages.changed;
+  }
+
+  takePages(): readonly EpochPage[] {
+    return this.#pages.take();
   }
 
   mark(commit: number, doubts: readonly Doubt[], cap?: number): Mark {
-    const head = { commit, gateway: this.gateway, epochs: this.epochs(), doubts, cap };
+    const rows = this.#rows(this.#named.values(), this.#committed, viewOf);
+    const epochs = rows.map((row) => ({
+      ...row,
+      ...(this.#coversBefore(row.epoch) ? { coversBefore: true } : {}),
+      ...(this.#hasPagedNext(row.epoch) ? { hasPagedNext: true } : {}),
+    }));
+    const head = { commit, gateway: this.gateway, epochs, doubts, cap, paged: this.#paged() };
     return { ...head, ...this.#runsMarked(), forks: this.#forks.book };
   }
 
-  /** Where this reader itself is, for a snapshot; a floor that lies ahead of it does not count. */
-  replayMark(): Mark {
-    const epochs = this.#rows(this.#lineage, ownView);
+  /**
+   * Where this reader itself is, for a snapshot; a floor that lies ahead of it does not count. Once
+   * it is past the floor, what the pages have need not be said again.
+   */
+  replayMark(isPastFloor = false): Mark {
+    const states = [...this.#epochs.values()];
+    const own = isPastFloor ? states.filter((state) => !this.#isInPage(state)) : states;
+    const epochs = this.#rows(own, this.#lineage, ownView);
     const head = { commit: 0, gateway: this.gateway, epochs, doubts: [], cap: undefined };
-    return { ...head, ...this.#runsMarked() };
+    const paged = isPastFloor ? { paged: this.#paged() } : {};
+    return { ...head, ...paged, ...this.#runsMarked() };
   }
 
   /**
@@ -237,6 +388,105 @@ export class GatewayLedger {
     return state === undefined ? 0 : Math.max(state.through, state.floor);
   }
 
+  #paged(): Paged | undefined {
+    const extent = this.#pages.extent;
+    if (extent.pages === 0) return undefined;
+    return { ...extent, ordinal: this.#pagedOrdinal, forgotten: this.#forgottenOrdinal };
+  }
+
+  #isInPage({ epoch, page }: EpochState): boolean {
+    return page !== undefined && !this.#named.has(epoch);
+  }
+
+  #touch(state: EpochState): void {
+    if (state === this.#namedLast) return;
+    this.#named.delete(state.epoch);
+    this.#named.set(state.epoch, state);
+    this.#namedLast = state;
+  }
+
+  /** Its row in a page, if there is one, is not as it is any more. */
+  #changed(state: EpochState): void {
+    state.page = undefined;
+    this.#touch(state);
+  }
+
+  /** Somebody has positions of it that were not taken. */
+  #isOwed({ epoch, logs: states }: EpochState): boolean {
+    return logs.some((log) => states[log].endMax > this.#accounted(epoch, log));
+  }
+
+  /** Moves rows to pages until `rowsMax` are named, those that nothing happened to for longest first. */
+  #turnOver(rowsMax: number, mayGo: (state: EpochState) => boolean): void {
+    for (const state of this.#named.values()) {
+      if (this.#named.size <= rowsMax) return;
+      if (state === this.#namedLast || !mayGo(state)) continue;
+      this.#named.delete(state.epoch);
+      const [row] = this.#rows([state], this.#committed, viewOf);
+      if (this.#isOwed(state)) this.#waiting.add(state);
+      if (row === undefined || state.page !== undefined) continue;
+      state.page = this.#pages.add(row);
+      this.#pagedOrdinal = Math.max(this.#pagedOrdinal, this.#ordinal(state.epoch));
+    }
+  }
+
+  #turnOverStretches(): void {
+    const states = [...this.#named.values()];
+    let count = 0;
+    for (const state of states) for (const log of logs) count += state.logs[log].stretches.length;
+    if (count <= this.#bounds.stretchesMax) return;
+    for (const state of states) {
+      for (const log of logs) {
+        const spare = Math.max(0, count - Math.ceil(this.#bounds.stretchesMax / 2));
+        const moved = state.logs[log].stretches.splice(0, spare);
+        const { epoch } = state;
+        for (const stretch of moved) this.#pages.addLoose({ epoch, log, stretch });
+        if (moved.length > 0) state.page = undefined;
+        count -= moved.length;
+      }
+    }
+  }
+
+  #forget(page: number): void {
+    for (const state of this.#epochs.values()) {
+      if (state.page !== page || this.#named.has(state.epoch)) continue;
+      this.#forgottenOrdinal = Math.max(this.#forgottenOrdinal, this.#ordinal(state.epoch));
+      this.#epochs.delete(state.epoch);
+      this.#waiting.delete(state);
+      this.#lineage.forget(state.epoch);
+      this.#committed.forget(state.epoch);
+    }
+    this.#reach.clear();
+    this.#limits.clear();
+    this.#forks.lineageChanged();
+  }
+
+  #isForgotten(epoch: EpochId): boolean {
+    return !this.#epochs.has(epoch) && this.#ordinal(epoch) <= this.#forgottenOrdinal;
+  }
+
+  /** L9. */
+  #coversBefore(epoch: EpochId): boolean {
+    for (let at = epoch; ; ) {
+      at = this.#reach.from(at);
+      const before = this.#committed.before(at);
+      if (before === undefined) return false;
+      if (before === null) return true;
+      const isEarlier = this.#ordinal(before.epoch) < this.#ordinal(at);
+      if (!isEarlier || !this.#named.has(before.epoch)) return false;
+      at = before.epoch;
+    }
+  }
+
+  #hasPagedNext(epoch: EpochId): boolean {
+    const next = this.#committed.successors(epoch);
+    return next.some((each) => this.#epochs.has(each) && !this.#named.has(each));
+  }
+
+  #ordinal(epoch: EpochId): number {
+    return this.#committed.ordinal(epoch);
+  }
+
   /** L7. */
   #noteFork(epoch: EpochId, log: Log, to: number): ForkFinding | undefined {
     const isFirst = logs.every((each) => this.#accounted(epoch, each) === 0);
@@ -247,12 +497,15 @@ export class GatewayLedger {
     this.#epoch(epoch);
     if (this.#lineage.learn(epoch, before)) this.#limits.clear();
     if (!this.#committed.learn(epoch, before)) return;
-    this.#forks.lineageGrew();
+    this.#forks.lineageGrew(epoch);
+    this.#changed(this.#epoch(epoch));
     this.#isNews = true;
   }
 
+  /** Where it is not known yet, the epoch may be of another branch. */
   #isBehind(epoch: EpochId, head: EpochId): boolean {
-    return this.#lineage.behind(head, epoch) !== "nothing";
+    const behind = this.#lineage.behind(head, epoch);
+    return behind !== "nothing" && behind !== "unknown";
   }
 
   #limitsOf(epoch: EpochId): Limits {
@@ -272,8 +525,12 @@ export class GatewayLedger {
     return { run: this.#runs.at(-1), runs: this.#runs.slice(0, -1) };
   }
 
-  #rows(lineage: Lineage, view: (state: LogState) => LogLedger): readonly EpochLedger[] {
-    return [...this.#epochs.values()].map(({ epoch, logs: { telemetry, priority } }) => {
+  #rows(
+    states: Iterable<EpochState>,
+    lineage: Lineage,
+    view: (state: LogState) => LogLedger,
+  ): readonly EpochLedger[] {
+    return Array.from(states, ({ epoch, logs: { telemetry, priority } }) => {
       const before = lineage.before(epoch);
       const row = { epoch, logs: { telemetry: view(telemetry), priority: view(priority) } };
       return before === undefined ? row : { ...row, before };
@@ -283,12 +540,28 @@ export class GatewayLedger {
   #epoch(epoch: EpochId): EpochState {
     const known = this.#epochs.get(epoch);
     if (known !== undefined) return known;
-    const state = { epoch, logs: { telemetry: emptyLog(), priority: emptyLog() } };
+    const own = { telemetry: emptyLog(), priority: emptyLog() };
+    const state: EpochState = { epoch, logs: own, page: undefined };
     this.#epochs.set(epoch, state);
+    this.#touch(state);
     this.#lineage.meet(epoch);
     this.#committed.meet(epoch);
     return state;
   }
+}
+
+function byEpoch(row: EpochLedger): readonly [EpochId, EpochLedger] {
+  return [row.epoch, row];
+}
+
+/** The rows that the pages held at some time. */
+function rowsUpTo(pages: readonly EpochPage[], paged: Paged | undefined): readonly EpochLedger[] {
+  if (paged === undefined) return [];
+  const last = paged.pages - 1;
+  return pages.flatMap(({ number, epochs }) => {
+    if (number > last) return [];
+    return number === last ? epochs.slice(0, paged.rows) : epochs;
+  });
 }
 
 function runsOf({ run, runs = [] }: Mark): readonly EpochId[] {
@@ -304,7 +577,7 @@ function higher(one: Limits, other: Limits): Limits {
 }
 
 function emptyLog(): LogState {
-  return { through: 0, floor: 0, end: undefined, stretches: [] };
+  return { through: 0, floor: 0, end: undefined, endMax: 0, stretches: [] };
 }
 
 function viewOf({ through, floor, end, stretches }: LogState): LogLedger {

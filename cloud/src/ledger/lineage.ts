@@ -39,6 +39,21 @@ export class Lineage {
     return true;
   }
 
+  /** As if it had never been met; what comes after it is a beginning from now on. */
+  forget(epoch: EpochId): void {
+    for (const next of this.successors(epoch)) this.#before.set(next, null);
+    const before = this.#before.get(epoch);
+    const beside = before ? this.#successors.get(before.epoch) : undefined;
+    if (before && beside !== undefined) {
+      this.#successors.set(
+        before.epoch,
+        beside.filter((other) => other !== epoch),
+      );
+    }
+    this.#byOrdinal.set(this.ordinal(epoch), [...this.sameOrdinal(epoch)]);
+    for (const map of [this.#before, this.#successors, this.#ordinals]) map.delete(epoch);
+  }
+
   learnAll(from: Lineage): void {
     for (const [epoch, before] of from.#before) this.learn(epoch, before);
   }

@@ -229,6 +229,26 @@ test("a killed nats-server delays alerts, loses none and repeats none that was t
   expect(hook.ids()).toEqual(["before/firing", "after/firing"]);
 });
 
+test("what is worked on for longer than the server waits is handed to nobody else (N2)", async () => {
+  await layStreams();
+  const told: string[] = [];
+  const receiver = (name: string, takesMs: number): Receiver => ({
+    name: "slow",
+    takesLate: false,
+    async deliver() {
+      told.push(name);
+      await new Promise((resolve) => setTimeout(resolve, takesMs));
+      return { kind: "delivered" };
+    },
+  });
+  const first = await startNotifier(receiver("first", 12_000));
+  await tell(transition());
+  await vi.waitFor(() => expect(told).toEqual(["first"]), patience);
+  await startNotifier(receiver("second", 0));
+  await vi.waitFor(() => expect(first.status()).toMatchObject([{ delivered: 1 }]), patience);
+  expect(told).toEqual(["first"]);
+});
+
 test("a JetStream without its stream is waited for", async () => {
   const notifier = await startNotifier(hook.receiver());
   await vi.waitFor(() => {

@@ -3,6 +3,7 @@ import type { BatchHead, BootOffsets } from "@causeway/shared/batch-codec.ts";
 import { compressBody, encodeHead, joinBody } from "@causeway/shared/batch-codec.ts";
 import { BlockBuilder } from "@causeway/shared/block-codec.ts";
 import type { Event, Lane } from "@causeway/shared/event.ts";
+import { eventSchema, spanOf } from "@causeway/shared/event.ts";
 import { deviceId } from "@causeway/shared/names.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 
@@ -31,6 +32,23 @@ export function readingEvent(device: string, metric: string, value: number, boot
   } as Event;
 }
 
+/** Six readings of one minute and one of the next, up to position `to`. */
+export function rollupEvent(to: number): Event {
+  const windows = [
+    [5, 6, 1, 22, 20, 23, 21.5],
+    [6, 1, 0, 24, 24, 24, 24],
+  ];
+  const series = {
+    device: "d1",
+    metric: "temperature",
+    unit: "Cel",
+    time: "boot",
+    windows,
+  } as const;
+  const place = { device: null, topic: null, bootMs: 301_000, observedAt: null };
+  return eventSchema.parse({ kind: "rollup", ...place, to, windowMs: 60_000, series: [series] });
+}
+
 /** A message holding `events` from position `from` on. */
 export function journalMessage(
   sequence: number,
@@ -39,9 +57,7 @@ export function journalMessage(
   options: WrittenBatch = {},
 ): JournalMessage {
   const builder = new BlockBuilder("boot1");
-  for (const event of events) {
-    builder.add(event, event.kind === "loss" ? event.to - from - builder.positions + 1 : 1);
-  }
+  for (const event of events) builder.add(event, spanOf(event, from + builder.positions));
   const epoch = options.head?.epoch ?? "1-00000001";
   const head: BatchHead = {
     run: epoch,

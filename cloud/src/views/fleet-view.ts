@@ -164,6 +164,7 @@ export class FleetView {
         if (event.name === "heartbeat") this.#applyHeartbeat(gateway, taken, event.fields ?? {});
         return;
       case "presence":
+      case "rollup":
         return;
     }
   }

@@ -128,6 +128,34 @@ describe("QoS 2", () => {
     expect((await edge.events("telemetry")).map(readValue)).toEqual([1, 2]);
   });
 
+  test("an id that is still open is a new message where DUP=0 and the bytes are others", async () => {
+    const edge = await startEdge();
+    const client = await open(edge, { clean: false });
+    const first = { topic, payload: "1", qos: 2, id: 9 } as const;
+    for (const [count, publish] of [
+      first,
+      { ...first, dup: true },
+      first,
+      { ...first, payload: "2" },
+      { ...first, payload: "2", dup: true },
+    ].entries()) {
+      client.send(publishPacket(publish));
+      await client.count(pubrec, count + 1);
+    }
+    expect(await edge.values()).toEqual([1, 2]);
+  });
+
+  test("without the sync of its removal there is no PUBCOMP: the connection is closed", async () => {
+    const edge = await startEdge();
+    const client = await open(edge, { clean: false });
+    client.send(publishPacket({ topic, qos: 2, id: 9 }));
+    await client.count(pubrec, 1);
+    edge.gate.failure = new Error("input/output error");
+    client.send(pubrelPacket(9));
+    await client.untilClosed();
+    expect(client.of(pubcomp)).toEqual([]);
+  });
+
   test("a failed append leaves no trace of the id: the repeat is appended", async () => {
     const edge = await startEdge();
     const client = await open(edge, { clean: false });
@@ -202,7 +230,10 @@ describe("hostile clients", () => {
 
   test("only a device with its password connects, and a wrong one is noticed", async () => {
     const line = passwordLine("pump", "secret", Buffer.alloc(16, 1));
-    const edge = await startEdge({ passwords: parsePasswords(line, "passwords") });
+    const edge = await startEdge({
+      auth: { anonymous: false, passwordFile: "passwords" },
+      access: { passwords: parsePasswords(line, "passwords"), acl: undefined, pairs: [] },
+    });
     await open(edge, { user: "pump", password: "secret" });
     for (const wrong of [{}, { user: "pump", password: "no" }, { user: "x", password: "secret" }]) {
       const client = await open(edge, { clientId: "other", ...wrong }).catch(() => undefined);
@@ -258,8 +289,7 @@ describe("bounds", () => {
     cleanUps.push(() => void squatter.close());
     const address = squatter.address();
     const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-    await expect(startEdge({ listeners: [{ host: "127.0.0.1", port }] })).rejects.toMatchObject({
-      code: "BROKER_ADDRESS_IN_USE",
-    });
+    const listeners = [{ host: "127.0.0.1", port, protocol: "mqtt" as const }];
+    await expect(startEdge({ listeners })).rejects.toMatchObject({ code: "BROKER_ADDRESS_IN_USE" });
   });
 });

@@ -11,39 +11,45 @@
  *   B5  Repeats of QoS 1 are told from new publishes as repeats.ts says.
  *   B6  Nobody who publishes waits for a subscriber (aedes-connection.ts).
  *   B7  A client is registered once the connection it takes over has ended.
+ *   B8  A publish that the ACL denies is refused as B4 says: its PUBACK would be a lie.
  */
-import type { Server, Socket } from "node:net";
-import { createServer } from "node:net";
+import type { EventEmitter } from "node:events";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
-import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
+import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { shown } from "@causeway/shared/shown.ts";
 import type { AedesOptions, AuthenticateError, Client, PublishPacket } from "aedes";
 import { Aedes } from "aedes";
 import type { Records } from "../outbox/companions.ts";
-import type { Passwords } from "./access.ts";
-import { checkPassword } from "./access.ts";
+import type { Access } from "./admission.ts";
+import { Admission, deniedNotice } from "./admission.ts";
+import type { PlainPublish } from "./aedes-connection.ts";
 import { Connection, inside } from "./aedes-connection.ts";
 import type { AedesPacket } from "./aedes-persistence.ts";
 import { AedesPersistence, carriedOf, carry, noSubscription } from "./aedes-persistence.ts";
+import { guardRegistry } from "./aedes-registry.ts";
 import type { BrokerBounds } from "./bounds.ts";
-import type { BrokerAddress, BrokerListener, BrokerNotice, BrokerStatus } from "./broker.ts";
+import type { BrokerListener, BrokerNotice, BrokerStatus } from "./broker.ts";
+import { connectFault } from "./connect-fault.ts";
 import type { Keepers } from "./delivery.ts";
 import { Delivery } from "./delivery.ts";
 import { IncomingIds } from "./incoming-ids.ts";
+import type { AccessSettings } from "./listener-settings.ts";
+import { Notices } from "./notices.ts";
 import type { PresenceReason } from "./presence.ts";
 import { Presence } from "./presence.ts";
 import type { Settled } from "./repeats.ts";
-import { hashOf, Repeats, repeatKeys } from "./repeats.ts";
+import { Repeats, repeatKeys } from "./repeats.ts";
 import { NamedMessages } from "./retained.ts";
 import { Sessions } from "./sessions.ts";
 import { Takeovers } from "./takeovers.ts";
-import { isFilter, isSharedFilter, isText, isTopic, topicLevelsMax } from "./topic-filter.ts";
+import type { Arrival } from "./tcp-listeners.ts";
+import { Listeners } from "./tcp-listeners.ts";
+import { isFilter, isSharedFilter, isText, topicLevelsMax } from "./topic-filter.ts";
+import { Waiting } from "./waiting.ts";
 
-export interface AedesBrokerOptions extends BrokerBounds {
-  readonly listeners: readonly BrokerAddress[];
-  /** Undefined admits anyone; the configuration allows that on loopback only. */
-  readonly passwords: Passwords | undefined;
+export interface AedesBrokerOptions extends BrokerBounds, AccessSettings {
+  readonly access: Access;
   readonly packetBytesMax: number;
   readonly connectionsMax: number;
   /** Publishes of one client that wait for the disk; at the bound its socket is not read. */
@@ -56,16 +62,12 @@ export interface AedesBrokerOptions extends BrokerBounds {
 
 const connectTimeoutMs = 10_000;
 const drainTimeoutMs = 2_000;
-const socketKeepaliveMs = 60_000;
 const outgoingBytesSoftMax = 512 * 1_024;
 const outgoingBytesMax = 4 * 1_024 * 1_024;
-const clientIdBytesMax = 256;
 const subscriptionsPerClientMax = 1_000;
 /** Packets of a client that did not wait for its CONNACK. */
-const earlyPacketsMax = 1_000;
+const earlyPacketsMax = 8_192;
 const tickMs = 10_000;
-const noticeEveryMs = 60_000;
-const noticeAddressesMax = 1_000;
 /** What a waiting publish costs beyond its payload. */
 const publishOverheadBytes = 256;
 
@@ -73,34 +75,55 @@ export class AedesBroker {
   readonly #options: AedesBrokerOptions;
   readonly #keepers: Keepers;
   readonly #persistence: AedesPersistence;
-  readonly #servers: Server[] = [];
+  readonly #listeners: Listeners;
+  readonly #admission: Admission;
   readonly #connections = new WeakMap<Client, Connection>();
   readonly #open = new Set<Connection>();
-  /** The registered connection of each client. */
-  readonly #owners = new Map<string, Connection>();
+  readonly #waiting: Waiting;
+  /** Those that subscribed to anything. */
+  readonly #subscribers = new Set<Connection>();
+  /** The newest connection of each client that was let in, and when its id is free again. */
+  readonly #claims = new Map<string, { connection: Connection; free: Promise<void> }>();
   readonly #takeovers = new Takeovers();
   readonly #presence = new Presence();
-  readonly #noticedAt = new Map<string, number>();
+  readonly #notices = new Notices();
   #aedes: Aedes | undefined;
   #listener: BrokerListener | undefined;
-  #checking: Promise<boolean> = Promise.resolve(true);
-  #waitingBytes = 0;
-  #isFull = false;
   #tick: Cancel | undefined;
   #isStopped = false;
-  #counters = { published: 0, refused: 0, folded: 0, droppedPublishes: 0, droppedDeliveries: 0 };
+  /** Retained messages that found no room, as last told. */
+  #refusedTold = 0;
+  #counters = {
+    published: 0,
+    refused: 0,
+    folded: 0,
+    droppedPublishes: 0,
+    droppedDeliveries: 0,
+    deniedPublishes: 0,
+    deniedSubscribes: 0,
+  };
 
   constructor(options: AedesBrokerOptions) {
     this.#options = options;
     const { records, clock, log, sessions, retained } = options;
+    this.#waiting = new Waiting(options.waitingBytesMax, this.#open);
+    const incoming = new IncomingIds(records);
+    const forgotten = (client: string) => void incoming.clear(client).catch(() => {});
     this.#keepers = {
       repeats: new Repeats(),
-      sessions: new Sessions({ records, clock, bounds: sessions, log }),
-      incoming: new IncomingIds(records),
+      sessions: new Sessions({ records, clock, bounds: sessions, log, forgotten }),
+      incoming,
       retained: new NamedMessages("r", records, retained),
       wills: new NamedMessages("w", records, { countMax: 1_000_000, bytesMax: 2 ** 40 }),
     };
     records.keep(this.#keepers.repeats);
+    this.#admission = new Admission(options.access, () => clock.bootMs());
+    this.#listeners = new Listeners({
+      ...options,
+      pairs: options.access.pairs,
+      arrived: (arrival) => this.#accept(arrival),
+      notice: (from, notice) => this.#notice(from, notice),
+    });
     this.#persistence = new AedesPersistence({
       keepers: this.#keepers,
       connectionOf: (client) => this.#connections.get(client),
@@ -112,6 +135,11 @@ export class AedesBroker {
 
   listen(listener: BrokerListener): void {
     this.#listener = listener;
+  }
+
+  /** What tells repeats; those of the sources are kept with those of the clients. */
+  get repeats(): Repeats {
+    return this.#keepers.repeats;
   }
 
   status(): BrokerStatus {
@@ -127,12 +155,19 @@ export class AedesBroker {
   }
 
   addresses(): readonly string[] {
-    return this.#servers.flatMap((server) => {
-      const address = server.address();
-      if (typeof address !== "object" || address === null) return [];
-      const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
-      return [`mqtt://${host}:${address.port}`];
-    });
+    return this.#listeners.addresses();
+  }
+
+  /** Other files count from now on; whoever they no longer let in is disconnected, nobody else. */
+  renew(access: Access): void {
+    this.#admission.access = access;
+    this.#listeners.renew(access.pairs);
+    for (const connection of this.#open) {
+      if (connection.pass === undefined) continue;
+      const pass = this.#admission.renewed(connection.pass);
+      if (pass === undefined) connection.socket.destroy();
+      else connection.pass = pass;
+    }
   }
 
   /** Throws BROKER_ADDRESS_IN_USE or BROKER_LISTEN_FAILED. */
@@ -140,17 +175,18 @@ export class AedesBroker {
     await this.#load();
     const aedes = await Aedes.createBroker({ ...this.#aedesOptions(), ...this.#hooks() });
     this.#aedes = aedes;
+    guardRegistry(aedes);
     aedes.on("client", (client) => this.#registered(client));
     aedes.on("clientDisconnect", (client) => this.#ended(client));
     this.#publishWills(aedes);
-    for (const address of this.#options.listeners) await this.#openListener(aedes, address);
+    await this.#listeners.open();
     this.#scheduleTick();
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#tick?.();
-    for (const server of this.#servers) server.close();
+    this.#listeners.close();
     for (const { socket } of this.#open) socket.destroy();
     const aedes = this.#aedes;
     if (aedes !== undefined) await new Promise<void>((resolve) => aedes.close(() => resolve()));
@@ -164,7 +200,8 @@ export class AedesBroker {
       log.warn({ reason: reasonOf(failure) }, "a record of repeats is unreadable"),
     );
     await sessions.load();
-    for (const each of [incoming, retained, wills]) await each.load(log);
+    await incoming.load(log, (client) => sessions.has(client));
+    for (const each of [retained, wills]) await each.load(log);
   }
 
   #aedesOptions(): AedesOptions {
@@ -189,7 +226,7 @@ export class AedesBroker {
           return done(new Error("a malformed CONNECT"), false);
         }
         if (fault === "bad-id") connection.returnCode = 2;
-        connection.hasWill = packet.will !== undefined;
+        connection.willTopic = packet.will?.topic;
         done(null, true);
       },
       authenticate: (client, name, password, done) => {
@@ -198,13 +235,20 @@ export class AedesBroker {
           () => done(refused(5), false),
         );
       },
-      authorizePublish: (client, packet, done) => this.#authorise(client, packet, done),
+      authorizePublish: (client, packet, done) => {
+        const later = (refusal?: Error | null) => this.#options.clock.soon(() => done(refusal));
+        this.#authorise(client, packet, packet.qos === 0 ? later : done);
+      },
       authorizeSubscribe: (client, subscription, done) => {
         const { topic } = subscription;
         if (topic === noSubscription) return done(null, null);
         // [MQTT-1.5.3-1], [MQTT-4.7.1-2]
         if (!isFilter(topic)) return done(new Error("the filter is malformed"), null);
-        done(null, this.#maySubscribe(client, topic) ? subscription : null);
+        const isAllowed = this.#maySubscribe(client, topic);
+        const connection = this.#connections.get(client);
+        if (!isAllowed) this.#subscribeDenied(client, topic);
+        else if (connection !== undefined) this.#subscribers.add(connection);
+        done(null, isAllowed ? subscription : null);
       },
       authorizeForward: (client, packet) => this.#forward(client, packet),
     };
@@ -212,29 +256,11 @@ export class AedesBroker {
 
   // Connections -----------------------------------------------------------------------------------
 
-  async #openListener(aedes: Aedes, address: BrokerAddress): Promise<void> {
-    const server = createServer((socket) => this.#accept(aedes, socket));
-    server.maxConnections = this.#options.connectionsMax;
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (failure) => reject(listenFailure(address, failure)));
-      server.listen(address.port, address.host, resolve);
-    });
-    server.on("error", (failure) =>
-      this.#options.log.error({ reason: failure.message }, "MQTT listener"),
-    );
-    server.on("drop", (from) => {
-      const detail = `${this.#options.connectionsMax} are open, one from ${from?.remoteAddress} is not`;
-      this.#notice("", { name: "connections-full", detail });
-    });
-    this.#servers.push(server);
-  }
-
-  #accept(aedes: Aedes, socket: Socket): void {
+  #accept(arrival: Arrival): void {
     const { clock, packetBytesMax, inflightPerClientMax } = this.#options;
-    socket.setNoDelay(true);
-    // A peer that is gone without a word, and asked for no keep alive of MQTT.
-    socket.setKeepAlive(true, socketKeepaliveMs);
-    const connection = new Connection(socket, (each) => aedes.handle(each), {
+    const aedes = this.#aedes;
+    if (aedes === undefined || this.#isStopped) return void arrival.stream.destroy();
+    const connection = new Connection(arrival, (each) => aedes.handle(each), {
       clock,
       repeats: this.#keepers.repeats,
       bounds: {
@@ -251,6 +277,7 @@ export class AedesBroker {
             name: `packet-${verdict}`,
             detail: `from ${each.address}, bound ${packetBytesMax} bytes`,
           }),
+        publish: (each, packet) => this.#publish(each, packet),
         frozen: (each) =>
           this.#notice(each.address, {
             name: "subscriber-frozen",
@@ -260,7 +287,12 @@ export class AedesBroker {
     });
     this.#connections.set(connection.client, connection);
     this.#open.add(connection);
-    socket.once("close", () => this.#open.delete(connection));
+    arrival.stream.once("close", () => {
+      this.#open.delete(connection);
+      this.#subscribers.delete(connection);
+      // A registered one ends by aedes' word.
+      if (connection.sender === undefined) this.#leave(connection);
+    });
   }
 
   #malformed({ address }: Connection, what: string): void {
@@ -272,32 +304,28 @@ export class AedesBroker {
     const connection = this.#connections.get(client);
     if (connection === undefined) return 3;
     if (connection.returnCode !== undefined) return connection.returnCode;
-    if (!(await this.#isAuthentic(name, password))) {
-      const { address } = connection;
-      const detail = `user ${shown(name ?? "")} from ${address}`;
-      this.#notice(address, { name: "authentication-failed", detail });
-      return 5;
+    const { arrival, address, willTopic } = connection;
+    const isGone = () => connection.isClosed;
+    const knock = { ...arrival, client: client.id, name, password, willTopic, isGone };
+    const verdict = await this.#admission.admit(knock);
+    if ("returnCode" in verdict) {
+      if (verdict.notice !== undefined) this.#notice(address, verdict.notice);
+      return verdict.returnCode;
     }
+    if (connection.isClosed) return 3;
+    connection.pass = verdict;
     await this.#takeOver(connection);
     return 0;
   }
 
-  async #isAuthentic(name: string | undefined, password?: Buffer): Promise<boolean> {
-    const { passwords } = this.#options;
-    if (passwords === undefined) return true;
-    // One at a time: hashing and the disk share libuv's few threads.
-    const checked = this.#checking.then(() =>
-      checkPassword(passwords, name ?? "", password ?? Buffer.alloc(0)),
-    );
-    this.#checking = checked.catch(() => false);
-    return checked;
-  }
-
-  /** B7: else aedes would later take the new connection for the one that ended. */
+  /** B7: else aedes would take the new connection for the one that ended. */
   async #takeOver(connection: Connection): Promise<void> {
     const { id } = connection.client;
-    const owner = this.#owners.get(id);
-    if (owner === undefined || owner === connection) return;
+    const before = this.#claims.get(id);
+    const free = before === undefined ? connection.ended : before.free.then(() => connection.ended);
+    this.#claims.set(id, { connection, free });
+    if (before === undefined) return;
+    const owner = before.connection;
     owner.takenOverBy = connection.address;
     if (this.#takeovers.happened(id, this.#options.clock.bootMs())) {
       const who = `client id ${shown(id)} is used from ${owner.address} and ${connection.address}`;
@@ -305,33 +333,38 @@ export class AedesBroker {
       this.#notice(id, { name: "client-takeover-loop", detail });
     }
     owner.client.close();
-    await owner.ended;
+    await before.free;
   }
 
   #registered(client: Client): void {
     const connection = this.#connections.get(client);
     if (connection === undefined) return;
-    this.#owners.set(client.id, connection);
-    connection.sender = this.#keepers.repeats.connected(client.id);
+    connection.begin(this.#keepers.repeats.connected(client.id));
     this.#tellPresence(client.id, true, "connected");
   }
 
   #ended(client: Client): void {
     const connection = this.#connections.get(client);
     if (connection === undefined) return;
-    connection.end();
-    if (this.#owners.get(client.id) !== connection) return;
-    this.#owners.delete(client.id);
-    const { repeats, sessions, wills } = this.#keepers;
+    const { repeats, wills } = this.#keepers;
     if (connection.sender !== undefined) repeats.disconnected(connection.sender);
     connection.sender = undefined;
-    if (!client.clean) sessions.left(client.id);
+    this.#leave(connection);
     const isClean = inside(client)._disconnected;
     // [MQTT-3.1.2-10]
     if (isClean) wills.write(wills.deleting(client.id)).catch(() => {});
-    const lost = connection.hasWill ? "will" : "lost";
+    const lost = connection.willTopic === undefined ? "lost" : "will";
     const reason = connection.takenOverBy === undefined ? lost : "takeover";
     this.#tellPresence(client.id, false, isClean ? "clean" : reason);
+  }
+
+  /** Its id is free for the next. */
+  #leave(connection: Connection): void {
+    connection.end();
+    const { id } = connection.client;
+    if (this.#claims.get(id)?.connection !== connection) return;
+    this.#claims.delete(id);
+    this.#keepers.sessions.left(id);
   }
 
   #tellPresence(client: string, online: boolean, reason: PresenceReason): void {
@@ -352,6 +385,21 @@ export class AedesBroker {
 
   // Publishes -------------------------------------------------------------------------------------
 
+  /**
+   * As aedes would do it, for what may go around it. Each is handed to subscribers in a turn of its
+   * own: of two in one turn aedes may take the later first, and then drops the other as a repeat.
+   */
+  #publish(connection: Connection, packet: PlainPublish): void {
+    const { client } = connection;
+    this.#authorise(client, packet as unknown as PublishPacket, (refusal) => {
+      if (refusal) return void (client as unknown as EventEmitter).emit("error", refusal);
+      if (packet.messageId !== undefined) connection.puback(packet.messageId);
+      if (this.#subscribers.size === 0) return;
+      const pass = () => this.#aedes?.publish(packet as unknown as PublishPacket, () => {});
+      this.#options.clock.soon(pass);
+    });
+  }
+
   #authorise(
     client: Client | null,
     packet: PublishPacket,
@@ -362,10 +410,24 @@ export class AedesBroker {
     const isWill = (packet as { readonly cmd?: string }).cmd === undefined;
     if (!isWill && connection?.isClosed !== false) return done(new Error("connection closed"));
     if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS/ is the broker's own"));
+    // [MQTT-2.3.1-1]
+    if (packet.qos > 0 && (packet as AedesPacket).messageId === 0) {
+      if (connection !== undefined) this.#malformed(connection, "message id 0");
+      return done(new Error("message id 0"));
+    }
     // aedes looks for wildcards and counts levels before; those of wills were checked on CONNECT.
     if (!isText(packet.topic)) {
       if (connection !== undefined) this.#malformed(connection, "topic");
       return done(new Error("the topic is malformed"));
+    }
+    if (connection?.pass?.grants?.mayPublish(packet.topic) === false) {
+      const { pass, address } = connection;
+      this.#counters.deniedPublishes++;
+      this.#notice(address, deniedNotice("publish-denied", pass, address, packet.topic));
+      // B8: one of QoS 0 goes no further, and costs a device nothing else that it sends.
+      if (isWill || packet.qos > 0) return done(new Error("the ACL does not allow this topic"));
+      carry(packet, { isTwice: true });
+      return done(null);
     }
     // B3
     if (packet.qos === 2 && !isWill) return done(null);
@@ -401,19 +463,21 @@ export class AedesBroker {
 
   #append(
     delivery: Delivery,
-    packet: object,
+    packet: { dup?: boolean },
     connection: Connection | undefined,
     settle: (failure?: CodedError) => void,
   ): void {
     const bytes = delivery.payload.length + publishOverheadBytes;
-    this.#hold(connection, bytes);
-    const folded = (packet as AedesPacket).dup === true ? this.#fold(delivery) : undefined;
+    this.#waiting.hold(connection, bytes);
+    const folded = packet.dup === true ? this.#fold(delivery) : undefined;
+    // It says something between a device and this broker [MQTT-3.3.1-3].
+    if (packet.dup === true) packet.dup = false;
     if (folded !== undefined) {
       carry(packet, { isFolded: true });
       // F4: its folding is synced first, behind what came before it (B2).
       return this.#options.records.write([], (failure) => {
         folded(failure === undefined);
-        this.#letGo(connection, bytes);
+        this.#waiting.letGo(connection, bytes);
         settle(failure);
       });
     }
@@ -424,39 +488,26 @@ export class AedesBroker {
       if (carried !== undefined) carry(packet, carried);
       if (failure === undefined) this.#counters.published++;
       else this.#counters.refused++;
-      this.#letGo(connection, bytes);
+      if (delivery.retain) this.#tellRetainedFull();
+      this.#waiting.letGo(connection, bytes);
       settle(failure);
     });
   }
 
+  #tellRetainedFull(): void {
+    const { refused, size } = this.#keepers.retained;
+    if (refused === this.#refusedTold) return;
+    this.#refusedTold = refused;
+    const detail = `${size} are kept, ${refused} were not: raise mqtt.retained or clear some`;
+    this.#notice("", { name: "retained-full", detail });
+  }
+
   /** B5. */
-  #fold({ qos, messageId, sender, topic, payload }: Delivery): Settled | undefined {
+  #fold({ qos, messageId, sender, hash }: Delivery): Settled | undefined {
     if (qos !== 1 || messageId === undefined || sender === undefined) return undefined;
-    const folded = this.#keepers.repeats.fold(sender, messageId, hashOf(topic, payload));
+    const folded = this.#keepers.repeats.fold(sender, messageId, hash);
     if (folded !== undefined) this.#counters.folded++;
     return folded;
-  }
-
-  /** What waits is bounded by not reading on, that of one client and that of all together. */
-  #hold(connection: Connection | undefined, bytes: number): void {
-    this.#waitingBytes += bytes;
-    connection?.hold();
-    const isOver = this.#waitingBytes >= this.#options.waitingBytesMax;
-    if (!this.#isFull && isOver) this.#flowAll(true);
-    else connection?.flow(this.#isFull);
-  }
-
-  #letGo(connection: Connection | undefined, bytes: number): void {
-    this.#waitingBytes -= bytes;
-    connection?.letGo();
-    const isUnder = this.#waitingBytes <= this.#options.waitingBytesMax / 2;
-    if (this.#isFull && isUnder) this.#flowAll(false);
-    else connection?.flow(this.#isFull);
-  }
-
-  #flowAll(isFull: boolean): void {
-    this.#isFull = isFull;
-    for (const connection of this.#open) connection.flow(isFull);
   }
 
   /** The connections that these wills were of ended with the process before. */
@@ -480,14 +531,24 @@ export class AedesBroker {
   #maySubscribe(client: Client, filter: string): boolean {
     // aedes would grant a shared subscription and deliver nothing to it.
     if (!isFilter(filter) || isSharedFilter(filter)) return false;
+    const pass = this.#connections.get(client)?.pass;
+    if (pass?.grants?.maySubscribe(filter) === false) return false;
     const own = inside(client).subscriptions;
     return filter in own || Object.keys(own).length < subscriptionsPerClientMax;
+  }
+
+  #subscribeDenied(client: Client, filter: string): void {
+    this.#counters.deniedSubscribes++;
+    const { pass, address = "" } = this.#connections.get(client) ?? {};
+    this.#notice(address, deniedNotice("subscribe-denied", pass, address, filter));
   }
 
   /** The packet as this subscriber gets it; null where it gets nothing, or gets it from its queue. */
   #forward<Packet extends object>(client: Client, packet: Packet): Packet | null {
     const connection = this.#connections.get(client);
     if (connection === undefined) return packet;
+    const { grants } = connection.pass ?? {};
+    if (grants?.mayReceive((packet as unknown as AedesPacket).topic) === false) return null;
     const carried = carriedOf(packet);
     if (carried?.passed !== undefined) return packet;
     if (carried?.isTwice === true) return null;
@@ -511,35 +572,12 @@ export class AedesBroker {
 
   // Notices ---------------------------------------------------------------------------------------
 
-  /** One notice per origin and kind a minute, or a hostile client could fill the outbox. */
   #notice(from: string, notice: BrokerNotice): void {
-    const key = `${notice.name} ${from.replace(/:[0-9]+$/, "")}`;
-    const now = this.#options.clock.bootMs();
-    const last = this.#noticedAt.get(key);
-    if (last !== undefined && now - last < noticeEveryMs) return;
-    if (this.#noticedAt.size >= noticeAddressesMax) this.#noticedAt.clear();
-    this.#noticedAt.set(key, now);
+    if (!this.#notices.isDue(from, notice, this.#options.clock.bootMs())) return;
     this.#options.log.warn({ detail: notice.detail }, notice.name);
     this.#listener?.notice(notice);
   }
 }
-
-interface ConnectFacts {
-  readonly clientId?: string;
-  readonly clean?: boolean;
-  readonly will?: { readonly topic: string };
-}
-
-function connectFault({ clientId = "", clean, will }: ConnectFacts): ConnectFault | undefined {
-  // [MQTT-1.5.3-1], [MQTT-1.5.3-2]; a will is published like anything else.
-  if (!isText(clientId) || (will !== undefined && !isTopic(will.topic))) return "malformed";
-  // [MQTT-3.1.3-8]
-  const isBad =
-    (clientId === "" && clean === false) || Buffer.byteLength(clientId) > clientIdBytesMax;
-  return isBad ? "bad-id" : undefined;
-}
-
-type ConnectFault = "malformed" | "bad-id";
 
 const notReady: Pick<BrokerListener, "publish"> = {
   publish: (_publish, settle) =>
@@ -549,15 +587,4 @@ const notReady: Pick<BrokerListener, "publish"> = {
 /** MQTT 3.1.1 table 3.1: 2 identifier rejected, 3 unavailable, 5 not authorised. */
 function refused(returnCode: number): AuthenticateError {
   return Object.assign(new Error(`refused by return code ${returnCode}`), { returnCode });
-}
-
-function listenFailure(address: BrokerAddress, failure: Error): CodedError {
-  const where = `${address.host}:${address.port}`;
-  if (codeOf(failure) === "EADDRINUSE") {
-    const cure = `${where} is taken: stop the other program or set mqtt.listeners to another port`;
-    return new CodedError("BROKER_ADDRESS_IN_USE", cure, { cause: failure });
-  }
-  return new CodedError("BROKER_LISTEN_FAILED", `${where}: ${reasonOf(failure)}`, {
-    cause: failure,
-  });
 }

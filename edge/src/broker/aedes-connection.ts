@@ -1,16 +1,33 @@
-/** One client's connection: its bytes, what of it waits for the disk, and whether it keeps up. */
-import type { Socket } from "node:net";
+/**
+ * One client's connection: its bytes, what of it waits for the disk, and whether it keeps up.
+ *
+ *   K1  What comes is read at once, up to the bounds of what waits, so that a PINGREQ is answered also
+ *       while publishes wait for the disk. Aedes reads on only when all it has read is worked off.
+ *   K2  Behind the CONNECT nothing is read before the CONNACK: aedes works off what comes before it
+ *       asks who the client is.
+ *   K3  A plain publish of QoS 0 or 1 goes around aedes' parser and handlers, which cost several times
+ *       what the rest of its way costs.
+ *   K4  A client that is not read is not timed out.
+ */
+import type { EventEmitter } from "node:events";
+import type { Duplex } from "node:stream";
+import { crc32 } from "node:zlib";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import type { Client } from "aedes";
-import type { GuardVerdict } from "./packet-guard.ts";
+import type { Pass } from "./admission.ts";
+import type { GuardVerdict, PacketTaker } from "./packet-guard.ts";
 import { PacketGuard } from "./packet-guard.ts";
 import type { Repeats, Sender } from "./repeats.ts";
-import { gatherWrites } from "./tcp-gather.ts";
+import { GatheredWrites } from "./tcp-gather.ts";
+import type { Arrival } from "./tcp-listeners.ts";
+import { isTopic } from "./topic-filter.ts";
 
 /** What aedes' clients have beyond their types. */
 export interface ClientInside {
-  /** Reads on, unless packets of the chunk before are under way. */
-  _nextBatch(): void;
+  readonly connected: boolean;
+  readonly connackSent: boolean;
+  readonly _parser: { parse(bytes: Buffer): void; readonly _queue: readonly unknown[] | null };
+  readonly _keepaliveTimer: NodeJS.Timeout | null;
   /** Set by a DISCONNECT packet. */
   readonly _disconnected: boolean;
   readonly subscriptions: Readonly<Record<string, { readonly qos: number }>>;
@@ -33,19 +50,40 @@ export interface ConnectionBounds {
   readonly outgoingBytesMax: number;
 }
 
+/** A publish of QoS 0 or 1 that is not to be retained, as aedes would hand it on. */
+export interface PlainPublish {
+  readonly cmd: "publish";
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: 0 | 1;
+  readonly retain: false;
+  dup: boolean;
+  readonly messageId: number | undefined;
+  /** CRC-32 of the topic, for repeats.ts. */
+  readonly topicHash: number;
+  properties: unknown;
+}
+
 export interface ConnectionEvents {
+  publish(connection: Connection, packet: PlainPublish): void;
   malformed(connection: Connection, verdict: Exclude<GuardVerdict, "fine">): void;
   frozen(connection: Connection): void;
 }
 
-export class Connection {
-  readonly socket: Socket;
+/** Less than any keep alive. */
+const awakeEveryMs = 1_000;
+
+export class Connection implements PacketTaker {
+  readonly socket: Duplex;
+  readonly arrival: Arrival;
   readonly address: string;
+  /** Set once it is let in. */
+  pass: Pass | undefined;
   /** Set while the client is registered with the broker. */
   sender: Sender | undefined;
   /** The answer that its CONNECT earns before anybody asks who it is. */
   returnCode: number | undefined;
-  hasWill = false;
+  willTopic: string | undefined;
   takenOverBy: string | undefined;
   /** What was queued for it is sent; what comes now may be sent as it comes. */
   isCaughtUp = false;
@@ -56,15 +94,22 @@ export class Connection {
   readonly #bounds: ConnectionBounds;
   readonly #events: ConnectionEvents;
   readonly #repeats: Repeats;
+  readonly #guard: PacketGuard;
+  readonly #writes: GatheredWrites;
+  readonly #read: (size?: number) => unknown;
   #waiting = 0;
   #isPaused = false;
-  /** aedes asked for bytes while it was paused. */
-  #isAskedFor = false;
+  #isReading = false;
+  #hasTaken = false;
+  #topicBytes: Buffer | undefined;
+  #topic = "";
+  #topicHash = 0;
   #stall: Cancel | undefined;
+  #awake: Cancel | undefined;
 
   constructor(
-    socket: Socket,
-    handle: (socket: Socket) => Client,
+    arrival: Arrival,
+    handle: (socket: Duplex) => Client,
     parts: {
       readonly clock: Clock;
       readonly bounds: ConnectionBounds;
@@ -72,8 +117,10 @@ export class Connection {
       readonly repeats: Repeats;
     },
   ) {
+    const socket = arrival.stream;
     this.socket = socket;
-    this.address = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
+    this.arrival = arrival;
+    this.address = arrival.address;
     this.#clock = parts.clock;
     this.#bounds = parts.bounds;
     this.#events = parts.events;
@@ -81,12 +128,20 @@ export class Connection {
     this.ended = new Promise((resolve) => {
       this.end = resolve;
     });
-    this.#guard();
-    gatherWrites(socket);
+    this.#guard = new PacketGuard(parts.bounds.packetBytesMax);
+    this.#read = socket.read.bind(socket);
+    // Aedes pulls by `read`; it is given nothing, and its parser what is for it.
+    socket.read = (size?: number) => (size === 0 ? this.#read(0) : this.#readOn());
+    this.#writes = new GatheredWrites(socket);
     this.#client = handle(socket);
     inside(this.#client).waitForDrain = (done) => this.#waitForDrain(done);
+    socket.on("readable", () => this.#readOn());
+    (this.#client as unknown as EventEmitter).once("connected", () => this.#readOn());
     socket.on("drain", () => this.#cancelStall());
-    socket.once("close", () => this.#cancelStall());
+    socket.once("close", () => {
+      this.#cancelStall();
+      this.#awake?.();
+    });
   }
 
   get client(): Client {
@@ -110,22 +165,36 @@ export class Connection {
     this.#waiting--;
   }
 
-  /**
-   * Reads on or not, by its own bound and that of all connections together. aedes' own `pause`
-   * forgets the packets that end meanwhile, and may then never read again.
-   */
+  /** It is registered with the broker. */
+  begin(sender: Sender): void {
+    this.sender = sender;
+    this.#readOn();
+  }
+
+  /** To be called where its publish is durable. */
+  puback(messageId: number): void {
+    if (!this.isClosed) this.#writes.puback(messageId);
+  }
+
+  /** Reads on or not, by its own bound and that of all connections together. */
   flow(isBrokerFull: boolean): void {
     const { inflightPerClientMax } = this.#bounds;
     if (!this.#isPaused) {
       this.#isPaused = isBrokerFull || this.#waiting >= inflightPerClientMax;
-    } else if (!isBrokerFull && this.#waiting <= inflightPerClientMax / 2) this.#resume();
+      if (this.#isPaused) this.#stayAwake();
+    } else if (!isBrokerFull && this.#waiting <= inflightPerClientMax / 2) {
+      this.#isPaused = false;
+      this.#awake?.();
+      this.#awake = undefined;
+      this.#readOn();
+    }
   }
 
-  #resume(): void {
-    this.#isPaused = false;
-    const isAskedFor = this.#isAskedFor;
-    this.#isAskedFor = false;
-    if (isAskedFor && !this.isClosed) inside(this.#client)._nextBatch();
+  /** K4. */
+  #stayAwake(): void {
+    inside(this.#client)._keepaliveTimer?.refresh();
+    this.#awake?.();
+    this.#awake = this.#clock.after(awakeEveryMs, () => this.#stayAwake());
   }
 
   /** Whether its subscriber is behind by so much that QoS 0 is dropped. */
@@ -166,24 +235,93 @@ export class Connection {
     this.#stall = undefined;
   }
 
-  /** aedes pulls by `read`, so every chunk passes here before its parser gathers anything. */
-  #guard(): void {
-    const { socket } = this;
-    const guard = new PacketGuard(this.#bounds.packetBytesMax);
-    const read = socket.read.bind(socket);
-    socket.read = (size?: number) => {
-      if (this.#isPaused) {
-        this.#isAskedFor = true;
-        return null;
-      }
-      const chunk: unknown = read(size);
-      if (!(chunk instanceof Uint8Array)) return null;
-      if (this.sender !== undefined) this.#repeats.heard(this.sender);
-      const verdict = guard.check(chunk);
-      if (verdict === "fine") return chunk;
-      this.#events.malformed(this, verdict);
-      socket.destroy();
-      return null;
-    };
+  get #mayRead(): boolean {
+    if (this.#isPaused || this.isClosed) return false;
+    const { connected, connackSent, _parser } = inside(this.#client);
+    if (!this.#guard.isPastFirst) return true;
+    // K2; what came with the CONNECT is worked off before anything behind it.
+    const isWorkedOff = connected || (connackSent && _parser._queue?.length === 0);
+    return isWorkedOff && this.sender !== undefined;
   }
+
+  /** K1. */
+  #readOn(): null {
+    // Not into a chunk that is being worked off.
+    if (this.#isReading) return null;
+    this.#isReading = true;
+    try {
+      while (this.#mayRead) {
+        const chunk = this.#read();
+        if (!(chunk instanceof Buffer)) break;
+        this.#take(chunk);
+      }
+    } finally {
+      this.#isReading = false;
+    }
+    return null;
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.sender !== undefined) this.#repeats.heard(this.sender);
+    this.#hasTaken = false;
+    const verdict = this.#guard.read(chunk, this);
+    // For its own packets aedes does so itself [MQTT-3.1.2-24].
+    if (this.#hasTaken) inside(this.#client)._keepaliveTimer?.refresh();
+    if (verdict === "fine") return;
+    this.#events.malformed(this, verdict);
+    this.socket.destroy();
+  }
+
+  /** Of PacketTaker: K3, unless what came before the CONNACK is not worked off yet. */
+  wants(first: number): boolean {
+    const isPlain = (first & 0xf1) === 0x30 && (first & 0x06) < 4;
+    return isPlain && inside(this.#client).connected;
+  }
+
+  /** Of PacketTaker; what is malformed is aedes' to refuse. */
+  take(first: number, chunk: Buffer, from: number, until: number): boolean {
+    const qos = first & 0x02 ? 1 : 0;
+    const topicFrom = from + 2;
+    if (topicFrom > until) return false;
+    const topicUntil = topicFrom + chunk.readUInt16BE(from);
+    const payloadFrom = topicUntil + (qos === 1 ? 2 : 0);
+    if (payloadFrom > until) return false;
+    const messageId = qos === 1 ? chunk.readUInt16BE(topicUntil) : undefined;
+    if (messageId === 0 || !this.#knowsTopic(chunk, topicFrom, topicUntil)) return false;
+    this.#hasTaken = true;
+    this.#events.publish(this, {
+      cmd: "publish",
+      topic: this.#topic,
+      payload: chunk.subarray(payloadFrom, until),
+      qos,
+      retain: false,
+      dup: (first & 0x08) > 0,
+      messageId,
+      topicHash: this.#topicHash,
+      properties: undefined,
+    });
+    return true;
+  }
+
+  /** Of PacketTaker. */
+  rest(bytes: Buffer): void {
+    inside(this.#client)._parser.parse(bytes);
+  }
+
+  /** Most devices publish on one topic. */
+  #knowsTopic(chunk: Buffer, from: number, until: number): boolean {
+    const known = this.#topicBytes;
+    if (known?.length === until - from && isSame(known, chunk, from)) return true;
+    const topic = chunk.toString("utf8", from, until);
+    if (!isTopic(topic)) return false;
+    this.#topicBytes = Buffer.from(chunk.subarray(from, until));
+    this.#topic = topic;
+    this.#topicHash = crc32(topic);
+    return true;
+  }
+}
+
+function isSame(known: Buffer, chunk: Buffer, from: number): boolean {
+  for (let at = 0; at < known.length; at++) if (known[at] !== chunk[from + at]) return false;
+  return true;
 }

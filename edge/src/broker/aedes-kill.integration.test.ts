@@ -168,6 +168,23 @@ describe("QoS 2", () => {
   });
 });
 
+test("ids of clean sessions end with the process that was killed", async () => {
+  const place = folder();
+  const { port, ended, kill } = await doomed(place);
+  for (const clean of [true, false]) {
+    const client = await connect(port, { clientId: `clean ${clean}`, clean });
+    client.send(publishPacket({ topic, qos: 2, id: 5 }));
+    await client.count(pubrec, 1);
+  }
+  kill();
+  await ended;
+  const edge = await survivor(place);
+  const range = { from: Buffer.from("qi"), until: Buffer.from("qj"), countMax: 10 };
+  const ids = async () => (await edge.outbox.records.scan(range)).map(([key]) => `${key}`);
+  await expect.poll(ids, { timeout: 5_000 }).toHaveLength(1);
+  expect((await ids())[0]).toContain("clean false");
+});
+
 describe("wills and queues", () => {
   test.each(["before", "after"])("killed %s the sync of a will: one event", async (when) => {
     const place = folder();

@@ -14,7 +14,7 @@ export interface AedesPacket {
   readonly payload: string | Buffer;
   readonly qos: QoS;
   readonly retain: boolean;
-  readonly dup?: boolean;
+  dup?: boolean;
   messageId?: number;
   /** Belongs to MQTT 5; in 3.1.1 no byte of it is sent, and aedes hands it on untouched. */
   properties?: unknown;
@@ -206,16 +206,15 @@ export class AedesPersistence {
   async incomingDelPacket(client: Client, { messageId }: AedesPacket): Promise<void> {
     try {
       await this.#keepers.incoming.remove(client.id, messageId ?? 0);
-    } catch (failure) {
+    } catch {
       this.#parts.connectionOf(client)?.socket.destroy();
-      throw failure;
     }
   }
 
   async cleanIncoming(client: Client): Promise<void> {
     const connection = this.#parts.connectionOf(client);
-    // An older connection may end late: the ids are of the newer one then.
-    if (connection?.takenOverBy !== undefined) return;
+    // An older connection may end late, and one that was not let in may have any name.
+    if (connection?.pass === undefined || connection.takenOverBy !== undefined) return;
     await this.#keepers.incoming.clear(client.id);
   }
 

@@ -303,6 +303,7 @@ describe("retained messages", () => {
     await client.ping();
     expect(client.published()).toMatchObject([{ payload: "1" }]);
     expect(edge.broker.status()).toMatchObject({ retained: 1, retainedRefused: 2 });
+    await expect.poll(() => edge.system("retained-full")).toHaveLength(1);
     expect(await edge.events()).toHaveLength(3);
   });
 });

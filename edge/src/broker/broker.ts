@@ -24,7 +24,16 @@ export interface BrokerNotice {
     | "authentication-failed"
     | "client-takeover-loop"
     | "subscriber-frozen"
+    | "login-throttled"
+    | "tls-failed"
+    | "connect-denied"
+    | "publish-denied"
+    | "subscribe-denied"
+    | "source-session-lost"
+    | "source-subscription"
+    | "source-message-too-large"
     | "connections-full"
+    | "connections-throttled"
     | "retained-full";
   readonly detail: string;
 }
@@ -36,17 +45,15 @@ export interface BrokerListener {
   presence(change: PresenceChange): void;
 }
 
-export interface BrokerAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
 export interface BrokerStatus extends SessionCounters {
   readonly connections: number;
   readonly published: number;
   readonly refused: number;
   /** Repeats of QoS 1 publishes that were events already. */
   readonly folded: number;
+  /** Publishes that the ACL does not allow. */
+  readonly deniedPublishes: number;
+  readonly deniedSubscribes: number;
   /** QoS 0 publishes that the outbox refused. */
   readonly droppedPublishes: number;
   /** QoS 0 messages that a subscriber was too slow for. */

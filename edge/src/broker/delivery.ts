@@ -2,6 +2,7 @@
  * One publish on its way to the disk: what is written with its event, so that a crash leaves all of
  * it or nothing, and what is taken into memory once that is durable.
  */
+import { crc32 } from "node:zlib";
 import type { CodedError } from "@causeway/shared/errors.ts";
 import type { Companion } from "../outbox/companions.ts";
 import type { Change } from "../outbox/store.ts";
@@ -25,7 +26,7 @@ export interface Keepers {
 export interface Carried {
   readonly queued?: Queued;
   readonly isFolded?: boolean;
-  /** The same packet came before and is delivered already. */
+  /** The same packet came before and is delivered already; or nobody is to have it. */
   readonly isTwice?: boolean;
   /** Called once it was handed to the subscriber's connection. */
   readonly passed?: () => void;
@@ -37,7 +38,9 @@ export interface Published {
   readonly payload: string | Buffer;
   readonly qos: QoS;
   readonly retain: boolean;
-  readonly messageId?: number;
+  readonly messageId?: number | undefined;
+  /** CRC-32 of the topic, where it is known already. */
+  readonly topicHash?: number;
 }
 
 const nothing: readonly Change[] = [];
@@ -54,6 +57,7 @@ export class Delivery implements Publish, Message, Companion {
   /** Undefined for a will. */
   readonly sender: Sender | undefined;
   readonly #keepers: Keepers;
+  readonly #topicHash: number | undefined;
   #carried: Carried | undefined;
   #entry: Entry | undefined;
   #parts: ((failure: CodedError | undefined) => void)[] | undefined;
@@ -68,6 +72,14 @@ export class Delivery implements Publish, Message, Companion {
     this.qos = packet.qos;
     this.retain = packet.retain;
     this.messageId = packet.messageId;
+    this.#topicHash = packet.topicHash;
+  }
+
+  /** What tells a repeat from another publish. */
+  get hash(): number {
+    return this.#topicHash === undefined
+      ? hashOf(this.topic, this.payload)
+      : crc32(this.payload, this.#topicHash);
   }
 
   get companion(): Companion {
@@ -83,7 +95,7 @@ export class Delivery implements Publish, Message, Companion {
     const { sender, messageId, qos } = this;
     const { repeats, sessions } = this.#keepers;
     if (sender !== undefined && messageId !== undefined && qos === 1) {
-      this.#entry = repeats.note(sender, messageId, hashOf(this.topic, this.payload));
+      this.#entry = repeats.note(sender, messageId, this.hash);
       if (!sessions.hasSubscriptions && !this.retain) return nothing;
     } else if (sender !== undefined) repeats.broughtNews(sender);
     return this.#besides();
@@ -94,7 +106,7 @@ export class Delivery implements Publish, Message, Companion {
     const { incoming, sessions, retained, wills } = this.#keepers;
     const changes: Change[] = [];
     if (sender !== undefined && messageId !== undefined && qos === 2) {
-      const { change, settle } = incoming.add(client, messageId, hashOf(topic, this.payload));
+      const { change, settle } = incoming.add(client, messageId, this.hash);
       changes.push(change);
       this.#later(settle);
     }

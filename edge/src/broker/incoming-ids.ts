@@ -35,10 +35,16 @@ export class IncomingIds implements Keeper {
     records.keep(this);
   }
 
-  async load(log: Logger): Promise<void> {
+  /** Those of a clean session ended with the process before. */
+  async load(log: Logger, hasSession: (client: string) => boolean): Promise<void> {
     const entries = await this.#records.scan({ ...recordRange("i"), countMax: idsMax });
+    const orphans: Change[] = [];
     for (const [key, value] of entries) {
       const { client, number } = numberOf(key);
+      if (!hasSession(client)) {
+        orphans.push({ kind: "delete", key });
+        continue;
+      }
       try {
         const known = { hash: decodeHash(value), stored: Promise.resolve() };
         this.#of(client).set(number, known);
@@ -46,6 +52,7 @@ export class IncomingIds implements Keeper {
         log.warn({ reason: reasonOf(failure) }, "a QoS 2 message id is unreadable");
       }
     }
+    if (orphans.length > 0) this.#records.write(orphans);
   }
 
   find(client: string, messageId: number): IncomingId | undefined {

@@ -1,7 +1,10 @@
-/** Goal: the guard sees every packet's length however the bytes are cut, and nothing else. */
+/**
+ * Goal: the guard sees every packet's length however the bytes are cut, and nothing else; what it
+ * cuts out and what it passes on are together the bytes that came, in order.
+ */
 import { seededRandom } from "@causeway/shared/random.ts";
 import { expect, test } from "vitest";
-import type { GuardVerdict } from "./packet-guard.ts";
+import type { GuardVerdict, PacketTaker } from "./packet-guard.ts";
 import { PacketGuard } from "./packet-guard.ts";
 
 const bytesMax = 1_000;
@@ -17,12 +20,14 @@ function packet(length: number, type = 3): Buffer {
   return Buffer.concat([Buffer.from(head), Buffer.alloc(length, 0xff)]);
 }
 
+const takesNothing: PacketTaker = { wants: () => false, take: () => false, rest: () => {} };
+
 /** The verdict and the byte it came at, feeding chunks cut at the given places. */
 function feed(bytes: Buffer, cuts: readonly number[]): { verdict: GuardVerdict; at: number } {
   const guard = new PacketGuard(bytesMax);
   let from = 0;
   for (const to of [...cuts, bytes.length]) {
-    const verdict = guard.check(bytes.subarray(from, to));
+    const verdict = guard.read(bytes.subarray(from, to), takesNothing);
     if (verdict !== "fine") return { verdict, at: to };
     from = to;
   }
@@ -66,8 +71,8 @@ test.each([
 
 test("a length of four bytes is read as what it says", () => {
   const huge = Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f]);
-  expect(new PacketGuard(268_435_455).check(huge)).toBe("fine");
-  expect(new PacketGuard(268_435_454).check(huge)).toBe("too-large");
+  expect(new PacketGuard(268_435_455).read(huge, takesNothing)).toBe("fine");
+  expect(new PacketGuard(268_435_454).read(huge, takesNothing)).toBe("too-large");
   // [MQTT-2.2.3] allows a length that is longer than needed.
   expect(feed(Buffer.from([0xc0, 0x80, 0x00, 0xc0, 0x00]), []).verdict).toBe("fine");
 });
@@ -82,4 +87,49 @@ test("random packets in random chunks give the verdict of the first bad one", ()
     const expected = lengths.some((length) => length > bytesMax) ? "too-large" : "fine";
     expect(feed(bytes, cuts).verdict, `seed "guard ${seed}"`).toBe(expected);
   }
+});
+
+test("what is taken and what is passed on are the bytes that came, in order, however they are cut", () => {
+  let [taken, refused] = [0, 0];
+  for (let seed = 1; seed <= 500; seed++) {
+    const random = seededRandom(`cut ${seed}`);
+    const below = (count: number) => Math.floor(random.next() * count);
+    const packets = Array.from({ length: 1 + below(12) }, () =>
+      packet(below(200), 1 + below(4)).fill(below(256), 3),
+    );
+    const bytes = Buffer.concat(packets);
+    const guard = new PacketGuard(bytesMax);
+    const seen: Buffer[] = [];
+    /** Bytes passed on lie at a packet's beginning whenever something is taken. */
+    let open = 0;
+    const starts = new Set(packets.map((_, at) => Buffer.concat(packets.slice(0, at)).length));
+    const taker: PacketTaker = {
+      wants: (first) => first >> 4 === 3,
+      take: (first, chunk, from, until) => {
+        if (below(4) === 0) return ++refused === 0;
+        expect(starts.has(open), `seed "cut ${seed}"`).toBe(true);
+        const length = until - from;
+        const whole = packet(length);
+        chunk.copy(whole, whole.length - length, from, until);
+        whole[0] = first;
+        seen.push(whole);
+        open += whole.length;
+        taken++;
+        return true;
+      },
+      rest: (part) => {
+        seen.push(Buffer.from(part));
+        open += part.length;
+      },
+    };
+    const cuts = Array.from({ length: below(8) }, () => below(bytes.length)).sort((a, b) => a - b);
+    let from = 0;
+    for (const to of [...cuts, bytes.length]) {
+      expect(guard.read(Buffer.from(bytes.subarray(from, to)), taker)).toBe("fine");
+      from = to;
+    }
+    expect(Buffer.concat(seen).equals(bytes), `seed "cut ${seed}"`).toBe(true);
+    expect(guard.isPastFirst).toBe(true);
+  }
+  expect([taken > 200, refused > 50]).toEqual([true, true]);
 });

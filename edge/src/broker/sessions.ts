@@ -7,7 +7,8 @@
  *   N4  The message id of a QoS 2 delivery is synced before it is used, and so is its release. Those
  *       of QoS 1 go with later groups: a power cut may repeat them, never lose them.
  *   N5  Memory is the truth for the disk: after a failed write the disk is made to follow it.
- *   N6  At its bounds a queue loses its oldest, and the longest absent session is forgotten; counted.
+ *   N6  At its bounds a queue loses its oldest, at that of all queues the largest does, and the longest
+ *       absent session is forgotten; counted.
  */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
@@ -46,6 +47,8 @@ export interface SessionsParts {
   readonly clock: Clock;
   readonly bounds: SessionBounds;
   readonly log: Logger;
+  /** The client's session ended, and with it all else that belongs to it. */
+  readonly forgotten: (client: string) => void;
 }
 
 export interface SessionCounters {
@@ -106,6 +109,8 @@ const pageEntriesMax = 1_000;
 const pageBytesMax = 4 * 1_024 * 1_024;
 const batchMessagesMax = 64;
 const messageIdMax = 65_535;
+/** Of the bytes of all queues, so that not every message looks for the largest. */
+const keptShare = 15 / 16;
 
 export class Sessions implements Keeper {
   readonly #parts: SessionsParts;
@@ -242,6 +247,10 @@ export class Sessions implements Keeper {
     await this.#write([this.#sessionChange(session)]);
   }
 
+  has(client: string): boolean {
+    return this.#sessions.has(client);
+  }
+
   /** Whether anything at all would be queued for someone. */
   get hasSubscriptions(): boolean {
     return this.#tree.size > 0;
@@ -299,14 +308,27 @@ export class Sessions implements Keeper {
     }
     this.#queue(session, item);
     const { queueMessagesMax, queueBytesMax, bytesMax } = this.#parts.bounds;
-    const isOver = () =>
-      session.queue.size > queueMessagesMax ||
-      session.bytes > queueBytesMax ||
-      this.#bytes > bytesMax;
+    this.#trim(
+      session,
+      () => session.queue.size > queueMessagesMax || session.bytes > queueBytesMax,
+    );
+    // Whoever has most gives way: a few that never come back must not starve those that read.
+    while (this.#bytes > bytesMax) {
+      this.#trim(this.#largest(session), () => this.#bytes > bytesMax * keptShare);
+    }
+  }
+
+  #trim(session: Session, isOver: () => boolean): void {
     for (const oldest of session.queue.values()) {
       if (!isOver()) return;
       this.#drop(session, oldest);
     }
+  }
+
+  #largest(least: Session): Session {
+    let largest = least;
+    for (const each of this.#sessions.values()) if (each.bytes > largest.bytes) largest = each;
+    return largest;
   }
 
   /** The queue's next behind `after`, with payloads; empty once there is nothing more. */
@@ -502,6 +524,7 @@ export class Sessions implements Keeper {
     const changes = [...session.queue.values()].flatMap((item) => this.#remove(session, item));
     for (const filter of session.subscriptions.keys()) this.#tree.delete(filter, client);
     this.#sessions.delete(client);
+    this.#parts.forgotten(client);
     return [...changes, { kind: "delete", key: namedKey("s", client) }];
   }
 

@@ -11,12 +11,12 @@ import type { Log } from "@causeway/shared/event.ts";
 import { logs } from "@causeway/shared/event.ts";
 import { readable } from "./continuity.ts";
 import type { Epoch, StoredThrough } from "./epoch.ts";
-import { epochChange, newEpoch } from "./epoch.ts";
+import { cursorChange, epochChange, newEpoch, thinSteps } from "./epoch.ts";
 import type { EpochRecord } from "./layout.ts";
 import {
   allEpochs,
-  blockKey,
   blockPosition,
+  blockRange,
   decodeEpoch,
   decodeRecord,
   epochKey,
@@ -50,7 +50,7 @@ export async function findEpochs(store: Store): Promise<FoundEpochs> {
   const orphans = await findOrphans(store, records, cursors, rotten);
   for (const [ordinal, id] of orphans) {
     faults.push(`the record of epoch ${ordinal} is lost: what is left of it goes as ${id}`);
-    records.set(ordinal, { id, ordinal, before: undefined, ends: undefined });
+    records.set(ordinal, { id, ordinal, before: undefined, ends: undefined, isMade: true });
     changed.add(ordinal);
   }
   const epochs: Epoch[] = [];
@@ -58,7 +58,8 @@ export async function findEpochs(store: Store): Promise<FoundEpochs> {
     const epoch = newEpoch(record, true);
     const cursor = cursors.get(record.ordinal);
     if (cursor !== undefined) applyCursor(epoch, cursor);
-    const ends = record.ends ?? (await readableEnds(store, epoch));
+    else countAsPublished(epoch, Number.MAX_SAFE_INTEGER);
+    const ends = record.ends ?? (await foundEnds(store, epoch));
     if (record.ends === undefined) changed.add(record.ordinal);
     const before = changed.has(record.ordinal) ? (record.before ?? end(epochs)) : record.before;
     epoch.record = { ...record, ends, before };
@@ -127,6 +128,8 @@ async function findOrphans(
   }
   for (const log of logs) {
     for (let ordinal = 0; ; ordinal++) {
+      // Blocks of epochs that are known are no news, however many epochs there are.
+      while (records.has(ordinal)) ordinal++;
       const { from } = logRange(log, ordinal);
       const { until } = logRange(log, 2 ** 32 - 1);
       const [entry] = await store.scan({ from, until, countMax: 1 });
@@ -178,10 +181,26 @@ async function readCursors(store: Store, faults: string[]): Promise<Map<number, 
   return cursors;
 }
 
+/** A rebuilt store may hold a cursor of before: what was published since is not known any more. */
+export async function countAllAsPublished(store: Store): Promise<void> {
+  const { epochs } = await findEpochs(store);
+  for (const epoch of epochs) countAsPublished(epoch, Number.MAX_SAFE_INTEGER);
+  await store.write(epochs.map(cursorChange), { sync: true });
+}
+
+/** Also where the cursor is lost: it was written with the epoch's first events. */
+function countAsPublished(epoch: Epoch, through: number): void {
+  for (const log of logs) {
+    epoch.published[log] = through;
+    epoch.publishable[log] = through;
+  }
+}
+
 function applyCursor(epoch: Epoch, cursor: Cursor): void {
   const kept = (cursor["kept"] ?? {}) as Partial<Record<Log, number>>;
   const published = cursor["published"] as Partial<Record<Log, number>> | undefined;
   const stored = (cursor["stored"] ?? {}) as Partial<Record<Log, StoredThrough>>;
+  const thinned = (cursor["thinned"] ?? {}) as Partial<Record<Log, number[]>>;
   for (const log of logs) {
     epoch.released[log] = Number(cursor[log] ?? 0);
     epoch.kept[log] = Number(kept[log] ?? 1);
@@ -190,28 +209,55 @@ function applyCursor(epoch: Epoch, cursor: Cursor): void {
     epoch.published[log] = bound;
     epoch.publishable[log] = bound;
     epoch.stored[log] = stored[log] ?? epoch.stored[log];
+    const steps = thinned[log] ?? [];
+    for (let step = 0; step < thinSteps; step++) {
+      epoch.thinned[log][step] = Number(steps[step] ?? 0);
+    }
   }
 }
 
-/** The last process did not close its epoch: its ends are what is readable now, stated once (O4). */
-async function readableEnds(store: Store, epoch: Epoch): Promise<Record<Log, number>> {
-  const ends = { telemetry: 0, priority: 0 };
-  for (const log of logs) {
-    const last = await lastReadable(store, log, epoch.record.ordinal);
-    // What was taken and given up is gone, and yet it was there.
-    ends[log] = Math.max(last, epoch.released[log], epoch.kept[log] - 1);
-  }
-  return ends;
+/** The last process did not close its epoch: its ends are what is found now, stated once (O4). */
+async function foundEnds(store: Store, epoch: Epoch): Promise<Record<Log, number>> {
+  const [telemetry, priority] = [
+    await lastWritten(store, "telemetry", epoch),
+    await lastWritten(store, "priority", epoch),
+  ];
+  return { telemetry, priority };
 }
 
-async function lastReadable(store: Store, log: Log, ordinal: number): Promise<number> {
-  let { from, until } = logRange(log, ordinal);
-  for (;;) {
-    const [entry]: readonly Entry[] = await store.scan({ from, until, countMax: 1, reverse: true });
-    if (entry === undefined) return 0;
-    const block = readable(entry);
-    if (block !== undefined) return block.to;
-    until = blockKey(log, ordinal, blockPosition(entry[0]));
+/** Last blocks that rotted were acknowledged like any other, and have to be stated as a loss. */
+async function lastWritten(store: Store, log: Log, { record, released, kept }: Epoch) {
+  const { from, until } = logRange(log, record.ordinal);
+  const rotten: Entry[] = [];
+  // What was taken and given up is gone, and yet it was there.
+  let last = Math.max(released[log], kept[log] - 1);
+  for (let before: Uint8Array = until; ; ) {
+    const found = await store.scan({ from, until: before, countMax: 1, reverse: true });
+    const [entry] = found;
+    const block = entry && readable(entry);
+    if (block !== undefined) last = Math.max(last, block.to);
+    if (entry === undefined || block !== undefined) break;
+    if (entry[0].length === from.length) rotten.unshift(entry);
+    before = entry[0];
+  }
+  let bytes = 0;
+  for (const entry of rotten) {
+    bytes += entry[1].length;
+    // Further away than what rotted can bridge it is a key that rotted.
+    if (blockPosition(entry[0]) <= last + bytes) last = Math.max(last, rottenEnd(entry));
+  }
+  return last;
+}
+
+/** As its head says, if that agrees with its key; else its first position, which the key says. */
+function rottenEnd([key, bytes]: Entry): number {
+  const position = blockPosition(key);
+  try {
+    const { from, to } = blockRange(bytes);
+    return from === position ? Math.max(position, to) : position;
+  } catch (failure) {
+    if (failure instanceof CodedError) return position;
+    throw failure;
   }
 }
 

@@ -2,11 +2,13 @@
  * Keys and records of the outbox.
  *
  *   "b" log ordinal position   a block: 1 + 1 + 4 + 6 bytes, big endian, position of its first event
- *   "e" ordinal                an epoch: JSON { v, id, before, ends? }, framed like a block
+ *   "e" ordinal                an epoch: JSON { v, id, before, ends?, made? }, framed like a block
  *   "c" ordinal                how far an epoch was released, from where on it is kept, up to where it
  *                              may have been published, and what was stored, for each log:
  *                              JSON { telemetry, priority, kept: { telemetry, priority },
- *                                     published: { … }, stored: { telemetry: { position, bytes }, … } }
+ *                                     published: { … }, stored: { telemetry: { position, bytes }, … },
+ *                                     thinned: { telemetry: [ … ], … } }
+ *   "g"                        what was given way in all: JSON { thinned, lost: { reason: events } }
  *   "i"                        identity: JSON { v, gateway }
  *   "m"                        the newest mark: JSON { commit }, written with the cursors that follow it
  *   "o" boot                   a boot's offset to real time: JSON number
@@ -32,6 +34,8 @@ export interface EpochRecord {
   readonly before: { readonly epoch: EpochId; readonly ends: Ends } | undefined;
   /** Undefined while the epoch is open. */
   readonly ends: Ends | undefined;
+  /** The true id is lost, and this one was made from what is left. */
+  readonly isMade?: boolean;
 }
 
 export function blockKey(log: Log, ordinal: number, position: number): Buffer {
@@ -58,10 +62,17 @@ export function logRange(log: Log, ordinal: number): { from: Buffer; until: Buff
   };
 }
 
+/** The keys of a log over all epochs. */
+export function logKeys(log: Log): { from: Buffer; until: Buffer } {
+  const at = logs.indexOf(log);
+  return { from: Buffer.from([0x62, at]), until: Buffer.from([0x62, at + 1]) };
+}
+
 export const allBlocks = { from: Buffer.from("b"), until: Buffer.from("c") };
 export const allEpochs = { from: Buffer.from("e"), until: Buffer.from("f") };
 export const identityKey = Buffer.from("i");
 export const markKey = Buffer.from("m");
+export const givenKey = Buffer.from("g");
 
 export function epochKey(ordinal: number): Buffer {
   const key = Buffer.from("e....");
@@ -77,6 +88,16 @@ export function cursorKey(ordinal: number): Buffer {
 
 export function bootKey(bootId: string): Buffer {
   return Buffer.from(`o${bootId}`);
+}
+
+const stampPattern = /^\{"p":[0-9]+,"n":[0-9]+,"b":"([^"]*)","t":([0-9]+),/;
+
+/** Boot and time of a block's first event, read from its head without parsing the rest. */
+export function blockStamp(block: Uint8Array): { bootId: string; bootMs: number } | undefined {
+  const length = Math.max(0, Math.min(160, block.length - frameBytes));
+  const head = Buffer.from(block.buffer, block.byteOffset + frameBytes, length);
+  const match = stampPattern.exec(head.toString("latin1"));
+  return match === null ? undefined : { bootId: match[1] ?? "", bootMs: Number(match[2]) };
 }
 
 /** A small JSON record in a block's frame: version, CRC-32C, JSON. */
@@ -104,12 +125,13 @@ export function decodeRecord(record: Uint8Array, what: string): Record<string, u
 }
 
 export function encodeEpoch(epoch: EpochRecord): Buffer {
-  const { id, before, ends } = epoch;
-  return encodeRecord({ v: layoutVersion, id, before: before ?? null, ends: ends ?? null });
+  const { id, before, ends, isMade } = epoch;
+  const record = { v: layoutVersion, id, before: before ?? null, ends: ends ?? null };
+  return encodeRecord(isMade ? { ...record, made: true } : record);
 }
 
 export function decodeEpoch(record: Uint8Array): EpochRecord {
-  const { v, id, before, ends } = decodeRecord(record, "an epoch record");
+  const { v, id, before, ends, made } = decodeRecord(record, "an epoch record");
   const ordinal = typeof id === "string" ? epochOrdinal(id) : undefined;
   if (v !== layoutVersion) {
     throw new CodedError(
@@ -123,6 +145,7 @@ export function decodeEpoch(record: Uint8Array): EpochRecord {
     ordinal,
     before: (before as EpochRecord["before"] | null) ?? undefined,
     ends: (ends as Ends | null) ?? undefined,
+    ...(made === true ? { isMade: true } : {}),
   };
 }
 

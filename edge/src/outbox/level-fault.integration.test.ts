@@ -38,6 +38,9 @@ const targets: readonly Pick<Plan, "calls" | "files">[] = [
   { calls: "rename,fsync", files: ["dbtmp", "folder", "CURRENT"] },
 ];
 
+/** With so many appends to a group at most, 3,000 lines are 1,000 groups or more. */
+const smallGroup = 3;
+
 /** Calls to count before the error: a log is written far more often than a manifest. */
 function planOf(random: { next(): number }): Plan {
   const below = (most: number) => Math.floor(random.next() * most);
@@ -46,12 +49,15 @@ function planOf(random: { next(): number }): Plan {
   const first = 1 + below(isOften ? 100 : 4);
   const error = ["EIO", "ENOSPC", "EROFS"][below(3)];
   const isLasting = random.next() < 0.3;
+  // Many small groups, or large ones that soon fill tables.
+  const waitingMax = random.next() < 0.5 ? smallGroup : 200;
   const when = isLasting ? `${first}+` : `${first}..${first + below(3)}`;
   const inject = `inject=${target.calls}:error=${error}:when=${when}`;
   return {
     ...target,
     inject,
-    until: isLasting ? { ms: 1_000 } : { lines: 3_000 },
+    waitingMax,
+    until: isLasting ? { ms: 1_000 } : { lines: 1_000 * smallGroup },
     linesMax: 15_000,
   };
 }
@@ -110,6 +116,22 @@ test(`over ${runs} runs with failing system calls nothing acknowledged is missin
   expect(poisonings).toBeGreaterThan(runs / 3);
 }, 3_600_000);
 
+test("1,000 groups acknowledged behind a failed write, or sync, are there after SIGKILL", async ({
+  skip,
+}) => {
+  if (strace === undefined) return skip("strace is not here");
+  for (const calls of ["write", "fdatasync"]) {
+    const folder = join(base, `groups-${calls}`);
+    const inject = `inject=${calls}:error=EIO:when=20`;
+    const groups = { waitingMax: smallGroup, until: { lines: 1_000 * smallGroup } };
+    const plan: Plan = { calls, inject, files: ["log"], ...groups, linesMax: 15_000 };
+    const { acked, poisonings } = await runOnFaultyDisk(strace, folder, 1, plan);
+    expect(poisonings, calls).toBe(1);
+    expect(acked.length).toBeGreaterThan(1_000 * smallGroup);
+    await check(folder, acked);
+  }
+});
+
 test("a log that LevelDB cannot open for a moment is not passed over", async ({ skip }) => {
   if (strace === undefined) return skip("strace is not here");
   const folder = join(base, "passed-over");
@@ -117,6 +139,7 @@ test("a log that LevelDB cannot open for a moment is not passed over", async ({ 
     calls: "openat",
     inject: "inject=openat:error=EIO:when=60000",
     files: ["log"],
+    waitingMax: 200,
     until: { lines: 1 },
     linesMax: 1_000,
   };

@@ -53,8 +53,19 @@ const checkedBytesMax = 32 * 1_024 * 1_024;
 const quarantinesMax = 5;
 const replayBytesMax = 1_024 * 1_024;
 
+/**
+ * LevelDB maps the tables that it has open into memory, 64 at least, and all of that counts as the
+ * process's: hence few and small ones. What is read is read once, so a cache is of no use.
+ */
+const frugal = {
+  maxOpenFiles: 64,
+  maxFileSize: 1_024 * 1_024,
+  writeBufferSize: 2 * 1_024 * 1_024,
+  cacheSize: 1_024 * 1_024,
+};
+
 export function databaseAt(folder: string): Database {
-  return new Level(folder, { keyEncoding: "view", valueEncoding: "view" });
+  return new Level(folder, { keyEncoding: "view", valueEncoding: "view", ...frugal });
 }
 
 export async function noteDamage(folder: string, why: string): Promise<void> {
@@ -142,6 +153,16 @@ async function nameOfTable(folder: string, number: number): Promise<string | und
     if (await exists(join(folder, name))) return name;
   }
   return undefined;
+}
+
+/** Every checksum of every file, also of those that an opening believes; what is wrong, in words. */
+export async function checkedFiles(folder: string): Promise<readonly string[]> {
+  const { faults, tables } = await examine(folder);
+  const found = new Set(faults);
+  for (const name of tables) {
+    if (!(await tableAt(folder, name)).isWhole) found.add(`${name} is damaged`);
+  }
+  return [...found];
 }
 
 async function tableAt(folder: string, name: string): Promise<Table> {

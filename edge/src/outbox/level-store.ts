@@ -4,8 +4,10 @@ import { dirname, join } from "node:path";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
+import { countAllAsPublished } from "./found-epochs.ts";
 import type { Database, Examined } from "./level-salvage.ts";
 import {
+  checkedFiles,
   databaseAt,
   examine,
   finishRebuild,
@@ -65,6 +67,25 @@ async function openChecked(folder: string, log: Logger): Promise<LevelStore> {
   return store;
 }
 
+/** What fails its checksum in the files of a store that nobody has open, in words; changes nothing. */
+export async function checkLevelFiles(folder: string): Promise<readonly string[]> {
+  await checkStopped(folder);
+  return checkedFiles(folder);
+}
+
+/** Throws DATA_DIR_UNUSABLE where there is no store, or OUTBOX_LOCKED. */
+export async function checkStopped(folder: string): Promise<void> {
+  await stat(folder).catch((failure) => {
+    const cure = "name the configuration that the gateway runs with";
+    throw new CodedError("DATA_DIR_UNUSABLE", `${folder}: ${reasonOf(failure)}; ${cure}`);
+  });
+  try {
+    await checkLock(folder);
+  } catch (failure) {
+    throw openFailure(folder, failure);
+  }
+}
+
 async function salvage(folder: string, log: Logger): Promise<Examined> {
   await checkLock(folder);
   // Looked at again, for it was perhaps another process that was just writing.
@@ -74,7 +95,9 @@ async function salvage(folder: string, log: Logger): Promise<Examined> {
   log.error({ folder, faults }, "outbox is damaged: building it anew from what is readable");
   const missing: Missing[] = [];
   const rebuilt = await rebuild(folder, examined, async (database) => {
-    missing.push(...(await findMissing(new LevelStore(database, folder, log))));
+    const store = new LevelStore(database, folder, log);
+    missing.push(...(await findMissing(store)));
+    await countAllAsPublished(store);
   });
   const { quarantine, damagedTables } = rebuilt;
   const report = { faults, damagedTables, missing };
@@ -93,7 +116,7 @@ async function salvage(folder: string, log: Logger): Promise<Examined> {
   return examine(folder);
 }
 
-/** Made so that it always fails, behind the lock and before anything is read. */
+/** Throws LEVEL_LOCKED. Made so that it always fails, behind the lock and before anything is read. */
 async function checkLock(folder: string): Promise<void> {
   const probe = databaseAt(folder);
   const failure = await probe.open({ createIfMissing: false, errorIfExists: true }).then(

@@ -15,6 +15,7 @@ export class MemoryDisk {
   #late: Change[] = [];
   #openStores = 0;
   #life = 0;
+  #keys: { readonly of: Contents; readonly sorted: readonly string[] } | undefined;
 
   /** Counts crashes; a store of an earlier life is dead. */
   get life(): number {
@@ -51,11 +52,20 @@ export class MemoryDisk {
   }
 
   #put(changes: readonly Change[]): void {
+    if (changes.length > 0) this.#keys = undefined;
     for (const change of changes) {
       const key = keyText(change.key);
       if (change.kind === "put") this.#visible.set(key, Uint8Array.from(change.value));
       else this.#visible.delete(key);
     }
+  }
+
+  /** All keys in order. */
+  keys(): readonly string[] {
+    if (this.#keys?.of !== this.#visible) {
+      this.#keys = { of: this.#visible, sorted: [...this.#visible.keys()].sort() };
+    }
+    return this.#keys.sorted;
   }
 
   get contents(): ReadonlyMap<string, Uint8Array> {
@@ -71,6 +81,7 @@ export class MemoryDisk {
 
   /** Overwrites an entry as a bad disk would. */
   corrupt(key: Uint8Array, value: Uint8Array): void {
+    this.#keys = undefined;
     this.#visible.set(keyText(key), value);
     this.#synced.set(keyText(key), value);
   }
@@ -101,11 +112,15 @@ class MemoryStore implements Store {
   async scan(range: Range): Promise<readonly Entry[]> {
     this.#check();
     const [from, until] = [keyText(range.from), keyText(range.until)];
-    const keys = [...this.#disk.contents.keys()].filter((key) => key >= from && key < until).sort();
-    if (range.reverse) keys.reverse();
+    const sorted = this.#disk.keys();
+    const [first, end] = [firstAtOrAbove(sorted, from), firstAtOrAbove(sorted, until)];
+    const count = Math.max(0, Math.min(range.countMax, end - first));
+    const keys = range.reverse
+      ? sorted.slice(end - count, end).reverse()
+      : sorted.slice(first, first + count);
     const entries: Entry[] = [];
     let bytes = 0;
-    for (const key of keys.slice(0, range.countMax)) {
+    for (const key of keys) {
       const value = this.#disk.contents.get(key) ?? new Uint8Array();
       entries.push([Buffer.from(key, "latin1"), value]);
       bytes += value.length;
@@ -115,8 +130,15 @@ class MemoryStore implements Store {
   }
 
   async size(from: Uint8Array, until: Uint8Array): Promise<number> {
-    const entries = await this.scan({ from, until, countMax: Number.MAX_SAFE_INTEGER });
-    return entries.reduce((bytes, [key, value]) => bytes + key.length + value.length, 0);
+    this.#check();
+    const sorted = this.#disk.keys();
+    let bytes = 0;
+    const end = firstAtOrAbove(sorted, keyText(until));
+    for (let at = firstAtOrAbove(sorted, keyText(from)); at < end; at++) {
+      const key = sorted[at] ?? "";
+      bytes += key.length + (this.#disk.contents.get(key)?.length ?? 0);
+    }
+    return bytes;
   }
 
   async compact(): Promise<void> {
@@ -132,6 +154,16 @@ class MemoryStore implements Store {
   #check(): void {
     if (!this.#open || this.#life !== this.#disk.life) throw new Error("the store is closed");
   }
+}
+
+function firstAtOrAbove(sorted: readonly string[], bound: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? "") < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** One character a byte, so that text order is byte order. */

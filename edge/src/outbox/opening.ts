@@ -1,26 +1,31 @@
 /** What is found in a store when it is opened: identity, epochs with their ends, boot offsets. */
 import { blockVersion } from "@causeway/shared/block-codec.ts";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
+import type { Log } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import type { Epoch } from "./epoch.ts";
 import { findEpochs, recordsMax, soundRecord } from "./found-epochs.ts";
+import type { GivenWay } from "./given.ts";
+import { givenOf, nothingGiven } from "./given.ts";
 import {
-  allBlocks,
   decodeRecord,
   encodeRecord,
+  givenKey,
   identityKey,
   layoutVersion,
   markKey,
 } from "./layout.ts";
+import { storedBytes } from "./space.ts";
 import type { Change, Store } from "./store.ts";
 
 export interface Opened {
   readonly epochs: Epoch[];
   readonly offsets: Map<string, number>;
-  readonly bytes: number;
+  readonly bytes: Readonly<Record<Log, number>>;
   /** The commit number of the newest mark that was followed. */
   readonly markCommit: number;
+  readonly given: GivenWay;
 }
 
 /** Versions that a build to come may have; any other one is rot. */
@@ -60,9 +65,9 @@ export async function readStore(
   }
   const offsets = await readOffsets(store, faults);
   const markCommit = await readMarkCommit(store, faults);
+  const given = await readGiven(store, faults);
   if (faults.length > 0) log.error({ faults }, "outbox: records rotted, going on without them");
-  const bytes = await store.size(allBlocks.from, allBlocks.until);
-  return { epochs, offsets, bytes, markCommit };
+  return { epochs, offsets, bytes: await storedBytes(store), markCommit, given };
 }
 
 async function identityChanges(store: Store, gateway: string): Promise<Change[]> {
@@ -102,7 +107,16 @@ async function readMarkCommit(store: Store, faults: string[]): Promise<number> {
   return 0;
 }
 
-async function readOffsets(store: Store, faults: string[]): Promise<Map<string, number>> {
+export async function readGiven(store: Store, faults: string[]): Promise<GivenWay> {
+  const found = await store.get(givenKey);
+  if (found === undefined) return nothingGiven;
+  const sound = soundRecord(found);
+  if (sound !== undefined) return givenOf(decodeRecord(sound, "the counts of what was given way"));
+  faults.push("the counts of what was given way are unreadable");
+  return nothingGiven;
+}
+
+export async function readOffsets(store: Store, faults: string[]): Promise<Map<string, number>> {
   const [from, until] = [Buffer.from("o"), Buffer.from("p")];
   const offsets = new Map<string, number>();
   for (const [key, value] of await store.scan({ from, until, countMax: recordsMax })) {

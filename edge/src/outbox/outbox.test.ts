@@ -216,6 +216,30 @@ describe("O4 ends", () => {
     expect(third.epochs.map(({ id }) => id)).toEqual([two?.id]);
   });
 
+  test("last blocks that rotted belong to the epoch and are stated as a loss", async () => {
+    const disk = new MemoryDisk();
+    const life = await Life.begin(disk);
+    for (const tags of [[1], [2, 3], [4, 5, 6]]) await life.appendAll(tags);
+    disk.crash();
+    const keys = [...disk.contents.keys()].filter((key) => key.startsWith("b")).sort();
+    for (const [at, key] of keys.slice(1).entries()) {
+      const rotten = Buffer.from(disk.contents.get(key) ?? "");
+      // Once in the events, and once in the head that says how many there are.
+      const place = at === 0 ? rotten.length - 8 : 6;
+      rotten[place] = (rotten[place] ?? 0) ^ 1;
+      disk.corrupt(Buffer.from(key, "latin1"), rotten);
+    }
+    const stray = Buffer.from(keys[0] ?? "", "latin1");
+    stray[7] = 1;
+    disk.corrupt(stray, Buffer.from("a key that rotted"));
+    const next = await Life.begin(disk, { seed: "next" });
+    const [first] = next.epochs;
+    expect(first?.ends).toEqual({ telemetry: 4, priority: 0 });
+    const blocks = await next.outbox.read(first?.id ?? "0-", "telemetry", 1, 10_000);
+    const [, loss] = blocks.map(({ bytes }) => decodeBlock(bytes).items);
+    expect(loss).toMatchObject([{ from: 2, to: 4, event: { kind: "loss", reason: "unreadable" } }]);
+  });
+
   test("the ends of an epoch that a power cut closed are what is readable, stated once", async () => {
     const disk = new MemoryDisk();
     const life = await Life.begin(disk);

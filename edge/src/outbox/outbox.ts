@@ -14,6 +14,11 @@
  *       commits, so that hardly ever a publish waits; beyond it nothing was ever published.
  *   O8  A process that may be an image of one that ran on, or runs beside it, begins a new epoch
  *       with its next append.
+ *   O9  What is full gives way in a stated order (relief.ts). What was sent, or read in order to be
+ *       sent, stays as it is; what was never sent is replaced in one synced write by a roll-up or a
+ *       loss over exactly its positions.
+ *   O10 Beyond its bound in bytes, or with less of the disk free than is reserved, a log admits
+ *       nothing; each log has a bound of its own, so that telemetry cannot crowd out priority.
  *
  * A group commit is one synced write; while one is under way the next group gathers, so no timer
  * is needed and one sync serves all connections.
@@ -22,7 +27,7 @@ import type { EpochId } from "@causeway/shared/batch-codec.ts";
 import { epochId } from "@causeway/shared/batch-codec.ts";
 import { BlockBuilder } from "@causeway/shared/block-codec.ts";
 import { crc32c } from "@causeway/shared/checksum.ts";
-import type { Cancel, Clock } from "@causeway/shared/clock.ts";
+import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Event, Log } from "@causeway/shared/event.ts";
@@ -30,38 +35,33 @@ import { logs } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
+import { Ages } from "./age.ts";
+import type { Backlog } from "./backlog.ts";
 import type { Companion } from "./companions.ts";
 import { Companions } from "./companions.ts";
 import type { StoredBlock } from "./continuity.ts";
-import { consecutive } from "./continuity.ts";
 import type { Piece } from "./cursors.ts";
 import { Cursors, raiseBound } from "./cursors.ts";
 import type { Epoch, EpochView, StoredThrough } from "./epoch.ts";
-import { cursorChange, epochChange, newEpoch, viewOf } from "./epoch.ts";
-import { allBlocks, blockKey, bootKey, encodeRecord, epochKey, logRange } from "./layout.ts";
+import { epochChange, newEpoch, viewOf } from "./epoch.ts";
+import type { GivenWay } from "./given.ts";
+import { blockKey, bootKey, encodeRecord, epochKey, logRange } from "./layout.ts";
 import { Moved } from "./moved.ts";
 import type { Opened } from "./opening.ts";
 import { openAndRead } from "./opening.ts";
+import type { Wanted } from "./reading.ts";
+import { readUnreplaced } from "./reading.ts";
+import type { FreeBytes, OutboxBounds } from "./space.ts";
+import { Space } from "./space.ts";
 import type { Change, Store } from "./store.ts";
-import { giveUp, tailsOf } from "./tail.ts";
+import { Upkeep } from "./upkeep.ts";
 
-export interface OutboxBounds {
-  /** At the bound the released tail gives way; beyond it appends fail with OUTBOX_FULL. */
-  readonly bytesMax: number;
-  /** Released blocks kept for a cloud that rolls back. */
-  readonly tailBytesMax: number;
-  /** Appends waiting for their sync; beyond it they fail with OUTBOX_FULL. */
-  readonly pendingBytesMax: number;
-}
+export type { OutboxBounds, WhenFull } from "./space.ts";
 
 /** A block is closed at this size, so that a batch can be cut between blocks. */
 const blockBytesMax = 128 * 1_024;
 /** Reserve for what an event costs beyond its payload. */
 const eventOverheadBytes = 128;
-const maintainEveryMs = 10_000;
-/** The store's size leaves out what LevelDB still has in its two write buffers. */
-const notMeasuredBytesMax = 8 * 1_024 * 1_024;
-const readBlocksMax = 10_000;
 /** How far the bound of what may be published rides ahead (O7); less in a small outbox. */
 const aheadBytesMax = 4 * 1_024 * 1_024;
 const aheadShareMax = 1 / 16;
@@ -80,8 +80,21 @@ export interface OutboxUsage {
   readonly bytes: number;
   readonly pendingBytes: number;
   readonly appended: number;
+  /** Bytes of blocks written. */
+  readonly writtenBytes: number;
   readonly groups: number;
   readonly poisonings: number;
+  /** Appends that were not admitted. */
+  readonly refused: number;
+  readonly logs: Readonly<Record<Log, { readonly bytes: number; readonly bytesMax: number }>>;
+  /** Undefined where no reserve is kept. */
+  readonly freeBytes: number | undefined;
+  readonly given: GivenWay;
+  readonly backlog: Backlog;
+  /** Milliseconds until all is taken, as it goes now. */
+  readonly drainMs: number | undefined;
+  /** Why readings are not acknowledged now. */
+  readonly obstacle: string | undefined;
 }
 
 export interface OutboxParts {
@@ -90,6 +103,8 @@ export interface OutboxParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly bounds: OutboxBounds;
+  /** Bytes free on the disk; nobody looks where it is left out. */
+  readonly freeBytes?: FreeBytes;
   readonly log: Logger;
 }
 
@@ -116,26 +131,26 @@ export class Outbox {
   #scheduled = false;
   #state: "open" | "poisoned" | "closed" = "open";
   #listener: OutboxListener | undefined;
-  #storedBytes: number;
+  readonly #space: Space;
+  readonly #upkeep: Upkeep;
   readonly #cursors: Cursors;
   /** Closed, and it is not yet synced how. */
   readonly #toBeStated = new Set<Epoch>();
   readonly #moved: Moved;
   #leaveReason: string | undefined;
   #tailIsHeld = false;
-  #maintenance: Cancel | undefined;
-  #maintaining: Promise<void> | undefined;
   #reopening: Promise<void> | undefined;
   readonly #closing = new AbortController();
   #pendingBytes = 0;
-  #counters = { appended: 0, groups: 0, poisonings: 0 };
+  #counters = { appended: 0, writtenBytes: 0, groups: 0, poisonings: 0 };
 
   private constructor(parts: OutboxParts, store: Store, opened: Opened) {
     this.#parts = parts;
     this.#store = store;
     this.#epochs = opened.epochs;
     this.#offsets = opened.offsets;
-    this.#storedBytes = opened.bytes;
+    const { bounds, clock, freeBytes, log } = parts;
+    this.#space = new Space(bounds, opened.bytes, clock, freeBytes);
     this.#cursors = new Cursors(opened.markCommit);
     this.#moved = new Moved(parts.clock);
     this.records = new Companions({
@@ -146,7 +161,19 @@ export class Outbox {
     });
     this.#ordinal = opened.epochs.at(-1)?.record.ordinal ?? 0;
     this.#beginEpoch();
-    this.#scheduleMaintenance();
+    const upkeep = {
+      clock,
+      bounds,
+      space: this.#space,
+      ages: new Ages(clock, this.#offsets),
+      store: () => this.#store,
+      epochs: () => this.#epochs,
+      write: this.#write.bind(this),
+      isHeld: () => this.#tailIsHeld,
+      isOpen: () => this.#state === "open",
+      log,
+    };
+    this.#upkeep = new Upkeep(upkeep, opened.given);
   }
 
   /** Opens or creates; closes the last epoch and begins a new one in memory (O3). */
@@ -169,7 +196,13 @@ export class Outbox {
   }
 
   usage(): OutboxUsage {
-    return { bytes: this.#storedBytes, pendingBytes: this.#pendingBytes, ...this.#counters };
+    const { bytes, free: freeBytes, refused } = this.#space;
+    const { given, backlog, drainMs } = this.#upkeep;
+    const each = { telemetry: this.#space.of("telemetry"), priority: this.#space.of("priority") };
+    const now = { bytes, pendingBytes: this.#pendingBytes, refused, logs: each, freeBytes };
+    const full = this.#space.whyNot("telemetry", this.#pendingBytes);
+    const obstacle = this.#stateRefusal()?.message ?? full;
+    return { ...now, ...this.#counters, given, backlog, drainMs, obstacle };
   }
 
   /** The offset of a boot to real time in ms; undefined while it was never synchronised. */
@@ -191,7 +224,7 @@ export class Outbox {
 
   /** O1, O2. `settle` is called once: OUTBOX_FULL, OUTBOX_POISONED, or undefined when durable. */
   append(log: Log, event: Event, settle: Settle, companion?: Companion): void {
-    const refusal = this.#refusal();
+    const refusal = this.#refusal(log);
     if (refusal !== undefined) return this.#refuse(refusal, settle);
     const group = this.#group;
     const block = group.blocks.findLast((candidate) => candidate.log === log);
@@ -209,29 +242,21 @@ export class Outbox {
 
   /**
    * Consecutive blocks of (epoch, log) from the one that holds position `from` on, about `bytesMax`
-   * of them; what is no longer there is stated as a loss at its place.
+   * of them; what is no longer there is stated as a loss at its place. O9: they are to be sent.
    */
-  async read(epoch: EpochId, log: Log, from: number, bytesMax: number): Promise<StoredBlock[]> {
+  read(epoch: EpochId, log: Log, from: number, bytesMax: number): Promise<StoredBlock[]> {
+    return this.#read(epoch, { log, from, bytesMax, toSend: true });
+  }
+
+  /** The same for one who only looks. */
+  peek(epoch: EpochId, log: Log, from: number, bytesMax: number): Promise<StoredBlock[]> {
+    return this.#read(epoch, { log, from, bytesMax, toSend: false });
+  }
+
+  async #read(epoch: EpochId, wanted: Omit<Wanted, "epoch">): Promise<StoredBlock[]> {
     const found = this.#find(epoch);
-    if (found === undefined || from > found.last[log]) return [];
-    const { ordinal } = found.record;
-    const start = await this.#blockHolding(log, ordinal, from);
-    const last = found.last[log];
-    const until = blockKey(log, ordinal, last + 1);
-    const entries = await this.#store.scan({
-      from: start,
-      until,
-      countMax: readBlocksMax,
-      bytesMax,
-    });
-    const bytes = entries.reduce((sum, [, value]) => sum + value.length, 0);
-    const isWhole = entries.length < readBlocksMax && bytes < bytesMax;
-    const { bootId } = this.#parts.clock;
-    const bootMs = this.#parts.clock.bootMs();
-    const keptFrom = found.kept[log];
-    const blocks = consecutive({ entries, from, last, isWhole, keptFrom, bootId, bootMs });
-    // Where a rotten block ends is known only by the one behind it.
-    return blocks.length > 0 || isWhole ? blocks : this.read(epoch, log, from, bytesMax * 4);
+    if (found === undefined) return [];
+    return readUnreplaced(() => this.#store, { ...wanted, epoch: found }, this.#parts.clock);
   }
 
   /**
@@ -295,10 +320,9 @@ export class Outbox {
     }
     const poisoned = this.#state === "poisoned";
     this.#state = "closed";
-    this.#maintenance?.();
     this.records.close();
     this.#closing.abort();
-    await Promise.allSettled([this.#maintaining, this.#reopening]);
+    await Promise.allSettled([this.#upkeep.close(), this.#reopening]);
     try {
       const changes = [...this.#cursors.take().changes, ...this.records.take()];
       if (!poisoned && changes.length > 0) await this.#store.write(changes, { sync: false });
@@ -321,19 +345,13 @@ export class Outbox {
     return new CodedError("OUTBOX_POISONED", `the outbox is ${why}`);
   }
 
-  #refusal(): CodedError | undefined {
+  /** O10. */
+  #refusal(log: Log): CodedError | undefined {
     const state = this.#stateRefusal();
     if (state !== undefined) return state;
-    const { bytesMax, pendingBytesMax } = this.#parts.bounds;
-    if (this.#pendingBytes >= pendingBytesMax) {
-      return new CodedError("OUTBOX_FULL", `${this.#pendingBytes} bytes wait for the disk already`);
-    }
-    if (this.#storedBytes < bytesMax) return undefined;
-    const cure = "the cloud takes nothing, or raise outbox.bytesMax";
-    return new CodedError(
-      "OUTBOX_FULL",
-      `${this.#storedBytes} of ${bytesMax} bytes are used: ${cure}`,
-    );
+    const refusal = this.#space.refusal(log, this.#pendingBytes);
+    if (refusal !== undefined) this.#upkeep.hurry();
+    return refusal;
   }
 
   /** Behind the appends that wait, so that settles keep the order of the calls (O1). */
@@ -381,12 +399,22 @@ export class Outbox {
   #flush(): void {
     const group = this.#group;
     if (group.settles.length === 0 || this.#state !== "open") return;
+    if (this.#space.isStale) return this.#checkDisk();
     if (group.blocks.length > 0) this.#leaveWhereDue();
     this.#group = emptyGroup();
     this.#inFlight = group;
     this.#writing = this.#commit(group).finally(() => {
       this.#writing = undefined;
       if (this.#group.settles.length > 0) this.#flush();
+    });
+  }
+
+  /** What was admitted already is still written: the reserve pays for it. */
+  #checkDisk(): void {
+    this.#writing = this.#space.check().then(() => {
+      this.#writing = undefined;
+      if (this.#space.isTight()) this.#upkeep.hurry();
+      this.#flush();
     });
   }
 
@@ -410,6 +438,7 @@ export class Outbox {
     const hasBlocks = group.blocks.length > 0;
     const records = this.records.take();
     const isNeeded = hasBlocks || records.length > 0;
+    if (!epoch.written && hasBlocks) this.#cursors.changed(epoch);
     if (!isNeeded && !group.withCursors) return this.#settle(epoch, group, next, []);
     const cursors = this.#cursors.take();
     if (!isNeeded && cursors.changes.length === 0) return this.#settle(epoch, group, next, []);
@@ -451,12 +480,18 @@ export class Outbox {
     Object.assign(epoch.last, next);
     this.#inFlight = undefined;
     this.#pendingBytes -= group.bytes;
-    for (const { bytes } of appended) this.#storedBytes += bytes;
+    for (const { log, bytes } of appended) this.#added(log, bytes);
     for (const settle of group.settles) settle(undefined);
     if (opened) this.#listener?.epochOpened(viewOf(epoch));
     for (const { log, last, bytes } of appended) {
       this.#listener?.appended(epoch.record.id, log, last, bytes);
     }
+  }
+
+  #added(log: Log, bytes: number): void {
+    this.#space.added(log, bytes);
+    this.#counters.writtenBytes += bytes;
+    if (this.#space.isTight()) this.#upkeep.hurry();
   }
 
   /** O5: whether the failed bytes reached the disk is unknown, so nobody may build on them. */
@@ -522,7 +557,9 @@ export class Outbox {
       const beyond = await this.#store.scan({ from, until, countMax: 1_000 });
       for (const [key] of beyond) changes.push({ kind: "delete", key });
     }
-    await this.#store.write([...changes, ...this.records.restore()], { sync: true });
+    changes.push(...this.#upkeep.restore(), ...this.records.restore());
+    await this.#store.write(changes, { sync: true });
+    this.#upkeep.restored();
     this.records.restored();
     this.#toBeStated.clear();
     if (epoch.written) epoch.record = closed;
@@ -539,53 +576,6 @@ export class Outbox {
     const drawn = Buffer.from(`${this.#parts.random.hex(8)} ${this.#parts.clock.wallMs()}`);
     const id = epochId(ordinal, crc32c(drawn).toString(16).padStart(8, "0"));
     this.#epochs.push(newEpoch({ id, ordinal, before, ends: undefined }, false));
-  }
-
-  async #blockHolding(log: Log, ordinal: number, position: number): Promise<Uint8Array> {
-    const { from } = logRange(log, ordinal);
-    const until = blockKey(log, ordinal, position + 1);
-    const [entry] = await this.#store.scan({ from, until, countMax: 1, reverse: true });
-    return entry === undefined ? blockKey(log, ordinal, position) : entry[0];
-  }
-
-  #scheduleMaintenance(): void {
-    this.#maintenance = this.#parts.clock.after(maintainEveryMs, () => {
-      this.#maintaining = this.#maintain()
-        .catch((failure) =>
-          this.#parts.log.warn({ reason: reasonOf(failure) }, "outbox maintenance failed"),
-        )
-        .finally(() => {
-          if (this.#state !== "closed") this.#scheduleMaintenance();
-        });
-    });
-  }
-
-  /** Gives up the oldest released blocks while the store is beyond its bounds (O6). */
-  async #maintain(): Promise<void> {
-    if (this.#state !== "open") return;
-    await this.#measure();
-    const tails = await tailsOf(this.#store, this.#epochs);
-    const { bytesMax, tailBytesMax } = this.#parts.bounds;
-    const tail = tails.reduce((sum, { bytes }) => sum + bytes, 0);
-    let over = this.#tailIsHeld
-      ? this.#storedBytes - bytesMax
-      : Math.max(tail - tailBytesMax, this.#storedBytes - bytesMax * 0.9);
-    if (over <= 0 || tails.length === 0) return;
-    for (const each of tails) {
-      if (over <= 0) break;
-      const given = await giveUp(this.#store, each, over, (epoch, deletes) =>
-        this.#write([cursorChange(epoch), ...deletes], { sync: false }),
-      );
-      this.#storedBytes = Math.max(0, this.#storedBytes - given);
-      over -= given;
-    }
-    await this.#measure();
-  }
-
-  /** What was written and not given up, corrected by the size on disk where that is far smaller. */
-  async #measure(): Promise<void> {
-    const onDisk = await this.#store.size(allBlocks.from, allBlocks.until);
-    this.#storedBytes = Math.max(onDisk, Math.min(this.#storedBytes, onDisk + notMeasuredBytesMax));
   }
 }
 

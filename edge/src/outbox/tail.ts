@@ -6,8 +6,12 @@ import type { Epoch } from "./epoch.ts";
 import { blockKey, blockPosition } from "./layout.ts";
 import type { Change, Entry, Store } from "./store.ts";
 
-/** Blocks given up in one turn, so that a turn stays short. */
+/** Given up in one turn, so that a turn stays short and needs little memory. */
 const giveUpBlocksMax = 256;
+const giveUpBytesMax = 4 * 1_024 * 1_024;
+
+/** Disk is given back after so much. */
+const compactBytes = 64 * 1_024 * 1_024;
 
 export interface Tail {
   readonly epoch: Epoch;
@@ -42,35 +46,41 @@ function tailBytes(
   );
 }
 
-/** Gives up some `bytes` of one tail; answers with the bytes given up. */
+/** Gives up some `bytes` of one tail, of what `isDue`; answers with the bytes given up. */
 export async function giveUp(
   store: Store,
   { epoch, log }: Tail,
   bytes: number,
   remove: DeleteBlocks,
+  isDue: (block: Uint8Array) => boolean = () => true,
 ): Promise<number> {
   const { ordinal } = epoch.record;
-  const from = blockKey(log, ordinal, epoch.kept[log]);
   let given = 0;
-  while (given < bytes) {
-    const turn = await giveUpTurn(store, { epoch, log, bytes: bytes - given }, remove);
-    if (turn === 0) break;
-    given += turn;
+  for (let isMore = true; isMore && given < bytes; ) {
+    const from = blockKey(log, ordinal, epoch.kept[log]);
+    const wanted = Math.min(bytes, given + compactBytes);
+    while (isMore && given < wanted) {
+      const turn = await giveUpTurn(store, { epoch, log, bytes: wanted - given }, remove, isDue);
+      given += turn;
+      isMore = turn > 0;
+    }
+    await store.compact(from, blockKey(log, ordinal, epoch.kept[log]));
   }
-  if (given > 0) await store.compact(from, blockKey(log, ordinal, epoch.kept[log]));
   return given;
 }
 
 async function giveUpTurn(
   store: Store,
-  { epoch, log, bytes: bytesMax }: Tail,
+  { epoch, log, bytes }: Tail,
   remove: DeleteBlocks,
+  isDue: (block: Uint8Array) => boolean,
 ): Promise<number> {
   const { ordinal } = epoch.record;
   const from = blockKey(log, ordinal, epoch.kept[log]);
   const until = blockKey(log, ordinal, epoch.released[log] + 1);
+  const bytesMax = Math.min(bytes, giveUpBytesMax);
   const entries = await store.scan({ from, until, countMax: giveUpBlocksMax, bytesMax });
-  const { whole, through } = wholeBlocks(entries, epoch.released[log]);
+  const { whole, through } = wholeBlocks(entries, epoch.released[log], isDue);
   if (whole.length === 0) return 0;
   epoch.kept[log] = through + 1;
   await remove(
@@ -80,15 +90,20 @@ async function giveUpTurn(
   return whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
 }
 
-/** Those that end at or below `released`. A rotten block ends before the next one that is known. */
-function wholeBlocks(entries: readonly Entry[], released: number) {
+/** Those due that end at or below `released`. A rotten block ends before the next one that is known. */
+function wholeBlocks(
+  entries: readonly Entry[],
+  released: number,
+  isDue: (block: Uint8Array) => boolean,
+) {
   const whole: Entry[] = [];
   let through = 0;
   for (const [at, entry] of entries.entries()) {
     const next = entries[at + 1];
     const rottenTo = next === undefined ? blockPosition(entry[0]) : blockPosition(next[0]) - 1;
-    const end = readable(entry)?.to ?? rottenTo;
-    if (end > released) break;
+    const block = readable(entry);
+    const end = block?.to ?? rottenTo;
+    if (end > released || (block !== undefined && !isDue(block.bytes))) break;
     whole.push(entry);
     through = end;
   }

@@ -5,8 +5,11 @@ import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import type { HttpAddress } from "@causeway/shared/http-access.ts";
 import { checkHttpAddress, isAdmitted } from "@causeway/shared/http-access.ts";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { EdgeStatus } from "./status-page.ts";
-import { edgeMetrics, statusPage } from "./status-page.ts";
+import { edgeMetrics } from "./edge-metrics.ts";
+import type { EdgeStatus } from "./edge-status.ts";
+import { healthOf, sectionsOf } from "./edge-status.ts";
+import type { Metric } from "./metric.ts";
+import { statusPage } from "./status-page.ts";
 
 export interface HttpStatusOptions {
   readonly address: HttpAddress;
@@ -23,6 +26,7 @@ interface Answer {
 export class HttpStatus {
   readonly #options: HttpStatusOptions;
   readonly #registry = new Registry();
+  #metrics: readonly Metric[] = [];
   #server: Server | undefined;
 
   constructor(options: HttpStatusOptions) {
@@ -35,7 +39,8 @@ export class HttpStatus {
   url(): string {
     const address = this.#server?.address();
     const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-    return `http://${this.#options.address.host}:${port}`;
+    const { host } = this.#options.address;
+    return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
   /** Throws HTTP_ADDRESS_IN_USE or HTTP_LISTEN_FAILED. */
@@ -56,29 +61,25 @@ export class HttpStatus {
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 
-  /** Values are read when they are asked for; nothing is counted twice. */
+  /** Values are read once for each time that they are asked for. */
   #register(): void {
-    const { status } = this.#options;
-    for (const { name, help, kind } of edgeMetrics(status())) {
-      const now = () => edgeMetrics(status()).find((metric) => metric.name === name)?.value ?? 0;
-      const registers = [this.#registry];
+    const byName = new Map(edgeMetrics(this.#options.status()).map((one) => [one.name, one]));
+    for (const { name, help, kind, labels = {} } of byName.values()) {
+      const now = () => this.#metrics.filter((metric) => metric.name === name);
+      const config = { name, help, labelNames: Object.keys(labels), registers: [this.#registry] };
       if (kind === "gauge") {
         new Gauge({
-          name,
-          help,
-          registers,
+          ...config,
           collect() {
-            this.set(now());
+            for (const metric of now()) this.set(metric.labels ?? {}, metric.value);
           },
         });
       } else {
         new Counter({
-          name,
-          help,
-          registers,
+          ...config,
           collect() {
             this.reset();
-            this.inc(now());
+            for (const metric of now()) this.inc(metric.labels ?? {}, metric.value);
           },
         });
       }
@@ -106,9 +107,10 @@ export class HttpStatus {
     if (!isAdmitted(this.#options.token, request.headers.authorization))
       return text(401, "token needed\n");
     if (path === "/metrics") {
+      this.#metrics = edgeMetrics(this.#options.status());
       return { code: 200, type: this.#registry.contentType, body: await this.#registry.metrics() };
     }
-    if (path === "/api/status") return json(200, this.#options.status());
+    if (path === "/api/status") return this.#status();
     if (path === "/")
       return {
         code: 200,
@@ -118,13 +120,19 @@ export class HttpStatus {
     return text(404, "not found\n");
   }
 
+  #status(): Answer {
+    const status = this.#options.status();
+    return json(200, { ...status, health: healthOf(status), sections: sectionsOf(status) });
+  }
+
   /** Ready means that devices are acknowledged; the link may be down for weeks. */
   #ready(): Answer {
     const { uplink, outbox } = this.#options.status();
-    return json(200, {
-      ready: true,
+    const { obstacle } = outbox;
+    return json(obstacle === undefined ? 200 : 503, {
+      ready: obstacle === undefined,
       link: uplink.link,
-      reasons: uplink.troubles,
+      reasons: [...(obstacle === undefined ? [] : [obstacle]), ...uplink.troubles],
       untakenEvents: uplink.untakenEvents,
       outboxBytes: outbox.bytes,
     });

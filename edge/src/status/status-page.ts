@@ -1,48 +1,39 @@
-/** The gateway's status as one page without scripts, and as Prometheus metrics. */
-import type { BrokerStatus } from "../broker/broker.ts";
-import type { GatewayStatus } from "../gateway.ts";
+/** The gateway's status as one page without scripts, for any browser and a narrow screen. */
+import type { EdgeStatus, Section } from "./edge-status.ts";
+import { healthOf, sectionsOf } from "./edge-status.ts";
 
-export interface EdgeStatus extends GatewayStatus {
-  readonly broker: BrokerStatus;
-  readonly version: string;
-}
+const style = `:root{color-scheme:light dark;--line:#d5d9de;--soft:#5a6470;--good:#0a7a3d;--bad:#b3261e;
+font:16px/1.45 system-ui,sans-serif}
+@media (prefers-color-scheme:dark){:root{--line:#3a4048;--soft:#a3adb8;--good:#4cc38a;--bad:#ff8a80}}
+body{max-width:44rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
+h1{font-size:1.35rem;margin:.2rem 0 .8rem}h2{font-size:1rem;margin:1.6rem 0 .2rem}
+.health{border:1px solid;border-left-width:.5rem;border-radius:.3rem;padding:.5rem .8rem;margin:0}
+.good{color:var(--good)}.bad{color:var(--bad)}.health ul{margin:.3rem 0 0;padding-left:1.1rem}
+dl{margin:0}dl div{display:flex;gap:.2rem 1rem;border-top:1px solid var(--line);padding:.3rem 0}
+dt{flex:0 0 14rem;color:var(--soft)}dd{margin:0;font-variant-numeric:tabular-nums}
+@media (max-width:32rem){dl div{display:block}}`;
 
 export function statusPage(status: EdgeStatus): string {
-  const { uplink, outbox, intake, broker } = status;
-  const taken =
-    status.takenAgoMs === undefined
-      ? "never yet"
-      : `${Math.round(status.takenAgoMs / 1_000)} s ago`;
-  const rows: readonly [string, string | number][] = [
-    ["Link to the cloud", uplink.link],
-    ["Troubles", uplink.troubles.join("; ") || "none"],
-    ["Cap of the cloud", capText(uplink.capBytesPerSecond)],
-    ["Events not yet taken by the cloud", uplink.untakenEvents],
-    ["The cloud last took something", taken],
-    ["Bytes in the outbox", outbox.bytes],
-    ["Epoch", status.epoch],
-    ["Events appended since the start", outbox.appended],
-    ["Readings since the start", intake.readings],
-    ["Quarantined since the start", intake.quarantined],
-    ["MQTT connections", broker.connections],
-    ["Clock", status.synchronised ? "set" : "not set: events are marked unsynchronised"],
-    ["Version", status.version],
-  ];
-  const body = rows
-    .map(
-      ([name, value]) =>
-        `<tr><th scope="row">${name}</th><td>${escapeHtml(String(value))}</td></tr>`,
-    )
-    .join("");
   const title = `Gateway ${escapeHtml(status.gateway)}`;
+  const sections = sectionsOf(status).map(sectionHtml).join("");
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>
-<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="2">
-<style>:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
-body{max-width:42rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.35rem .5rem;border-bottom:1px solid #8884;font-weight:400}
-td{font-variant-numeric:tabular-nums}</style></head>
-<body><main><h1>${title}</h1><table>${body}</table></main></body></html>`;
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta http-equiv="refresh" content="5"><style>${style}</style></head>
+<body><main><h1>${title}</h1>${healthHtml(status)}${sections}</main></body></html>`;
+}
+
+function healthHtml(status: EdgeStatus): string {
+  const { isHealthy, reasons } = healthOf(status);
+  if (isHealthy) return `<p class="health good">Healthy</p>`;
+  const list = reasons.map((reason) => `<li>${escapeHtml(reason)}</li>`).join("");
+  return `<div class="health bad" role="status">Unhealthy<ul>${list}</ul></div>`;
+}
+
+function sectionHtml({ title, rows }: Section): string {
+  const list = rows.map(
+    ([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`,
+  );
+  return `<section><h2>${escapeHtml(title)}</h2><dl>${list.join("")}</dl></section>`;
 }
 
 function escapeHtml(text: string): string {
@@ -51,105 +42,4 @@ function escapeHtml(text: string): string {
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")
     .replaceAll('"', "&quot;");
-}
-
-export interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: "counter" | "gauge";
-  readonly value: number;
-}
-
-export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
-  const { uplink, outbox, intake, broker, pump } = status;
-  const gauge = (name: string, help: string, value: number): Metric => ({
-    name,
-    help,
-    kind: "gauge",
-    value,
-  });
-  const counter = (name: string, help: string, value: number): Metric => ({
-    name,
-    help,
-    kind: "counter",
-    value,
-  });
-  return [
-    gauge(
-      "causeway_edge_link_up",
-      "1 while the link to the cloud is up",
-      uplink.link === "up" ? 1 : 0,
-    ),
-    gauge(
-      "causeway_edge_untaken_events",
-      "Events appended and not taken by the cloud",
-      uplink.untakenEvents,
-    ),
-    gauge(
-      "causeway_edge_unsent_events",
-      "Events not sent since the last go-back",
-      uplink.unsentEvents,
-    ),
-    gauge("causeway_edge_outbox_bytes", "Bytes of blocks in the outbox", outbox.bytes),
-    gauge("causeway_edge_pending_bytes", "Bytes that wait for their sync", outbox.pendingBytes),
-    gauge(
-      "causeway_edge_taken_age_seconds",
-      "Seconds since the cloud last took something, -1 for never",
-      ageSeconds(status),
-    ),
-    gauge(
-      "causeway_edge_clock_synchronised",
-      "1 once the boot's offset is fixed",
-      status.synchronised ? 1 : 0,
-    ),
-    gauge("causeway_edge_mqtt_connections", "Open MQTT connections", broker.connections),
-    counter("causeway_edge_published_total", "Publishes acknowledged", broker.published),
-    counter(
-      "causeway_edge_refused_total",
-      "Publishes refused, their connection closed",
-      broker.refused,
-    ),
-    counter("causeway_edge_readings_total", "Readings decoded", intake.readings),
-    counter("causeway_edge_quarantined_total", "Publishes quarantined", intake.quarantined),
-    counter("causeway_edge_appended_total", "Events appended and synced", outbox.appended),
-    counter("causeway_edge_groups_total", "Group commits", outbox.groups),
-    counter(
-      "causeway_edge_poisonings_total",
-      "Failed writes that closed the store",
-      outbox.poisonings,
-    ),
-    counter("causeway_edge_batches_total", "Batches published", pump.batches),
-    counter("causeway_edge_batch_bytes_total", "Compressed bytes of published batches", pump.bytes),
-    counter("causeway_edge_publish_failures_total", "Batches refused or unanswered", pump.failures),
-    counter(
-      "causeway_edge_go_backs_total",
-      "Times a lane went back behind the mark",
-      uplink.goBacks,
-    ),
-    counter(
-      "causeway_edge_redials_total",
-      "Connections given up that only seemed to be open",
-      uplink.redials,
-    ),
-    counter("causeway_edge_sent_events_total", "Events published, repeats included", pump.events),
-    gauge("causeway_edge_troubles", "What keeps events from being taken", uplink.troubles.length),
-    gauge(
-      "causeway_edge_cap_bytes_per_second",
-      "What the cloud allows to send, -1 for no cap",
-      uplink.capBytesPerSecond ?? -1,
-    ),
-    counter(
-      "causeway_edge_rollbacks_total",
-      "Times the cloud was found rolled back",
-      uplink.rollbacks,
-    ),
-  ];
-}
-
-function capText(cap: number | undefined): string {
-  return cap === undefined ? "none" : `${cap} bytes per second`;
-}
-
-function ageSeconds({ takenAgoMs }: EdgeStatus): number {
-  return takenAgoMs === undefined ? -1 : takenAgoMs / 1_000;
 }

@@ -1,10 +1,22 @@
 /** A LevelDB folder that outlives the stores which are opened on it. */
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { codeOf } from "@causeway/shared/errors.ts";
 import { openLevelStore } from "../outbox/level-store.ts";
 import type { StorePlace } from "../outbox/store.contract.ts";
 import type { Store } from "../outbox/store.ts";
+
+/** False where a file went away meanwhile. */
+function copied(from: string, to: string): boolean {
+  try {
+    cpSync(from, to, { recursive: true, filter: (path) => !path.endsWith("LOCK") });
+    return true;
+  } catch (failure) {
+    if (codeOf(failure) !== "ENOENT") throw failure;
+    return false;
+  }
+}
 
 export async function levelPlace(): Promise<StorePlace> {
   const base = mkdtempSync(join(tmpdir(), "causeway-store-"));
@@ -21,7 +33,12 @@ export async function levelPlace(): Promise<StorePlace> {
     async crash() {
       const from = folder();
       lives++;
-      cpSync(from, folder(), { recursive: true, filter: (path) => !path.endsWith("LOCK") });
+      // A killed process leaves one moment, and LevelDB may be at work on its files.
+      for (let isOneMoment = false; !isOneMoment; ) {
+        rmSync(folder(), { recursive: true, force: true });
+        const before = readdirSync(from).join();
+        isOneMoment = copied(from, folder()) && readdirSync(from).join() === before;
+      }
       await store?.close();
     },
     async remove() {

@@ -136,8 +136,10 @@ export class MqttEdge {
     await gateway.start();
     const broker = new AedesBroker({
       ...defaultBrokerBounds,
-      listeners: [{ host: "127.0.0.1", port: 0 }],
-      passwords: undefined,
+      listeners: [{ host: "127.0.0.1", port: 0, protocol: "mqtt" }],
+      auth: { anonymous: true },
+      throttle: { connectionsPerSecond: 1_000, connectionsBurst: 10_000 },
+      access: { passwords: undefined, acl: undefined, pairs: [] },
       packetBytesMax: 256 * 1_024,
       connectionsMax: 100,
       inflightPerClientMax: 1_000,

@@ -39,8 +39,9 @@ export class RawMqtt {
   #bytes = Buffer.alloc(0);
   #changed: (() => void)[] = [];
 
-  constructor(port: number, options: { reads?: boolean } = {}) {
-    this.socket = createConnection({ host: "127.0.0.1", port });
+  /** To a port of this machine, or over a connection that is there. */
+  constructor(to: number | Socket, options: { reads?: boolean } = {}) {
+    this.socket = typeof to === "number" ? createConnection({ host: "127.0.0.1", port: to }) : to;
     if (options.reads ?? true) this.socket.on("data", (chunk) => this.#take(chunk));
     this.socket.on("error", () => {});
     this.socket.on("close", () => {

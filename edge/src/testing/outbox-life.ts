@@ -9,6 +9,7 @@ import { expect } from "vitest";
 import type { MemoryDisk } from "../outbox/memory-store.ts";
 import type { OutboxBounds } from "../outbox/outbox.ts";
 import { Outbox } from "../outbox/outbox.ts";
+import type { FreeBytes } from "../outbox/space.ts";
 import type { Change, Store } from "../outbox/store.ts";
 
 export const mebibyte = 1_024 * 1_024;
@@ -66,9 +67,11 @@ export class Life {
       openStore?: () => Promise<Store>;
       gateway?: string;
       seed?: string;
+      freeBytes?: FreeBytes;
+      clock?: VirtualClock;
     } = {},
   ): Promise<Life> {
-    const clock = new VirtualClock();
+    const clock = options.clock ?? new VirtualClock();
     const life = disk.life;
     const outbox = await Outbox.open({
       gateway: options.gateway ?? "gw",
@@ -81,13 +84,18 @@ export class Life {
       clock,
       random: seededRandom(options.seed ?? `life ${life}`),
       bounds: { ...wide, ...options.bounds },
+      ...(options.freeBytes && { freeBytes: options.freeBytes }),
       log: silentLogger,
     });
     return new Life(outbox, clock);
   }
 
   append(tag: number, log: Log = "telemetry", characters = 0): void {
-    this.outbox.append(log, eventOf(tag, characters), (failure) => {
+    this.appendEvent(tag, log, eventOf(tag, characters));
+  }
+
+  appendEvent(tag: number, log: Log, event: Event): void {
+    this.outbox.append(log, event, (failure) => {
       this.settled.push({ tag, failure });
       if (failure === undefined) this.#waiting[log].push(tag);
     });

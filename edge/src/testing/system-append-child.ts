@@ -1,7 +1,8 @@
 /**
  * A process that appends to the outbox in the folder given until it is killed, and prints a line
  * `<epoch> <log> <position> <tag>` for each append that was acknowledged. With `go-on` as its third
- * argument it goes on after a failed write, and says `poisoned` on stderr.
+ * argument it goes on after a failed write, and says `poisoned` on stderr. A fourth bounds the
+ * appends that wait, and so the size of a group.
  */
 import { writeSync } from "node:fs";
 import type { Log } from "@causeway/shared/event.ts";
@@ -12,9 +13,9 @@ import { systemRandom } from "@causeway/shared/system-random.ts";
 import { openLevelStore } from "../outbox/level-store.ts";
 import { Outbox } from "../outbox/outbox.ts";
 
-const [folder = "", firstTag = "1", mode = ""] = process.argv.slice(2);
+const [folder = "", firstTag = "1", mode = "", waitingText = "200"] = process.argv.slice(2);
 const goesOn = mode === "go-on";
-const waitingMax = 200;
+const waitingMax = Number(waitingText);
 const clock = systemClock();
 const outbox = await Outbox.open({
   gateway: "gw",

@@ -16,6 +16,8 @@ export interface Plan {
   readonly calls: string;
   /** Only on names with one of these endings or beginnings. */
   readonly files: readonly ("log" | "ldb" | "MANIFEST" | "CURRENT" | "dbtmp" | "folder")[];
+  /** Appends that wait for one group at most. */
+  readonly waitingMax: number;
   /** Lines to wait for behind the first failed write, or milliseconds where it will not mend. */
   readonly until: { readonly lines: number } | { readonly ms: number };
   /** Where no write fails, as many lines are enough. */
@@ -38,7 +40,7 @@ export async function runOnFaultyDisk(
 ): Promise<Run> {
   const paths = plan.files.flatMap((kind) => pathsOf(folder, kind)).flatMap((path) => ["-P", path]);
   const trace = ["-e", `trace=${plan.calls}`, "-e", plan.inject, "-o", "/dev/null"];
-  const run = [node, childFile, folder, `${firstTag}`, "go-on"];
+  const run = [node, childFile, folder, `${firstTag}`, "go-on", `${plan.waitingMax}`];
   const child = spawn(strace, ["-f", "-qq", "--seccomp-bpf", ...trace, ...paths, ...run], {
     stdio: ["ignore", "pipe", "pipe"],
     // One thread writes, so that calls are counted by one.

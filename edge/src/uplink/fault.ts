@@ -80,6 +80,7 @@ const byName: Readonly<Record<string, Row>> = {
   AuthorizationError: { fault: "denied", cure: "NATS_AUTH_FAILED: correct uplink.auth" },
   UserAuthenticationExpiredError: { fault: "denied", cure: "NATS_AUTH_FAILED: renew uplink.auth" },
   NATS_AUTH_FAILED: { fault: "denied" },
+  CLOCK_BEHIND: { fault: "retry" },
   NATS_TLS_FAILED: { fault: "denied" },
   NATS_UNREACHABLE: { fault: "retry" },
 };

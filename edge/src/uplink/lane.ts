@@ -30,6 +30,10 @@ export interface Cursor {
   last: number;
   through: number;
   next: number;
+  /** Its true id rotted away with its record: what the cloud covers before others is not of it. */
+  readonly isMade: boolean;
+  /** Taken to its end: only a rollback concerns it any more. */
+  isFinished: boolean;
 }
 
 export interface Sent {
@@ -46,7 +50,12 @@ export interface Sent {
 export interface Lane {
   readonly name: UplinkLane;
   readonly log: Log;
-  readonly cursors: Cursor[];
+  /** Oldest first, without those that are finished; the newest is always here. */
+  cursors: Cursor[];
+  /** Oldest first. */
+  finished: Cursor[];
+  /** All of them. */
+  readonly byEpoch: Map<EpochId, Cursor>;
   /** Published and not taken, oldest first. */
   sent: Sent[];
   /** How far the outbox was told that an epoch is stored (U8). */
@@ -81,6 +90,8 @@ export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane 
     name,
     log,
     cursors: [],
+    finished: [],
+    byEpoch: new Map(),
     sent: [],
     remembered: new Map(),
     storedChanged: false,
@@ -119,9 +130,13 @@ export function addEpoch(lane: Lane, facts: EpochFacts): void {
     last: facts.last[log],
     through,
     next: through + 1,
+    isMade: facts.isMade ?? false,
+    isFinished: false,
   };
   const isNext = lane.cursors.every(({ next, last }) => next > last);
   lane.cursors.push(cursor);
+  lane.byEpoch.set(cursor.epoch, cursor);
+  finish(lane);
   const stored = Math.min(facts.stored[log].position, cursor.last);
   if (!isNext || stored <= through) return;
   // U8: what an earlier process sent.
@@ -130,6 +145,35 @@ export function addEpoch(lane: Lane, facts: EpochFacts): void {
   lane.sent.push({ ...place, cursor, bytes, stored: true });
   lane.remembered.set(cursor, stored);
   cursor.next = stored + 1;
+}
+
+/** A step costs the same however many epochs were taken before. */
+export function finish(lane: Lane): void {
+  const newest = lane.cursors.at(-1);
+  const done = lane.cursors.filter((cursor) => cursor !== newest && isTaken(cursor));
+  if (done.length === 0) return;
+  for (const cursor of done) cursor.isFinished = true;
+  lane.cursors = lane.cursors.filter(({ isFinished }) => !isFinished);
+  const isBehind = (done[0]?.ordinal ?? 0) < (lane.finished.at(-1)?.ordinal ?? 0);
+  lane.finished.push(...done);
+  if (isBehind) lane.finished.sort(byOrdinal);
+}
+
+/** After a rollback: what is not taken any more is looked at again. */
+export function resume(lane: Lane): void {
+  const again = lane.finished.filter((cursor) => !isTaken(cursor));
+  if (again.length === 0) return;
+  for (const cursor of again) cursor.isFinished = false;
+  lane.finished = lane.finished.filter(({ isFinished }) => isFinished);
+  lane.cursors = [...lane.cursors, ...again].sort(byOrdinal);
+}
+
+function isTaken({ end, last, through, next }: Cursor): boolean {
+  return end !== undefined && through >= last && next > last;
+}
+
+function byOrdinal(one: Cursor, other: Cursor): number {
+  return one.ordinal - other.ordinal;
 }
 
 /** U3: back to the position behind the mark; answers to earlier batches no longer count (U5). */

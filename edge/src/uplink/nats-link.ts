@@ -31,6 +31,10 @@ export interface NatsLinkParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Told with each mark: when the cloud stored it. */
+  readonly cloudTime?: (storedAtMs: number) => void;
+  /** The least that the present can be, while the wall clock is not to be believed. */
+  readonly floorOfDoubtedClock?: () => number | undefined;
 }
 
 export class NatsLink implements Link {
@@ -88,6 +92,8 @@ export class NatsLink implements Link {
     if (status === 404) return undefined;
     if (status >= 400)
       throw new Error(`direct get of the mark: ${status} ${answer.headers?.description}`);
+    const storedAtMs = Date.parse(answer.headers?.get("Nats-Time-Stamp") ?? "");
+    if (Number.isFinite(storedAtMs)) this.#parts.cloudTime?.(storedAtMs);
     return decodeMark(answer.string());
   }
 
@@ -113,7 +119,8 @@ export class NatsLink implements Link {
     for (let attempt = 1; !this.#closing.signal.aborted; attempt++) {
       let schedule = redial;
       try {
-        await this.#serve(await connectNats(settings, purpose, random));
+        const floorMs = this.#parts.floorOfDoubtedClock?.();
+        await this.#serve(await connectNats(settings, { ...purpose, floorMs }, random));
         attempt = 0;
       } catch (failure) {
         const { fault, reason } = faultOf(failure);

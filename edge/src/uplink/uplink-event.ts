@@ -12,6 +12,8 @@ export interface EpochFacts {
   readonly ends: Ends | undefined;
   readonly last: Readonly<Record<Log, number>>;
   readonly released: Readonly<Record<Log, number>>;
+  /** It goes under an id that was made here, since its own is lost. */
+  readonly isMade?: boolean;
   /** What was remembered (U8). */
   readonly stored: Readonly<Record<Log, { readonly position: number; readonly bytes: number }>>;
 }

@@ -24,6 +24,9 @@
  *       lane does not wait for it, yet what it sends is paid for.
  *   U11 A mark beyond the last position of the open epoch says that another branch appends to it: the
  *       epoch is left.
+ *   U12 An epoch that the mark does not name is taken to its end where a named one of this store covers
+ *       what came before. Else, where it may stand in a page, nothing of it moves: what is sent next
+ *       makes the mark name it. Only beyond that does it count as 0.
  */
 
 import { unreachable } from "@causeway/shared/assert.ts";
@@ -32,8 +35,8 @@ import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import type { Fault } from "./fault.ts";
 import { schedules, Told } from "./fault.ts";
-import type { Throughs } from "./follow.ts";
-import { follow, isAbout, throughIn, throughsOf } from "./follow.ts";
+import type { Followed } from "./follow.ts";
+import { follow, followedOf, isAbout, movesIn } from "./follow.ts";
 import type { Cursor, Lane, Sent, UplinkBounds } from "./lane.ts";
 import {
   addEpoch,
@@ -234,7 +237,7 @@ export class Uplink {
 
   #appended(event: Extract<UplinkEvent, { kind: "appended" }>): void {
     const lane = this.#lanes.find((candidate) => candidate.log === event.log);
-    const cursor = lane?.cursors.findLast((candidate) => candidate.epoch === event.epoch);
+    const cursor = lane?.byEpoch.get(event.epoch);
     if (lane === undefined || cursor === undefined) return;
     cursor.last = Math.max(cursor.last, event.last);
     lane.gatheredBytes += event.bytes;
@@ -461,15 +464,16 @@ export class Uplink {
     if (this.#link === "down") return;
     this.#markTrouble = undefined;
     this.#watchdog.answered("mark");
-    const throughs = throughsOf(found);
-    const isDoubtful = this.#isDoubtful(found, throughs);
+    // Both lanes know the same epochs.
+    const followed = followedOf(found, this.#lanes[0]);
+    const isDoubtful = this.#isDoubtful(found, followed);
     if (isDoubtful && !this.#doubtIsOver(nowMs)) {
       this.#holdTail(true, actions);
       this.#askAtMs = nowMs + markSoonMs;
       return;
     }
     this.#doubtSinceMs = undefined;
-    const progressed = this.#applyMark(found, throughs, nowMs, actions);
+    const progressed = this.#applyMark(found, followed, nowMs, actions);
     this.#holdTail(false, actions);
     this.#link = "up";
     this.#pace.limit(found?.cap, nowMs);
@@ -482,11 +486,11 @@ export class Uplink {
   }
 
   /** U6. */
-  #isDoubtful(found: Mark | undefined, throughs: Throughs): boolean {
+  #isDoubtful(found: Mark | undefined, followed: Followed): boolean {
     const commit = found?.commit ?? 0;
     if (commit !== this.#commit) return commit < this.#commit;
     return this.#lanes.some((lane) =>
-      lane.cursors.some((cursor) => throughIn(throughs, lane, cursor) < cursor.through),
+      movesIn(followed, lane).some(({ cursor, through }) => through < cursor.through),
     );
   }
 
@@ -503,15 +507,15 @@ export class Uplink {
   /** Whether anything more was taken than was known. */
   #applyMark(
     found: Mark | undefined,
-    throughs: Throughs,
+    followed: Followed,
     nowMs: number,
     actions: UplinkAction[],
   ): boolean {
     let progressed = false;
     let rolledBack = false;
     for (const lane of this.#lanes) {
-      this.#checkForFork(lane, throughs, actions);
-      const moved = follow(lane, throughs, actions);
+      this.#checkForFork(lane, followed, actions);
+      const moved = follow(lane, followed, actions);
       if (moved.up) {
         ease(lane, this.#bounds, nowMs);
         this.#takenAtBootMs = nowMs;
@@ -534,7 +538,7 @@ export class Uplink {
   }
 
   /** U11. */
-  #checkForFork(lane: Lane, throughs: Throughs, actions: UplinkAction[]): void {
+  #checkForFork(lane: Lane, { throughs }: Followed, actions: UplinkAction[]): void {
     const open = lane.cursors.at(-1);
     if (open === undefined || open.end !== undefined || open === this.#left) return;
     const through = throughs.get(open.epoch)?.[lane.log].through ?? 0;

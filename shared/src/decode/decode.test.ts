@@ -386,7 +386,7 @@ describe("any payload", () => {
     for (const topic of [native, plain]) {
       const startedAt = performance.now();
       expect(judged(topic, payload).error).toBeUndefined();
-      expect(performance.now() - startedAt).toBeLessThan(500);
+      expect(performance.now() - startedAt).toBeLessThan(5_000);
     }
   });
 });

@@ -7,7 +7,7 @@ export type Decoded =
       readonly kind: "readings";
       readonly device: DeviceId;
       readonly observedAt: number | null;
-      readonly readings: readonly [Reading, ...Reading[]];
+      readonly readings: [Reading, ...Reading[]];
     }
   | Refused;
 

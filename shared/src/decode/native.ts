@@ -40,9 +40,12 @@ export function decodeNative(device: DeviceId, payload: Uint8Array): Decoded {
       ? readMany(json.value)
       : readOne(Array.isArray(json.value) ? json.value[0] : json.value);
   if (!("readings" in read)) return refused(device, read[0], read[1]);
-  const [first, ...rest] = read.readings;
-  if (first === undefined) return refused(device, "no-readings", "no metric in the payload");
-  return { kind: "readings", device, observedAt: read.observedAt, readings: [first, ...rest] };
+  if (!hasAny(read.readings)) return refused(device, "no-readings", "no metric in the payload");
+  return { kind: "readings", device, observedAt: read.observedAt, readings: read.readings };
+}
+
+function hasAny(readings: Reading[]): readings is [Reading, ...Reading[]] {
+  return readings.length > 0;
 }
 
 interface Read {
@@ -73,9 +76,10 @@ function readOne(value: unknown): Read | Fault {
     return ["bad-time", `ts ${shown(value["ts"])} is neither ms since 1970 nor ISO 8601`];
   }
   const readings: Reading[] = [];
-  for (const [key, member] of Object.entries(value)) {
+  // Entries would be an array for each metric; what JSON.parse makes inherits nothing enumerable.
+  for (const key in value) {
     if (key === "ts") continue;
-    const fault = collect(key, member, 1, readings);
+    const fault = collect(key, value[key], 1, readings);
     if (fault !== undefined) return fault;
   }
   return { observedAt, readings };

@@ -1,6 +1,6 @@
 /** Random events and hostile changes to JSON, for property tests; equal seeds give equal ones. */
 import type { Item } from "../block-codec.ts";
-import { eventSchema, qualities, timeMsMax } from "../event.ts";
+import { eventSchema, qualities, spanOf, timeMsMax } from "../event.ts";
 import type { Random } from "../random.ts";
 
 /** A whole number in [0, below). */
@@ -53,11 +53,22 @@ function readingAt(random: Random, time: () => number) {
   };
 }
 
+function rollupSeriesAt(random: Random) {
+  const { metric, unit, value } = readingAt(random, () => 0);
+  const isNumber = typeof value === "number";
+  const [min, max, mean] = isNumber ? [value, value, value] : [null, null, null];
+  const windows = [[integer(random, 30_000_000), 1, 0, value, min, max, mean]];
+  const time = pick(random, ["observed", "boot"]);
+  const named = { device: pick(random, [null, ...devices]), metric, time, windows };
+  return unit === undefined ? named : { ...named, unit };
+}
+
 function bodyOf(random: Random, from: number, time: () => number) {
   const to = from + integer(random, 1_000);
   const bodies = [
     { kind: "presence", online: random.next() < 0.5, reason: "r".repeat(integer(random, 65)) },
     { kind: "loss", to, reason: "not-kept", count: to - from + 1 },
+    { kind: "rollup", to, windowMs: 60_000, series: [rollupSeriesAt(random)] },
     {
       kind: "quarantined",
       reason: "not-json",
@@ -91,7 +102,7 @@ export function randomItems(random: Random, from: number, count: number): Item[]
       observedAt: random.next() < 0.3 ? null : time(),
       ...bodyOf(random, position, time),
     });
-    const to = event.kind === "loss" ? event.to : position;
+    const to = position + spanOf(event, position) - 1;
     items.push({ from: position, to, event });
     position = to + 1;
   }

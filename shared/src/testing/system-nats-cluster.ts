@@ -9,7 +9,7 @@ export interface NatsCluster {
   leaderOf(stream: string): Promise<NatsServer>;
 }
 
-const settleTimeoutMs = 30_000;
+const settleTimeoutMs = 60_000;
 const askTimeoutMs = 1_000;
 
 interface Ports {

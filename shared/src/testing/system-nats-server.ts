@@ -36,7 +36,7 @@ wait $server
 kill $guard`;
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const startTimeoutMs = 10_000;
+const startTimeoutMs = 60_000;
 /** Nothing may listen there yet, and a second asker must not get it. */
 const givenPorts = new Set<number>();
 const portRange = { least: 10_000, count: 22_000 };

@@ -16,7 +16,7 @@ export interface Shape {
   readonly seed: string;
 }
 
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 90_000;
 
 export interface Load {
   readonly fleet: Program;

@@ -94,15 +94,18 @@ async function putBack(stack: Stack, part: string): Promise<void> {
   await stack.nats.start();
 }
 
+const takesAgainTimeoutMs = 120_000;
+const untakenMaxUsual = 250;
+
 /** How long until the cloud has what was appended by now, and is no further behind than always. */
-export async function recovery({ gateway }: Stack, timeoutMs = 120_000): Promise<number> {
+export async function recovery({ gateway }: Stack, untakenMax = untakenMaxUsual): Promise<number> {
   const beganMs = Date.now();
   const before = (await gateway.status()).outbox.appended;
   const isTaking = async () => {
     const { uplink, outbox } = await gateway.status();
     const isBehind = outbox.appended - uplink.untakenEvents <= before;
-    return uplink.link === "up" && !isBehind && uplink.untakenEvents < 250;
+    return uplink.link === "up" && !isBehind && uplink.untakenEvents < untakenMax;
   };
-  await until(isTaking, timeoutMs, "the engine takes again");
+  await until(isTaking, takesAgainTimeoutMs, "the engine takes again");
   return Date.now() - beganMs;
 }

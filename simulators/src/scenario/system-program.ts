@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const readyTimeoutMs = 20_000;
+const readyTimeoutMs = 90_000;
 
 export interface Program {
   readonly name: string;
@@ -98,7 +98,7 @@ export async function ready(url: string, program: Program): Promise<void> {
     if (ended !== undefined) return true;
     return (await fetch(url)).ok;
   };
-  await until(isReady, readyTimeoutMs, `${program.name} ready`);
+  await until(isReady, readyTimeoutMs, `${program.name} ready, see ${program.logFile}`);
   if (ended !== undefined) {
     throw new Error(`${program.name} ended (${ended}):\n${readFileSync(program.logFile, "utf8")}`);
   }

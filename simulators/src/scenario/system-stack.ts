@@ -87,7 +87,7 @@ ${more}
 export interface GatewayNumbers {
   readonly takenAgoMs?: number;
   readonly outbox: { readonly appended: number };
-  readonly pump: { readonly batches: number; readonly bytes: number };
+  readonly pump: { readonly batches: number; readonly events: number; readonly bytes: number };
   readonly uplink: {
     readonly link: string;
     readonly unsentEvents: number;

@@ -20,7 +20,7 @@ export function nameOf({ device, seq, attempt }: Pick<Attempt, "device" | "seq" 
   return `${device} seq ${seq} attempt ${attempt}`;
 }
 
-/** The attempt that an event came of; undefined for events of the gateway itself. */
+/** The attempt that an event came of, a stub's too; undefined for events of the gateway itself. */
 export function nameIn(event: Event): string | undefined {
   if (event.kind === "reading") {
     const value = (metric: string) => event.readings.find((each) => each.metric === metric)?.value;
@@ -28,11 +28,10 @@ export function nameIn(event: Event): string | undefined {
   }
   if (event.kind !== "quarantined") return undefined;
   const text = Buffer.from(event.payload, "base64").toString("utf8");
+  if (event.reason === "refused") return nameIn(JSON.parse(text));
   const device = event.device ?? event.topic?.split("/")[1];
-  const [, seq, attempt] = (event.reason === "refused" ? refused : payload).exec(text) ?? [];
+  const [, seq, attempt] = payload.exec(text) ?? [];
   return `${device} seq ${seq} attempt ${attempt}`;
 }
 
 const payload = /"seq":([0-9]+),"attempt":([0-9]+)/;
-/** A stub keeps the event as this build wrote it. */
-const refused = /"metric":"seq","value":([0-9]+),[^}]*\},\{"metric":"attempt","value":([0-9]+)/;

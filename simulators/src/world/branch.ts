@@ -4,10 +4,13 @@
  */
 import type { AlertTransition } from "@causeway/cloud/alert/alert.ts";
 import type { GatewayAlerts, GatewayDetection } from "@causeway/cloud/alert/alerting.ts";
+import type { Place } from "@causeway/cloud/engine/place.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import { nameIn } from "./attempts.ts";
+import { Lateness } from "./lateness.ts";
 import type { Taken } from "./plain-reader.ts";
-import { worldAlerting } from "./rules.ts";
+import { copyOf } from "./plain-reader.ts";
+import { alertingOf, firstRules } from "./rules.ts";
 
 /** Positions that a loss stands for. */
 export interface TakenLoss {
@@ -19,7 +22,20 @@ export interface TakenLoss {
   readonly reason: string;
 }
 
+/** Rules that a tick brought into force. */
+export interface RuleChange {
+  /** Of its message. */
+  readonly id: string;
+  readonly n: number;
+  readonly at: number;
+  readonly rules: string;
+  /** Among everything that the journal held. */
+  order: number;
+}
+
 interface Reference {
+  rules: string;
+  readonly changes: Set<string>;
   detection: GatewayDetection;
   alerts: GatewayAlerts;
 }
@@ -30,29 +46,32 @@ export class Branch {
   /** Attempts that took effect, and where. */
   readonly names: Map<string, string>;
   readonly losses: TakenLoss[];
+  /** Up to where each partition's commits have read the journal. */
+  readonly places: Map<number, Place>;
   /** The last call that took effect, by device and epoch. */
   readonly lastCalls: Map<string, number>;
   /** Ids of the transitions told, with their state. */
   readonly told: Set<string>;
+  /** What is known of each gateway's epochs by what took effect. */
+  readonly lateness: Map<string, Lateness>;
   /** Gateways of whose events the journal lost some that the detectors need. */
   readonly incomplete: Set<string>;
+  /** False once a change of rules is lost. */
+  isWhole: boolean;
   readonly #references: Map<string, Reference>;
 
   constructor(from?: Branch) {
     this.covered = new Map(from?.covered);
     this.names = new Map(from?.names);
     this.losses = [...(from?.losses ?? [])];
+    this.places = new Map(from?.places);
     this.lastCalls = new Map(from?.lastCalls);
     this.told = new Set(from?.told);
+    this.lateness = copyOf(from?.lateness ?? new Map());
     this.incomplete = new Set(from?.incomplete);
+    this.isWhole = from?.isWhole ?? true;
     this.#references = new Map(
-      [...(from?.references() ?? [])].map(([gateway, { detection, alerts }]) => [
-        gateway,
-        {
-          detection: worldAlerting.decodeDetection(worldAlerting.encodeDetection(detection)),
-          alerts: worldAlerting.decodeAlerts(worldAlerting.encodeAlerts(alerts)),
-        },
-      ]),
+      [...(from?.references() ?? [])].map(([gateway, own]) => [gateway, copyOfReference(own)]),
     );
   }
 
@@ -66,7 +85,7 @@ export class Branch {
     if (event?.kind !== "reading") return [];
     const { device } = event;
     if (device === null) return [];
-    const { detection, alerts } = this.#reference(gateway);
+    const { rules, detection, alerts } = this.#reference(gateway);
     return event.readings.flatMap((reading, index) => {
       const observation = {
         ...{ id: `${gateway}/${epoch}/${log}/${from}/${index}`, gateway, device, receivedAt, late },
@@ -74,14 +93,30 @@ export class Branch {
         ...{ unit: reading.unit, quality: reading.quality },
         observedAt: reading.observedAt ?? event.observedAt,
       };
-      const verdicts = worldAlerting.observe(detection, observation);
-      return worldAlerting.advance(alerts, verdicts, observation);
+      const verdicts = alertingOf(rules).observe(detection, observation);
+      return alertingOf(rules).advance(alerts, verdicts, observation);
     });
+  }
+
+  /** Once. What an engine tells at the tick. */
+  change(gateway: string, { id, n, at, rules }: RuleChange): readonly AlertTransition[] {
+    const own = this.#reference(gateway);
+    if (own.changes.has(id)) return [];
+    own.changes.add(id);
+    if (rules === own.rules) return [];
+    const [before, after] = [alertingOf(own.rules), alertingOf(rules)];
+    own.detection = after.decodeDetection(before.encodeDetection(own.detection));
+    own.rules = rules;
+    after.rejudge(own.alerts);
+    return after.tick(own.detection, own.alerts, { id: `clk/${n}`, gateway, at });
   }
 
   /** The attempt that takes effect with this; undefined where it is none, or had its effect before. */
   enter(taken: Taken): { readonly name: string; readonly before: string | undefined } | undefined {
-    const { gateway, epoch, log, from, to, event } = taken;
+    const { gateway, epoch, log, from, to, event, batch } = taken;
+    const lateness = this.lateness.get(gateway) ?? new Lateness();
+    this.lateness.set(gateway, lateness);
+    lateness.meet(batch, batch.lane === "live");
     if (event?.kind === "loss") {
       this.losses.push({ gateway, epoch, log, from, to, reason: event.reason });
     }
@@ -95,8 +130,20 @@ export class Branch {
   #reference(gateway: string): Reference {
     const known = this.#references.get(gateway);
     if (known !== undefined) return known;
-    const fresh = { detection: worldAlerting.detection(), alerts: worldAlerting.alerts() };
+    const alerting = alertingOf(firstRules);
+    const [detection, alerts] = [alerting.detection(), alerting.alerts()];
+    const fresh = { rules: firstRules, changes: new Set<string>(), detection, alerts };
     this.#references.set(gateway, fresh);
     return fresh;
   }
+}
+
+function copyOfReference({ rules, changes, detection, alerts }: Reference): Reference {
+  const alerting = alertingOf(rules);
+  return {
+    rules,
+    changes: new Set(changes),
+    detection: alerting.decodeDetection(alerting.encodeDetection(detection)),
+    alerts: alerting.decodeAlerts(alerting.encodeAlerts(alerts)),
+  };
 }

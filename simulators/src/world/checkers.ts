@@ -15,7 +15,9 @@
  *   C9  Bounds of memory and disk are kept; nobody is told of a rollback that never was.
  *   C10 Nothing is taken twice; what a device sent within an epoch is in the order of its calls.
  *   C11 In the end the journal holds nothing that comes next and was not taken.
- *   C12 A loss names only what was lost: `not-kept` what was taken once, `unreadable` what rotted.
+ *   C12 A loss names only what was lost: `not-kept` what was taken once, `unreadable` what rotted,
+ *       `full` what was never sent.
+ *   C13 The journal is purged of nothing that an engine or a registered reader has not passed.
  */
 import type { EngineStore } from "@causeway/cloud/engine/engine-store.ts";
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
@@ -27,7 +29,7 @@ import type { Traffic } from "./edge-machine.ts";
 import type { Violate } from "./faults.ts";
 import type { Excuse, History } from "./history.ts";
 import type { MemoryJournal } from "./memory-journal.ts";
-import { batchOf, keyOf } from "./plain-reader.ts";
+import { batchOf, keyOf, PlainReader } from "./plain-reader.ts";
 
 const trafficFactorMax = 4;
 const trafficFreeEvents = 400;
@@ -49,35 +51,67 @@ export function checkAcknowledged(history: History, violate: Violate): void {
 export async function checkReader(
   history: History,
   store: EngineStore,
-  { first, last, messages: journal }: MemoryJournal,
+  { first, last: newest, messages: journal }: MemoryJournal,
   violate: Violate,
 ): Promise<void> {
   const { branch, reader: plain } = history;
-  const reader = new JournalReader(await loadCommitted(store, async () => ({ first, last })));
+  const reader = new JournalReader(
+    await loadCommitted(store, async () => ({ first, last: newest })),
+  );
   const seen = new Set<string>();
   const accounted = new Set<string>();
+  const last = new Map<string, number>();
   const orders = new Map<string, number>();
   for (const { taken } of journal.flatMap((message) => reader.fold(message))) {
     for (const { id, gateway, epoch, log, position, event } of taken) {
+      const key = keyOf(gateway, epoch, log);
+      if (position <= (last.get(key) ?? 0)) violate("C5", `a reader takes ${id} out of order`);
+      last.set(key, position);
       const to = event.kind === "loss" ? event.to : position;
-      for (let at = position; at <= to; at++) accounted.add(`${keyOf(gateway, epoch, log)} ${at}`);
+      for (let at = position; at <= to; at++) accounted.add(`${key} ${at}`);
       if (seen.has(id)) violate("C5", `a reader takes ${id} twice`);
       seen.add(id);
-      const order = plain.at(keyOf(gateway, epoch, log), position)?.order ?? -1;
+      // What waited for a hole to be filled may be there for readers, and not have been taken.
+      if (position > (branch.covered.get(key) ?? 0)) continue;
+      const order = plain.at(key, position)?.order ?? -1;
       const isBehind = order < (orders.get(gateway) ?? -1);
-      if (isBehind && history.isWhole(gateway))
+      if (isBehind && history.isInOrder(gateway))
         violate("C5", `a reader takes ${id} in another order`);
       orders.set(gateway, order);
     }
   }
-  for (const batch of journal.map(batchOf)) {
-    if (batch === undefined) continue;
-    const covered = branch.covered.get(batch.key) ?? 0;
-    for (const { to } of batch.items) {
-      if (to > covered || accounted.has(`${batch.key} ${to}`)) continue;
-      violate("C5", `a reader does not take ${batch.key} ${to}`);
+  for (const { gateway, epoch, log, from, to } of reader.gaps) {
+    const key = keyOf(gateway, epoch, log);
+    if (history.isWhole(gateway)) violate("C5", `a reader tells of a gap at ${key} ${from}`);
+    for (let at = from; at <= to; at++) accounted.add(`${key} ${at}`);
+  }
+  const begins = new Map<string, number>();
+  for (const { key, from, items } of journal.flatMap((message) => batchOf(message) ?? [])) {
+    // What comes again after it was purged lies before the reader's beginning.
+    const begin = begins.get(key) ?? (first > 1 ? from : 1);
+    begins.set(key, begin);
+    const covered = branch.covered.get(key) ?? 0;
+    for (const { to } of items) {
+      if (to < begin || to > covered || accounted.has(`${key} ${to}`)) continue;
+      violate("C5", `a reader does not take ${key} ${to}`);
     }
   }
+}
+
+/** C5. A reader that keeps its own ledger waits at a hole for ever: only where there is none. */
+export function checkHistorian(history: History, violate: Violate): void {
+  const key = behind(history);
+  if (key !== undefined) violate("C5", `a registered reader is behind at ${key}`);
+}
+
+export function isBehind(history: History): boolean {
+  return behind(history) !== undefined;
+}
+
+function behind({ branch, read, isJournalWhole }: History): string | undefined {
+  if (!isJournalWhole) return undefined;
+  for (const [key, covered] of branch.covered) if ((read.get(key) ?? 0) < covered) return key;
+  return undefined;
 }
 
 /** C6 and C9, at any moment. */
@@ -116,18 +150,18 @@ export function checkRollbacks(
   violate("C9", `${gateway} was told of ${told} rollbacks, there were ${rollbacks}`);
 }
 
-/** C11. */
+/** C11. Where the journal lost something it is not told from what was read when. */
 export function checkNextTaken(
-  { branch, reader }: History,
+  history: History,
   journal: readonly JournalMessage[],
   violate: Violate,
 ): void {
-  for (const batch of journal.map(batchOf)) {
-    if (batch === undefined || batch.items.length === 0) continue;
-    const covered = branch.covered.get(batch.key) ?? 0;
-    if (batch.from > covered + 1 || batch.to <= covered) continue;
-    if (reader.through(batch.key) <= covered) continue;
-    violate("C11", `${batch.key} ${covered + 1} is stored, and was not taken`);
+  const reader = new PlainReader();
+  for (const message of journal) reader.take(message);
+  for (const { key, gateway } of journal.flatMap((message) => batchOf(message) ?? [])) {
+    const covered = history.branch.covered.get(key) ?? 0;
+    if (reader.through(key) <= covered || !history.isWhole(gateway)) continue;
+    violate("C11", `${key} ${covered + 1} is stored, and was not taken`);
     return;
   }
 }

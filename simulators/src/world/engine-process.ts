@@ -1,30 +1,44 @@
 /** One engine after the other at one place; two places may hold two engines at once. */
-import type { Alerting } from "@causeway/cloud/alert/alerting.ts";
+import type { AlertSubjects } from "@causeway/cloud/alert/deployment-alert.ts";
+import type { EngineParts } from "@causeway/cloud/engine/engine.ts";
 import { Engine } from "@causeway/cloud/engine/engine.ts";
 import type { EngineStore } from "@causeway/cloud/engine/engine-store.ts";
+import type { TakeOverParts } from "@causeway/cloud/engine/take-over.ts";
+import { defaultLedgerBounds } from "@causeway/cloud/ledger/bounds.ts";
+import type { JournalSession } from "@causeway/cloud/retention/journal-session.ts";
+import { Retention } from "@causeway/cloud/retention/retention.ts";
+import { Ticker } from "@causeway/cloud/ticks/ticker.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
+import type { Logger } from "@causeway/shared/log.ts";
+import type { Random } from "@causeway/shared/random.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
-import type { Dice } from "./faults.ts";
-import type { MemoryEngineStream } from "./memory-engine-stream.ts";
+import type { JournalWayParts } from "./journal-way.ts";
+import { JournalWay } from "./journal-way.ts";
 import { EngineStreamClient } from "./memory-engine-stream.ts";
-import type { MemoryJournal } from "./memory-journal.ts";
 import { ProcessClock } from "./process-clock.ts";
-import type { Timeline } from "./timeline.ts";
+import { alertingOf, firstRules } from "./rules.ts";
 import type { Trace } from "./trace.ts";
 
 export interface EnginePlant {
   readonly engineStore?: (store: EngineStore) => EngineStore;
+  readonly messageAt?: (ask: TakeOverParts["messageAt"]) => TakeOverParts["messageAt"];
+  readonly journal?: (read: EngineParts["journal"]) => EngineParts["journal"];
+  readonly rules?: (named: string) => string;
+  readonly session?: (open: () => Promise<JournalSession>) => () => Promise<JournalSession>;
 }
 
-export interface EngineProcessParts {
+/** So small that epochs leave the marks all the time. */
+const ledgerBounds = { ...defaultLedgerBounds, markRowsMax: 3, pageBytesMax: 256 };
+/** Short, so that there is something to purge. */
+const replayMs = 3_000;
+const slowDownBytesPerSecond = 4_096;
+
+export interface EngineProcessParts extends Omit<JournalWayParts, "clock" | "store"> {
   readonly name: string;
   readonly seed: string;
-  readonly timeline: Timeline;
-  readonly dice: Dice;
-  readonly journal: MemoryJournal;
-  readonly stream: MemoryEngineStream;
-  readonly alerting: Alerting;
-  readonly isServerUp: () => boolean;
+  /** Announced at each start, where there is a clock. */
+  readonly rules: string;
+  readonly alerts: AlertSubjects;
   readonly trace: Trace;
   readonly onInvariant: (text: string) => void;
   readonly plant: EnginePlant;
@@ -34,7 +48,10 @@ export class EngineProcess {
   readonly #parts: EngineProcessParts;
   #clock: ProcessClock | undefined;
   #engine: Engine | undefined;
+  /** Stops what runs beside the engine. */
+  #aside: (() => Promise<void>)[] = [];
   #starts = 0;
+  readonly #all: Engine[] = [];
 
   constructor(parts: EngineProcessParts) {
     this.#parts = parts;
@@ -46,33 +63,77 @@ export class EngineProcess {
 
   start(): void {
     if (this.#clock !== undefined) return;
-    const { name, seed, timeline, dice, journal, stream, isServerUp } = this.#parts;
+    const { name, seed, timeline, dice, journal, stream, isServerUp, plant } = this.#parts;
     const id = `${name}${++this.#starts}`;
     const clock = new ProcessClock(timeline, { id, atMs: timeline.nowMs, wrongByMs: 0 });
     const client = new EngineStreamClient({ timeline, clock, stream, dice, isServerUp });
+    const way = new JournalWay({ ...this.#parts, clock, store: client });
+    const log = this.#parts.trace.logger(name, this.#parts.onInvariant);
+    const random = seededRandom(`${seed} ${id}`);
+    const messageAt = (sequence: number) => way.messageAt(sequence);
+    const read: EngineParts["journal"] = (from, signal) => journal.read(from, signal, clock);
+    const rulesOf = plant.rules ?? ((named) => named);
     this.#clock = clock;
-    this.#engine = new Engine({
-      store: this.#parts.plant.engineStore?.(client) ?? client,
-      journal: (from, signal) => journal.read(from, signal, clock),
-      messageAt: (sequence) =>
-        this.#ask(clock, () => {
-          const found = journal.at(sequence);
-          return found && { subject: found.subject, nonce: found.header("Cw-Nonce") };
-        }),
-      firstSequence: () => this.#ask(clock, () => journal.first),
-      ruleSets: { own: "world", alertingOf: async () => this.#parts.alerting },
+    const engine = new Engine({
+      store: plant.engineStore?.(client) ?? client,
+      journal: plant.journal?.(read) ?? read,
+      messageAt: plant.messageAt?.(messageAt) ?? messageAt,
+      firstSequence: () => way.firstSequence(),
+      ledgerBounds,
+      ruleSets: { own: firstRules, alertingOf: async (named) => alertingOf(rulesOf(named)) },
       clock,
-      random: seededRandom(`${seed} ${id}`),
-      log: this.#parts.trace.logger(name, this.#parts.onInvariant),
+      random,
+      log,
     });
+    this.#engine = engine;
+    this.#all.push(engine);
     this.#parts.trace.note(name, "starts");
-    this.#engine.start();
+    engine.start();
+    if (dice.has("journal-small")) this.#retain(engine, way, clock, log);
+    if (dice.has("ticks")) this.#tick(way, clock, random, log);
+  }
+
+  #retain(engine: Engine, way: JournalWay, clock: ProcessClock, log: Logger): void {
+    const open = () => way.openSession();
+    const retention = new Retention({
+      open: this.#parts.plant.session?.(open) ?? open,
+      engine,
+      tell: async () => undefined,
+      clock,
+      log,
+      replayMs,
+      slowDownBytesPerSecond,
+    });
+    retention.start();
+    this.#aside.push(() => retention.stop());
+  }
+
+  #tick(way: JournalWay, clock: ProcessClock, random: Random, log: Logger): void {
+    const ticker = new Ticker({
+      journal: way.ticks(),
+      alerts: this.#parts.alerts,
+      rules: this.#parts.rules,
+      keepRules: async () => {},
+      checkConnection: () => way.ask(() => {}),
+      clock,
+      random,
+      log,
+    });
+    ticker.start();
+    this.#aside.push(() => ticker.stop());
   }
 
   kill(): void {
     this.#clock?.kill();
     this.#clock = undefined;
     this.#engine = undefined;
+    this.#aside = [];
+  }
+
+  /** The world is over: Node keeps every engine whose signals were never aborted. */
+  forget(): void {
+    this.kill();
+    for (const engine of this.#all) engine.stop().catch(() => {});
   }
 
   pause(): void {
@@ -87,23 +148,11 @@ export class EngineProcess {
     const [clock, engine] = [this.#clock, this.#engine];
     if (clock === undefined || engine === undefined) return;
     try {
+      await Promise.all(this.#aside.map((stop) => stop()));
       await engine.stop();
     } catch (failure) {
       this.#parts.onInvariant(`the engine's stop failed: ${reasonOf(failure)}`);
     }
     if (this.#clock === clock) this.kill();
-  }
-
-  #ask<Answer>(clock: ProcessClock, read: () => Answer): Promise<Answer> {
-    const { timeline, dice, isServerUp } = this.#parts;
-    const fails = dice.hit("load-failed");
-    return new Promise((resolve, reject) => {
-      clock.after(10_000, () => reject(new Error("timeout")));
-      timeline.after(dice.between(1, 10), () => {
-        if (fails || !isServerUp()) return;
-        const answer = read();
-        clock.after(dice.between(1, 10), () => resolve(answer));
-      });
-    });
   }
 }

@@ -62,6 +62,10 @@ const kinds = {
   "journal-purged": incident(1, "TLM loses its first messages"),
   "engine-rolled-back": incident(1, "ENGINE goes back to an earlier state"),
   "both-rolled-back": incident(1, "TLM and ENGINE go back to an earlier state"),
+  "reader-killed": incident(2, "a registered reader of the journal is killed"),
+  ticks: setting(50, "the journal has a clock"),
+  "reader-registered": setting(35, "beside the engine somebody else reads the journal"),
+  "journal-small": setting(35, "TLM has little room, and is purged of what nobody needs"),
   "payload-small": setting(25, "the server takes small messages only"),
   "event-poison": off("setting", "some events make a batch that the cloud cannot read"),
   "stale-mark-at-start": setting(30, "the first mark that a process reads may be stale"),
@@ -87,7 +91,8 @@ export type CheckName =
   | "C9"
   | "C10"
   | "C11"
-  | "C12";
+  | "C12"
+  | "C13";
 
 export type Violate = (check: CheckName, what: string) => void;
 
@@ -116,11 +121,13 @@ export class Dice {
   /** Nothing goes wrong any more. */
   isOver = false;
 
-  constructor(random: Random, enabled: readonly FaultName[]) {
+  /** What is `sure` is not left to chance. */
+  constructor(random: Random, enabled: readonly FaultName[], sure: readonly FaultName[] = []) {
     this.random = random;
-    this.active = enabled.filter((name) => {
+    this.active = faultNames.filter((name) => {
+      if (!enabled.includes(name) && !sure.includes(name)) return false;
       const { kind, weight } = faultKinds[name];
-      return random.next() < (kind === "setting" ? weight / 100 : 0.5);
+      return random.next() < (kind === "setting" ? weight / 100 : 0.5) || sure.includes(name);
     });
     for (const name of this.active) {
       this.#chances.set(name, (random.next() * faultKinds[name].weight) / 100);

@@ -8,10 +8,15 @@ import type { Log } from "@causeway/shared/event.ts";
 type Before = NonNullable<BatchHead["before"]>;
 
 export class Lateness {
-  readonly #before = new Map<string, Before | undefined>();
-  readonly #live = new Set<string>();
+  readonly #before: Map<string, Before | undefined>;
+  readonly #live: Set<string>;
   /** Positions up to these are late, by epoch. */
   readonly #limits = new Map<string, Readonly<Record<Log, number>>>();
+
+  constructor(from?: Lateness) {
+    this.#before = new Map(from === undefined ? [] : from.#before);
+    this.#live = new Set(from === undefined ? [] : from.#live);
+  }
 
   meet({ epoch, before }: Pick<BatchHead, "epoch" | "before">, isLive: boolean): void {
     if (this.#before.has(epoch) && (!isLive || this.#live.has(epoch))) return;

@@ -21,6 +21,11 @@ interface Write {
   readonly number: number;
 }
 
+type Replaced = readonly [key: string, value: Uint8Array | undefined];
+
+/** Copies of a disk share their blocks. */
+const rottenBlocks = new WeakSet<object>();
+
 /** A disk that lies has the last so many writes in its cache. */
 const lieWritesMax = 30;
 
@@ -39,10 +44,9 @@ export class MemoryDisk {
   #count = 0;
   #torn = false;
   #opened: object | undefined;
-  readonly #rotten = new WeakSet<object>();
   #synced = 0;
   /** What each synced write replaced, the newest last; undefined where nothing stood. */
-  #replaced: [key: string, value: Uint8Array | undefined][][] = [];
+  #replaced: { readonly number: number; readonly entries: Replaced[] }[] = [];
 
   constructor(dice: Dice) {
     this.#dice = dice;
@@ -89,26 +93,25 @@ export class MemoryDisk {
     this.kill();
     this.#unsynced = [];
     const lost = this.#dice.between(0, this.#replaced.length);
-    for (const replaced of this.#replaced.splice(this.#replaced.length - lost, lost).reverse()) {
-      for (const [key, value] of replaced.reverse()) {
-        if (value === undefined) this.#durable.delete(key);
-        else this.#durable.set(key, value);
-      }
+    const given = this.#replaced.splice(this.#replaced.length - lost, lost);
+    for (const [key, value] of given.flatMap(({ entries }) => entries).reverse()) {
+      if (value === undefined) this.#durable.delete(key);
+      else this.#durable.set(key, value);
     }
     this.#visible = this.#durable.copy();
-    return this.#synced - lost;
+    return (given[0]?.number ?? this.#synced + 1) - 1;
   }
 
   /** S6. The block's key and what it held; undefined where there is none. */
   rot(): Entry | undefined {
     const blocks = [...this.#durable.range("b", "c", false)];
     const [key, value] = this.#dice.oneOf(blocks) ?? [];
-    if (key === undefined || value === undefined || this.#rotten.has(value)) return;
+    if (key === undefined || value === undefined || rottenBlocks.has(value)) return;
     if (this.#visible.get(key) !== value) return;
     const rotten = new Uint8Array(value);
     const at = this.#dice.between(0, rotten.length - 1);
     rotten[at] = (rotten[at] ?? 0) ^ this.#dice.between(1, 255);
-    this.#rotten.add(rotten);
+    rottenBlocks.add(rotten);
     this.#durable.set(key, rotten);
     this.#visible.set(key, rotten);
     return [Buffer.from(key, "latin1"), value];
@@ -160,7 +163,8 @@ export class MemoryDisk {
 
   #noteReplaced(): void {
     const keys = this.#unsynced.flatMap(({ changes }) => changes.map(({ key }) => keyText(key)));
-    this.#replaced.push(keys.map((key) => [key, this.#durable.get(key)]));
+    const entries = keys.map((key): Replaced => [key, this.#durable.get(key)]);
+    this.#replaced.push({ number: this.#synced, entries });
     if (this.#replaced.length > lieWritesMax) this.#replaced.shift();
   }
 

@@ -1,5 +1,6 @@
 /** Stream TLM in memory: stored in order, read by engines, able to lose what it had. */
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
+import type { StreamState } from "@causeway/cloud/retention/floor.ts";
 import type { ProcessClock } from "./process-clock.ts";
 
 export interface Publication {
@@ -12,15 +13,45 @@ export interface Publication {
 const chunkMax = 8;
 const deliveryMs = 2;
 
+/** With subject and headers. */
+function bytesOf(data: Uint8Array): number {
+  return data.length + 200;
+}
+
 export class MemoryJournal {
   #messages: JournalMessage[] = [];
   #first = 1;
+  #bytes = 0;
+  #count = 0;
+  readonly #orders = new WeakMap<JournalMessage, number>();
+  readonly #ordersByPlace = new Map<string, number>();
+  bytesMax = 1_000_000_000;
   #waiting = new Set<() => void>();
   /** Grows with every interruption; a reading of an earlier one ends. */
   #reading = 0;
 
   get messages(): readonly JournalMessage[] {
     return this.#messages;
+  }
+
+  /** Of all messages that were ever stored, in their order; a sequence may be given twice. */
+  orderOf(message: JournalMessage): number {
+    return this.#orders.get(message) ?? 0;
+  }
+
+  /** The newest that ever stood there under that nonce; 0 where none did. */
+  orderAt(sequence: number, nonce: string | undefined): number {
+    return this.#ordersByPlace.get(`${sequence} ${nonce}`) ?? 0;
+  }
+
+  state(): StreamState {
+    const { first, last } = this;
+    const messages = this.#messages.length;
+    return { first, last, messages, bytes: this.#bytes, bytesMax: this.bytesMax };
+  }
+
+  hasRoomFor(data: Uint8Array): boolean {
+    return this.#bytes + bytesOf(data) <= this.bytesMax;
   }
 
   get first(): number {
@@ -36,12 +67,19 @@ export class MemoryJournal {
     const header = (name: string) => headers.get(name);
     const message = { sequence, subject, storedAt, data, header };
     this.#messages.push(message);
+    this.#bytes += bytesOf(data);
+    this.#orders.set(message, ++this.#count);
+    this.#ordersByPlace.set(`${sequence} ${headers.get("Cw-Nonce")}`, this.#count);
     this.#wake();
     return message;
   }
 
   at(sequence: number): JournalMessage | undefined {
     return this.#messages[sequence - this.#first];
+  }
+
+  lastOf(subject: string): JournalMessage | undefined {
+    return this.#messages.findLast((message) => message.subject === subject);
   }
 
   /** Ends every reading that is under way by an exception, as a lost consumer does. */
@@ -54,6 +92,7 @@ export class MemoryJournal {
   rollBack(last: number): readonly JournalMessage[] {
     const lost = this.#messages.filter(({ sequence }) => sequence > last);
     this.#messages = this.#messages.filter(({ sequence }) => sequence <= last);
+    this.#forget(lost);
     this.interrupt();
     return lost;
   }
@@ -63,6 +102,7 @@ export class MemoryJournal {
     const lost = this.#messages.filter(({ sequence }) => sequence < first);
     this.#messages = this.#messages.filter(({ sequence }) => sequence >= first);
     this.#first = Math.max(this.#first, first);
+    this.#forget(lost);
     return lost;
   }
 
@@ -70,8 +110,13 @@ export class MemoryJournal {
     const lost = this.#messages;
     this.#messages = [];
     this.#first = 1;
+    this.#bytes = 0;
     this.interrupt();
     return lost;
+  }
+
+  #forget(lost: readonly JournalMessage[]): void {
+    for (const { data } of lost) this.#bytes -= bytesOf(data);
   }
 
   /** As a reader sees it that runs by `clock`; ends when `signal` is aborted. */

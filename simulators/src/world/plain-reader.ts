@@ -3,10 +3,14 @@
  * next position. It shares no code with the ledger or the uplink, and is what they are held to.
  */
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
+import { decodeTick } from "@causeway/cloud/ticks/tick.ts";
 import type { BatchHead } from "@causeway/shared/batch-codec.ts";
 import { decodeBody, decodeHead, expandBody } from "@causeway/shared/batch-codec.ts";
 import type { Event, Log } from "@causeway/shared/event.ts";
+import { clockSubject } from "@causeway/shared/subjects.ts";
+import type { Branch, RuleChange } from "./branch.ts";
 import { Lateness } from "./lateness.ts";
+import { firstRules } from "./rules.ts";
 
 /** An item at its place, as it was first met without a gap before it. */
 export interface Taken {
@@ -18,6 +22,8 @@ export interface Taken {
   readonly event: Event | undefined;
   readonly receivedAt: number;
   readonly late: boolean;
+  /** What its batch told of its epoch. */
+  readonly batch: PlainBatch;
   /** Grows with every item of the journal. */
   readonly order: number;
 }
@@ -82,6 +88,9 @@ export class PlainReader {
   #lateness = new Map<string, Lateness>();
   /** By key and position; an item that spans many stands at each. */
   readonly #taken = new Map<string, Taken[]>();
+  readonly #changes = new Map<string, RuleChange>();
+  readonly #ticks = new Set<string>();
+  #rules = firstRules;
   #order = 0;
 
   /** Everything up to here was stored without a gap. */
@@ -93,7 +102,35 @@ export class PlainReader {
     return this.#taken.get(key)?.[position];
   }
 
+  /** In their order. */
+  changes(): readonly RuleChange[] {
+    return [...this.#changes.values()].sort((left, right) => left.order - right.order);
+  }
+
+  hasAllChanges(journal: readonly JournalMessage[]): boolean {
+    const ids = new Set(journal.map(changeId));
+    return [...this.#changes.keys()].every((id) => ids.has(id));
+  }
+
+  /** Whether rules changed at this message, which the journal lost. */
+  forgetChange(message: JournalMessage): boolean {
+    return this.#changes.delete(changeId(message));
+  }
+
+  #takeTick(message: JournalMessage): void {
+    const { n, at, rules } = decodeTick(message.data);
+    const id = changeId(message);
+    const change = this.#changes.get(id);
+    if (change !== undefined) change.order = this.#order++;
+    else if (!this.#ticks.has(id) && rules !== this.#rules) {
+      this.#changes.set(id, { id, n, at, rules, order: this.#order++ });
+    }
+    this.#ticks.add(id);
+    this.#rules = rules;
+  }
+
   take(message: JournalMessage): void {
+    if (message.subject === clockSubject) return this.#takeTick(message);
     const batch = batchOf(message);
     if (batch === undefined || batch.items.length === 0) return;
     const { gateway, epoch, log, key, from, to } = batch;
@@ -107,22 +144,26 @@ export class PlainReader {
       if (item.from > through + 1 || item.to <= through) continue;
       const place = { gateway, epoch, log, from: through + 1, to: item.to };
       const late = batch.lane === "history" || lateness.isLate(epoch, log, item.to);
-      this.#put(key, { ...place, event, receivedAt, late, order: this.#order++ });
+      this.#put(key, { ...place, event, receivedAt, late, batch, order: this.#order++ });
       through = item.to;
     }
     this.#through.set(key, through);
   }
 
-  /** Reads anew what the journal has left, on top of what was taken of each key already. */
-  readAgain(journal: readonly JournalMessage[], covered: ReadonlyMap<string, number>): void {
+  /**
+   * Reads anew what the journal has left, on top of what was taken of each key already. Of what was
+   * judged nothing more is taken.
+   */
+  readAgain(
+    journal: readonly JournalMessage[],
+    { covered, lateness }: Pick<Branch, "covered" | "lateness">,
+    isJudged: (message: JournalMessage) => boolean,
+  ): void {
     this.#through = new Map(covered);
-    this.#lateness = new Map();
-    for (const message of journal) this.take(message);
-  }
-
-  /** What was read before it was lost from the journal was taken after all. */
-  raise(key: string, through: number): void {
-    if (through > this.through(key)) this.#through.set(key, through);
+    this.#lateness = copyOf(lateness);
+    for (const message of journal) {
+      if (message.subject === clockSubject || !isJudged(message)) this.take(message);
+    }
   }
 
   #put(key: string, taken: Taken): void {
@@ -130,4 +171,12 @@ export class PlainReader {
     for (let position = taken.from; position <= taken.to; position++) list[position] = taken;
     this.#taken.set(key, list);
   }
+}
+
+function changeId({ sequence, header }: JournalMessage): string {
+  return `${sequence} ${header("Cw-Nonce")}`;
+}
+
+export function copyOf(lateness: ReadonlyMap<string, Lateness>): Map<string, Lateness> {
+  return new Map([...lateness].map(([gateway, own]) => [gateway, new Lateness(own)]));
 }

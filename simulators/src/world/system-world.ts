@@ -135,6 +135,8 @@ async function runGuarded(seed: string, options: WorldOptions): Promise<WorldRes
   try {
     const result = await runWorld({ seed, minutes, faults, traceLinesMax: linesMax }, drain);
     return { ...result, violations: [...result.violations, ...forgotten] };
+  } catch (cause) {
+    throw new Error(`the world of seed ${seed} broke off`, { cause });
   } finally {
     process.off("unhandledRejection", remember);
   }
@@ -167,9 +169,13 @@ class Tally {
         JSON.stringify(isGood && !trace ? { ...counts, trace: [] } : { ...counts, trace: lines }),
       );
     }
+    if (isGood) {
+      if (trace) print(result.trace.join("\n"));
+      return;
+    }
+    // Asked for only here: it starts a process.
     const commit = this.#options.commit ?? commitOf(import.meta.dirname);
-    if (!isGood) print(storyOf(result, { minutes, faults, commit }));
-    else if (trace) print(result.trace.join("\n"));
+    print(storyOf(result, { minutes, faults, commit }));
   }
 
   end(): void {

@@ -1,13 +1,12 @@
 /** Brings incidents over a world while its faults last, and heals everything at their end. */
-import { decodeCheckpoint } from "@causeway/cloud/engine/checkpoint.ts";
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
 import { decodeBlock } from "@causeway/shared/block-codec.ts";
 import { logs } from "@causeway/shared/event.ts";
-import { subjects } from "@causeway/shared/subjects.ts";
 import type { Branch } from "./branch.ts";
 import type { FaultName } from "./faults.ts";
 import type { MemoryDisk } from "./memory-disk.ts";
 import type { EngineContents } from "./memory-engine-stream.ts";
+import { isBehindSnapshot } from "./needs.ts";
 import type { World } from "./world.ts";
 
 interface Backup {
@@ -62,6 +61,7 @@ export class Trouble {
     this.#world.isJournalFull = false;
     for (const wire of wires) wire.heal();
     for (const edge of edges) edge.start();
+    this.#world.historian?.start();
     const [first, second] = engines;
     for (const engine of engines) engine.resume();
     if (!second.isRunning) first.start();
@@ -101,6 +101,7 @@ export class Trouble {
     "journal-purged": () => this.#purge(),
     "journal-recreated": () => this.#lose(this.#world.journal.recreate()),
     "journal-full": () => this.#fill(),
+    "reader-killed": () => this.#killReader(),
     "disk-lies": () => this.#lie(),
     "block-rots": () => this.#rot(),
   };
@@ -206,13 +207,13 @@ export class Trouble {
     if (edge === undefined || disk === undefined) return;
     edge.powerCut();
     edge.disk.replaceBy(disk);
-    this.#world.history.diskWentBack(edge.name, disk.synced);
+    this.#world.history.diskWentBack(edge.name, edge.gateway, disk.synced);
     this.#later(0, 15_000, () => edge.start());
   }
 
   #lie(): void {
     const edge = this.#edge();
-    this.#world.history.diskWentBack(edge.name, edge.powerCutOfLiar());
+    this.#world.history.diskWentBack(edge.name, edge.gateway, edge.powerCutOfLiar());
     this.#later(0, 15_000, () => edge.start());
   }
 
@@ -245,7 +246,7 @@ export class Trouble {
     if (what !== "engine") this.#lose(journal.rollBack(backup.journalLast));
     if (what === "journal") return;
     stream.restore(backup.engine);
-    history.wentBack(backup.branch, { kept: journal.messages, isNeeded: this.#isNeeded });
+    history.wentBack(backup.branch, this.#isNeeded);
   }
 
   #purge(): void {
@@ -254,17 +255,20 @@ export class Trouble {
   }
 
   #lose(lost: readonly JournalMessage[]): void {
-    const { history, journal } = this.#world;
-    history.lostFromJournal({ lost, kept: journal.messages, isNeeded: this.#isNeeded });
+    this.#world.history.lostFromJournal({ lost, isNeeded: this.#isNeeded });
   }
 
   /** Not behind the snapshot that the next take-over begins with. */
-  readonly #isNeeded = ({ subject, sequence }: JournalMessage): boolean => {
-    const { stream } = this.#world;
-    const found = stream.last(subjects.checkpoint(Number(subject.split(".")[1])));
-    const snapshot = found && decodeCheckpoint(found.text).snapshot;
-    return snapshot === undefined || sequence > snapshot.place.sequence;
+  readonly #isNeeded = (message: JournalMessage): boolean => {
+    const { journal, stream } = this.#world;
+    return !isBehindSnapshot(message, journal, stream);
   };
+
+  #killReader(): void {
+    const { historian } = this.#world;
+    historian?.kill();
+    this.#later(0, 20_000, () => historian?.start());
+  }
 
   #fill(): void {
     this.#world.isJournalFull = true;

@@ -2,6 +2,10 @@
  * The world: real gateways and real engines on a seed, in virtual time, over memory parts that lose,
  * delay, repeat and crash; checked by checkers of their own. A failing seed replays exactly.
  */
+
+import { MemoryAlertSubjects } from "@causeway/cloud/alert/testing/memory-alert-subjects.ts";
+import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
+import { MemoryReaderStore } from "@causeway/cloud/retention/memory-reader-store.ts";
 import type { OutboxBounds } from "@causeway/edge/outbox/outbox.ts";
 import type { UplinkBounds } from "@causeway/edge/uplink/uplink.ts";
 import { expandBody } from "@causeway/shared/batch-codec.ts";
@@ -12,11 +16,13 @@ import { seededRandom } from "@causeway/shared/random.ts";
 import type { Attempt } from "./attempts.ts";
 import {
   checkAcknowledged,
+  checkHistorian,
   checkNextTaken,
   checkOutbox,
   checkReader,
   checkRollbacks,
   checkTraffic,
+  isBehind,
 } from "./checkers.ts";
 import { Device, poisonMetric } from "./device.ts";
 import type { EdgePlant } from "./edge-machine.ts";
@@ -25,14 +31,17 @@ import type { EnginePlant } from "./engine-process.ts";
 import { EngineProcess } from "./engine-process.ts";
 import type { CheckName, FaultName, Violate } from "./faults.ts";
 import { Dice } from "./faults.ts";
+import { Historian } from "./historian.ts";
 import { History } from "./history.ts";
 import type { Refusal, Server } from "./lossy-link.ts";
 import { Wire } from "./lossy-link.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { EngineStreamClient, MemoryEngineStream } from "./memory-engine-stream.ts";
+import type { Publication } from "./memory-journal.ts";
 import { MemoryJournal } from "./memory-journal.ts";
+import { isBehindPlaces, isBehindSnapshot } from "./needs.ts";
 import { ProcessClock, worldBeginsMs } from "./process-clock.ts";
-import { worldAlerting } from "./rules.ts";
+import { firstRules, secondRules } from "./rules.ts";
 import type { Drain } from "./timeline.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
@@ -42,6 +51,8 @@ export interface WorldPlan {
   readonly seed: string;
   readonly minutes: number;
   readonly faults: readonly FaultName[];
+  /** Faults that every world has. */
+  readonly sure?: readonly FaultName[];
   readonly traceLinesMax: number;
   readonly plant?: WorldPlant;
 }
@@ -86,11 +97,14 @@ export class World {
   readonly trace: Trace;
   readonly journal = new MemoryJournal();
   readonly stream: MemoryEngineStream;
+  readonly readers = new MemoryReaderStore();
+  readonly #deploymentAlerts = new MemoryAlertSubjects();
   readonly edges: EdgeMachine[] = [];
   readonly wires: Wire[] = [];
   readonly devices: Device[] = [];
   readonly engines: readonly [EngineProcess, EngineProcess];
   readonly history: History;
+  readonly historian: Historian | undefined;
   readonly #violations: string[] = [];
   readonly #outboxBounds: OutboxBounds;
   readonly #payloadBytesMax: number;
@@ -102,8 +116,9 @@ export class World {
     this.#plan = plan;
     this.timeline = new Timeline(drain);
     this.trace = new Trace(this.timeline, plan.traceLinesMax);
-    this.dice = new Dice(seededRandom(`world ${plan.seed}`), plan.faults);
-    this.history = new History((...told) => this.violate(...told));
+    this.dice = new Dice(seededRandom(`world ${plan.seed}`), plan.faults, plan.sure);
+    this.history = new History((...told) => this.violate(...told), this.journal);
+    this.history.snapshotsMayBeLost = this.dice.has("zombie-purge");
     this.#payloadBytesMax = this.dice.has("payload-small") ? this.dice.between(1_024, 4_096) : 1e6;
     this.stream = new MemoryEngineStream(this.timeline);
     this.stream.onCommit = (messages) => {
@@ -116,7 +131,9 @@ export class World {
     for (let number = 1; number <= gateways; number++) {
       this.#addGateway(`g${number}`, gatewayId(`g${number}`), new MemoryDisk(this.dice));
     }
-    this.engines = [this.#engine("engineA"), this.#engine("engineB")];
+    if (this.dice.has("journal-small")) this.journal.bytesMax = this.dice.between(20, 120) * 1_024;
+    this.historian = this.dice.has("reader-registered") ? this.#newHistorian() : undefined;
+    this.engines = [this.#engine("engineA", firstRules), this.#engine("engineB", secondRules)];
   }
 
   get isServerUp(): boolean {
@@ -142,6 +159,7 @@ export class World {
     const isBroken = () => this.#violations.length > 0;
     for (const edge of this.edges) edge.start();
     this.engines[0].start();
+    this.historian?.start();
     for (const device of this.devices) device.start();
     trouble.begin();
     this.#probe();
@@ -152,6 +170,7 @@ export class World {
     await this.timeline.run(overAtMs + quietMaxMs, () => isBroken() || this.#isQuiet());
     const quietMs = this.timeline.nowMs - overAtMs;
     if (!isBroken()) await this.#checkEnd();
+    for (const engine of this.engines) engine.forget();
     return this.#result(trouble.incidents, quietMs);
   }
 
@@ -216,7 +235,10 @@ export class World {
       isUp: () => this.#isServerUp,
       payloadBytesMax: this.#payloadBytesMax,
       store: (lane, headers, body) => {
-        if (this.isJournalFull) return refusal("wait-full", "10077 maximum bytes exceeded");
+        if (this.isJournalFull || !this.journal.hasRoomFor(body)) {
+          this.history.refused(gateway, headers);
+          return refusal("wait-full", "10077 maximum bytes exceeded");
+        }
         const isRefused = isPoisoned(body);
         const data = isRefused ? body.subarray(0, body.length >> 1) : body;
         const publication = { subject: `tlm.${partition}.${gateway}.${lane}`, headers, data };
@@ -227,8 +249,59 @@ export class World {
         this.history.stored(message, isRefused);
         return undefined;
       },
+      sent: (headers, body) => this.history.sent(gateway, headers, body),
       mark: (behindMs) => this.stream.mark(gateway, behindMs),
     };
+  }
+
+  get #way() {
+    const { timeline, dice, journal, stream, readers } = this;
+    return {
+      ...{ timeline, dice, journal, stream, readers },
+      isServerUp: () => this.#isServerUp,
+      purge: (sequence: number) => this.#purge(sequence),
+      append: (publication: Publication) => {
+        const message = this.journal.append(publication, worldBeginsMs + timeline.nowMs);
+        this.history.reader.take(message);
+        return message;
+      },
+    };
+  }
+
+  /** C13. */
+  #purge(sequence: number): void {
+    const { journal, history } = this;
+    this.trace.note("PURGE", `before ${sequence} of ${journal.first}-${journal.last}`);
+    if (sequence > journal.last) this.violate("C13", `purge beyond the end, at ${sequence}`);
+    const lost = journal.purge(sequence);
+    for (const message of lost) {
+      if (!message.subject.startsWith("tlm.")) continue;
+      const who = this.#holderOf(message);
+      if (who === undefined) continue;
+      this.violate("C13", `${message.sequence} is purged, and ${who} has not passed it`);
+      break;
+    }
+    history.purged(lost);
+  }
+
+  #holderOf(message: JournalMessage): string | undefined {
+    const { journal, stream, historian } = this;
+    if (!isBehindSnapshot(message, journal, stream)) return "a snapshot";
+    if (historian !== undefined && !isBehindPlaces(message, journal, historian.places)) {
+      return "a registered reader";
+    }
+    return undefined;
+  }
+
+  #newHistorian(): Historian {
+    const store = new EngineStreamClient({ ...this.#way, clock: neverClock(this.timeline) });
+    return new Historian({
+      ...this.#way,
+      store,
+      seed: this.#plan.seed,
+      trace: this.trace,
+      onEffects: (effects) => this.history.readBy(effects),
+    });
   }
 
   #device(edge: EdgeMachine, number: number): Device {
@@ -253,16 +326,13 @@ export class World {
     });
   }
 
-  #engine(name: string): EngineProcess {
+  #engine(name: string, rules: string): EngineProcess {
     return new EngineProcess({
       name,
+      ...this.#way,
       seed: this.#plan.seed,
-      timeline: this.timeline,
-      dice: this.dice,
-      journal: this.journal,
-      stream: this.stream,
-      alerting: worldAlerting,
-      isServerUp: () => this.#isServerUp,
+      rules,
+      alerts: this.#deploymentAlerts,
       trace: this.trace,
       onInvariant: (text) => this.violate("C0", text),
       plant: this.#plan.plant ?? {},
@@ -288,7 +358,9 @@ export class World {
   }
 
   #isQuiet(): boolean {
-    return this.devices.every(({ isIdle }) => isIdle) && this.edges.every(isTakenAndReleased);
+    if (!this.devices.every(({ isIdle }) => isIdle)) return false;
+    if (!this.edges.every(isTakenAndReleased)) return false;
+    return this.historian === undefined || !isBehind(this.history);
   }
 
   async #checkEnd(): Promise<void> {
@@ -302,14 +374,20 @@ export class World {
     if (!idle) this.violate("C7", "a device is still waiting for an acknowledgement");
     this.checkEdges();
     checkAcknowledged(history, violate);
+    if (this.historian !== undefined) checkHistorian(history, violate);
     checkNextTaken(history, journal.messages, violate);
     const { timeline, dice, stream } = this;
-    const clock = new ProcessClock(timeline, { id: "reader", atMs: 0, wrongByMs: 0 });
+    const clock = neverClock(timeline);
     const way = { timeline, clock, stream, dice, isServerUp: () => true };
     const checked = checkReader(history, new EngineStreamClient(way), journal, violate);
     await timeline.run(timeline.nowMs + readerMs, () => false);
     await checked;
   }
+}
+
+/** Of a process that nothing befalls. */
+function neverClock(timeline: Timeline): ProcessClock {
+  return new ProcessClock(timeline, { id: "reader", atMs: 0, wrongByMs: 0 });
 }
 
 function refusal(fault: Refusal["fault"], reason: string): Refusal {

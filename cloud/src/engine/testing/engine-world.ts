@@ -12,6 +12,7 @@ import { journalMessage, readingEvent } from "../../testing/journal-writer.ts";
 import { KeptRuleSets, ruleSetName } from "../../ticks/rule-sets.ts";
 import type { Tick } from "../../ticks/tick.ts";
 import { encodeTick } from "../../ticks/tick.ts";
+import type { EngineParts } from "../engine.ts";
 import { Engine } from "../engine.ts";
 import { MemoryEngineStore } from "../memory-engine-store.ts";
 
@@ -82,7 +83,10 @@ export class EngineWorld {
   readonly #random = seededRandom("engine");
   #tick: Tick = { n: 0, at: 0, rules: "", revision: 0 };
 
-  engine(own = hotRules): Engine {
+  engine(
+    own = hotRules,
+    over: Partial<Pick<EngineParts, "ledgerBounds" | "log" | "tellGap">> = {},
+  ): Engine {
     const engine = new Engine({
       store: this.store,
       journal: (from, signal) => this.journal.read(from, signal),
@@ -95,6 +99,7 @@ export class EngineWorld {
       clock: this.clock,
       random: this.#random,
       log: silentLogger,
+      ...over,
     });
     engine.start();
     return engine;

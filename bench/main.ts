@@ -1,0 +1,58 @@
+/** `npm run bench -- intake`: measures Causeway against its peers on this machine. */
+import { parseArgs } from "node:util";
+import { reasonOf } from "@causeway/shared/errors.ts";
+import { cellOf } from "./intake.ts";
+import { benchIntake } from "./system-intake.ts";
+
+const usage = `Usage: npm run bench -- intake [options]
+
+  --cells <list>     connections x window each (default: 1x1,10x100,100x100)
+  --rounds <n>       every peer is measured so often, in turn; the medians are told (default: 3)
+  --seconds <n>      measured each time (default: 4)
+  --warm-up <n>      seconds before, not measured (default: 2)
+  --peers <list>     edge, mosquitto, nats, nats-always, aedes (default: all)
+  --json             print one JSON object a line instead of tables
+`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      cells: { type: "string", default: "1x1,10x100,100x100" },
+      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "4" },
+      "warm-up": { type: "string", default: "2" },
+      peers: { type: "string", default: "edge,mosquitto,nats,nats-always,aedes" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const cells = values.cells.split(",").map(cellOf);
+  const [rounds, seconds, warmUp] = [values.rounds, values.seconds, values["warm-up"]].map(Number);
+  const isRight =
+    positionals.join() === "intake" &&
+    cells.every((cell) => cell !== undefined) &&
+    [rounds, seconds, warmUp].every((number) => number !== undefined && number > 0);
+  if (!isRight) {
+    process.stderr.write(usage);
+    return 2;
+  }
+  await benchIntake({
+    cells: cells.filter((cell) => cell !== undefined),
+    rounds: rounds ?? 1,
+    measuredMs: (seconds ?? 1) * 1_000,
+    warmUpMs: (warmUp ?? 1) * 1_000,
+    peers: values.peers.split(","),
+    tell: (line) => process.stderr.write(`${line}\n`),
+    print: (line) => process.stdout.write(`${line}\n`),
+    asJson: values.json,
+  });
+  return 0;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (failure) => {
+    process.stderr.write(`${reasonOf(failure)}\n`);
+    process.exit(2);
+  },
+);

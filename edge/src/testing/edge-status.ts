@@ -1,0 +1,86 @@
+/** The status of a gateway that is well, for tests that change a part of it. */
+import { noBacklog } from "../outbox/backlog.ts";
+import { nothingGiven } from "../outbox/given.ts";
+import type { EdgeStatus } from "../status/edge-status.ts";
+
+const mebibyte = 1_024 * 1_024;
+
+export const wellStatus: EdgeStatus = {
+  gateway: "plant-3",
+  version: "0.1.0",
+  epoch: "7-9f3a2b1c",
+  clock: { quality: "set", isDated: true, wallAheadMs: 2, jumps: 0 },
+  intake: { readings: 48_210, quarantined: 3 },
+  outbox: {
+    bytes: 9 * mebibyte,
+    pendingBytes: 0,
+    appended: 12_040,
+    writtenBytes: 11 * mebibyte,
+    groups: 4_020,
+    poisonings: 0,
+    refused: 0,
+    logs: {
+      telemetry: { bytes: 8 * mebibyte, bytesMax: 3_500 * mebibyte },
+      priority: { bytes: mebibyte, bytesMax: 256 * mebibyte },
+    },
+    freeBytes: 21_000 * mebibyte,
+    given: nothingGiven,
+    backlog: noBacklog,
+    drainMs: 0,
+    obstacle: undefined,
+  },
+  uplink: {
+    link: "up",
+    unsentEvents: 0,
+    untakenEvents: 0,
+    takenAtBootMs: 86_000_000,
+    goBacks: 0,
+    rollbacks: 0,
+    redials: 0,
+    capBytesPerSecond: undefined,
+    troubles: [],
+  },
+  pump: { batches: 812, events: 12_040, bytes: 3 * mebibyte, failures: 0 },
+  takenAgoMs: 4_000,
+  broker: {
+    connections: 12,
+    published: 12_000,
+    refused: 0,
+    folded: 2,
+    deniedPublishes: 0,
+    deniedSubscribes: 0,
+    droppedPublishes: 0,
+    droppedDeliveries: 0,
+    retained: 4,
+    retainedRefused: 0,
+    presenceLeftOut: 0,
+    sessions: 3,
+    queuedMessages: 0,
+    queuedBytes: 0,
+    dropped: 0,
+  },
+  sources: [],
+  access: { refusedFiles: 0, certificateDaysLeft: undefined },
+  disk: { bytes: 32_000 * mebibyte, writtenBytes: 21 * mebibyte, forMs: 86_400_000 },
+};
+
+/** Nothing was taken for a quarter of an hour. */
+export const stuckStatus: EdgeStatus = {
+  ...wellStatus,
+  takenAgoMs: 15 * 60_000,
+  uplink: {
+    ...wellStatus.uplink,
+    link: "down",
+    untakenEvents: 4_200,
+    troubles: ["link down: NATS_UNREACHABLE: nats://cloud.example:4222: connection refused"],
+  },
+  outbox: {
+    ...wellStatus.outbox,
+    backlog: {
+      telemetry: { events: 4_185, bytes: 3 * mebibyte, ageMs: 15 * 60_000 },
+      priority: { events: 15, bytes: 2_048, ageMs: 15 * 60_000 },
+    },
+    given: { thinned: 120, lost: { full: 7, age: 2 } },
+    drainMs: undefined,
+  },
+};

@@ -1,0 +1,13 @@
+// The goal: every checker finds the bug it is there for. A world that does not notice a bug which was
+// planted would not notice the same bug in the product either.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { cloudPlants } from "./testing/cloud-plants.ts";
+import { findPlanted } from "./testing/planted.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+describe("a planted bug is found", () => {
+  test.each(cloudPlants)("$name", { timeout: 120_000 }, async (planted) => {
+    expect(await findPlanted(planted)).toBeGreaterThan(0);
+  });
+});
