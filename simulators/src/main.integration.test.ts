@@ -192,6 +192,7 @@ describe("a fleet", () => {
 
   test("ends in order on SIGTERM, and with its stdin where that is wanted", async () => {
     const signalled = start("fleet", "--url", broker.url, ...flags);
+    await broker.untilReceived(20); // before, a signal would find nobody who listens to it
     const childOf = start(
       "fleet",
       "--url",

@@ -1,7 +1,15 @@
 /** Starts a real nats-server for a test: free port, own store, killed with the test process. */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -105,7 +113,11 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     },
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
-    pause: () => signalTo("SIGSTOP"),
+    pause() {
+      signalTo("SIGSTOP");
+      // The signal takes its time, and until then requests are answered.
+      while (child !== undefined && pid !== undefined && !isStopped(pid)) {}
+    },
     resume: () => signalTo("SIGCONT"),
     async remove() {
       await end("SIGKILL");
@@ -114,6 +126,13 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   };
   await server.start();
   return server;
+}
+
+function isStopped(pid: number): boolean {
+  const states = readdirSync(`/proc/${pid}/task`).map((task) =>
+    /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/task/${task}/status`, "utf8"))?.at(1),
+  );
+  return states.every((state) => state === "T" || state === "t");
 }
 
 /**
