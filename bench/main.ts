@@ -1,10 +1,14 @@
 /** `npm run bench -- intake`: measures Causeway against its peers on this machine. */
 import { parseArgs } from "node:util";
 import { reasonOf } from "@causeway/shared/errors.ts";
+import { benchFaults } from "./faults.ts";
 import { cellOf } from "./intake.ts";
+import { benchDetect } from "./system-detect.ts";
 import { benchIntake } from "./system-intake.ts";
 
-const usage = `Usage: npm run bench -- intake [options]
+const usage = `Usage: npm run bench -- detect [--json]
+       npm run bench -- faults
+       npm run bench -- intake [options]
 
   --cells <list>     connections x window each (default: 1x1,10x100,100x100)
   --rounds <n>       every peer is measured so often, in turn; the medians are told (default: 3)
@@ -26,6 +30,14 @@ async function main(): Promise<number> {
       json: { type: "boolean", default: false },
     },
   });
+  if (positionals.join() === "faults") {
+    benchFaults((line) => process.stdout.write(`${line}\n`));
+    return 0;
+  }
+  if (positionals.join() === "detect") {
+    benchDetect({ print: (line) => process.stdout.write(`${line}\n`), asJson: values.json });
+    return 0;
+  }
   const cells = values.cells.split(",").map(cellOf);
   const [rounds, seconds, warmUp] = [values.rounds, values.seconds, values["warm-up"]].map(Number);
   const isRight =

@@ -6,6 +6,7 @@ import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import type { Command } from "commander";
+import { scoreFile } from "./cli/file-score.ts";
 import type { CommandParts } from "./cli/nats-commands.ts";
 import { alerts, audit, tail } from "./cli/nats-commands.ts";
 import { retire, streams } from "./cli/nats-streams.ts";
@@ -159,5 +160,55 @@ cli.command(
     throw new CodedError("CLI_USAGE", `streams ${act}: write streams, or streams retire NAME`);
   },
 );
+
+interface ScoreFlags {
+  readonly detector: string;
+  readonly input: string;
+  readonly output?: string;
+  readonly train?: string;
+  readonly reference?: string;
+  readonly delimiter: string;
+  readonly time: string;
+  readonly value: string;
+  readonly parameter: readonly string[];
+}
+
+cli.command(
+  "score",
+  "Put a CSV file through a detector, row by row, as the engine would",
+  (command) =>
+    command
+      .requiredOption("--input <file>", "rows with a head; .gz is unpacked")
+      .option("--output <file>", "the same rows and anomaly_score (default: standard output)")
+      .option("--detector <name>", "as in a rule", "auto")
+      .option("--train <rows>", "rows that only teach")
+      .option("--reference <how>", "adaptive, slow or frozen after the training")
+      .option("--delimiter <character>", "between columns", ",")
+      .option("--time <column>", "ISO 8601, or seconds or ms since 1970", "timestamp")
+      .option("--value <columns>", "metrics of one device, separated by commas", "value")
+      .option("--parameter <name=value>", "of the detector; may be repeated", collect, []),
+  async ({ input, output, train, reference, parameter, ...options }: ScoreFlags) => {
+    if (train !== undefined && !/^[1-9][0-9]{0,6}$/.test(train)) {
+      throw new CodedError("CLI_USAGE", `--train ${train}: write a number of rows`);
+    }
+    const values = options.value.split(",").map((column) => column.trim());
+    const settings = {
+      ...{ detector: options.detector, delimiter: options.delimiter, time: options.time, values },
+      ...{ train: train === undefined ? undefined : Number(train), reference },
+      parameters: parametersOf(parameter),
+    };
+    return scoreFile({ input, output }, settings);
+  },
+);
+
+function parametersOf(given: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    given.map((text) => {
+      const [, name, value] = /^([a-zA-Z]+)=(.*)$/.exec(text) ?? [];
+      if (name !== undefined && value !== undefined) return [name, value];
+      throw new CodedError("CLI_USAGE", `--parameter ${text}: write name=value`);
+    }),
+  );
+}
 
 await cli.run(process.argv);

@@ -49,7 +49,7 @@ const mutual = {
 };
 const listener = (host: string) => ({ listeners: [{ host, port: 0 }] });
 
-describe("a configuration that cannot be used ends with exit code 2", () => {
+describe.concurrent("a configuration that cannot be used ends with exit code 2", () => {
   test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
     ["an unknown key", { colour: "red" }, /edge\.yaml:\d+:\d+ colour: unknown setting/],
     ["an unknown nested key", { http: { hots: "x" } }, /edge\.yaml:\d+:\d+ http\.hots: unknown/],
@@ -159,7 +159,7 @@ describe("a configuration that cannot be used ends with exit code 2", () => {
   });
 });
 
-describe("a machine that cannot serve ends with exit code 1", () => {
+describe.concurrent("a machine that cannot serve ends with exit code 1", () => {
   test("a data folder that another process has open", async () => {
     const { config } = folderOf();
     await run(config).ready();
@@ -256,7 +256,7 @@ describe("ending", () => {
   });
 });
 
-describe("the other commands", () => {
+describe.concurrent("the other commands", () => {
   test("check says that a configuration is good, and what is wrong with a bad one", async () => {
     const check = (config: string) => new EdgeProcess([edgeLauncher, "check", "--config", config]);
     expect((await check(folderOf().config).ended).code).toBe(0);

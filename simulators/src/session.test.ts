@@ -111,3 +111,13 @@ test("a refusal ends the run and is what it failed of", async () => {
   expect(session.failure?.message).toContain("Not authorized");
   expect(await session.drain(60_000, never)).toEqual({ failed: 1 });
 });
+
+test("a refusal that comes when all is produced ends the draining", async () => {
+  const { session, listeners, connection, broker } = open();
+  broker.away();
+  connection.publish(publish(1));
+  session.end();
+  const drained = session.drain(60_000, never);
+  listeners[0]?.refused("Connection refused: Not authorized");
+  expect(await drained).toEqual({ failed: 1 });
+});

@@ -30,6 +30,7 @@ export class Session {
   readonly connections: readonly Connection[];
   readonly #ports: SessionPorts;
   readonly #ending = new AbortController();
+  readonly #failed = new AbortController();
   #online = 0;
   #everOnline = false;
   #said: "nothing" | "online" | "offline" = "nothing";
@@ -74,22 +75,24 @@ export class Session {
   /** The first failure counts; the run ends. */
   fail(failure: CodedError): void {
     this.#failure ??= failure;
+    this.#failed.abort();
     this.end();
   }
 
   /**
    * Waits until everything is acknowledged, at most `drainMs`, and at most drainAfterSignalMsMax
-   * once `signal` is aborted; then closes.
+   * once `signal` is aborted, and no longer than until a failure; then closes.
    */
   async drain(drainMs: number, signal: AbortSignal): Promise<Drained> {
     const done = new AbortController();
     const { clock } = this.#ports;
     const settled = this.connections.map((connection) => connection.below(1, done.signal));
     const limits = [
+      abortOf(this.#failed.signal, done.signal),
       sleep(clock, drainMs, done.signal),
       abortOf(signal, done.signal).then(() => sleep(clock, drainAfterSignalMsMax, done.signal)),
     ];
-    if (this.#failure === undefined) await Promise.race([Promise.all(settled), ...limits]);
+    await Promise.race([Promise.all(settled), ...limits]);
     done.abort();
     const failed = this.connections.reduce((sum, { pending }) => sum + pending, 0);
     await Promise.all(this.connections.map((connection) => connection.stop()));

@@ -360,3 +360,21 @@ describe("alert state", () => {
     expect([id, ruleVersion, severity]).toEqual([firing?.id, firing?.ruleVersion, "critical"]);
   });
 });
+
+test("a series that falls silent fires at a tick and is resolved by its next reading", () => {
+  const alerting = alertingOf([{ name: "silent", detector: "absence", after: "1m" }]);
+  const [detection, alerts] = [alerting.detection(), alerting.alerts()];
+  const take = (second: number) => {
+    const one = observation(second, { receivedAt: second * 1_000 });
+    return alerting.advance(alerts, alerting.observe(detection, one), one);
+  };
+  const tick = (second: number) =>
+    alerting.tick(detection, alerts, { id: `clk/${second}`, gateway: "g", at: second * 1_000 });
+  take(0);
+  expect(tick(60)).toEqual([]);
+  expect(tick(65)).toMatchObject([
+    { state: "firing", rule: "silent", device: "boiler", metric: "temperature", at: 65_000 },
+  ]);
+  expect(tick(70)).toEqual([]);
+  expect(take(75)).toMatchObject([{ state: "resolved", rule: "silent" }]);
+});

@@ -8,6 +8,7 @@ import type { GatewayDetection } from "@causeway/shared/rules/detection.ts";
 import {
   decodeDetection,
   detect,
+  detectSilence,
   emptyDetection,
   encodeDetection,
 } from "@causeway/shared/rules/detection.ts";
@@ -53,7 +54,10 @@ export interface Alerting {
     verdicts: readonly RuleVerdict[],
     observation: Observation,
   ): readonly AlertTransition[];
-  /** What time alone brings, in order: alerts that no rule looks at any more are withdrawn. */
+  /**
+   * What time alone brings, in order: alerts that no rule looks at any more are withdrawn, and
+   * rules that miss readings judge the silence.
+   */
   tick(
     detection: GatewayDetection,
     alerts: GatewayAlerts,
@@ -73,21 +77,30 @@ export interface Alerting {
 
 export function createAlerting(ruleSet: RuleSet, bounds = alertingBounds): Alerting {
   const { seriesPerGatewayMax, alertsPerGatewayMax } = bounds;
+  const missesReadings = ruleSet.rules.some(({ detector }) => detector.tick !== undefined);
   return {
     detection: emptyDetection,
     alerts: () => new GatewayAlerts(alertsPerGatewayMax),
     observe(detection, observation) {
-      const { device, metric, value, quality, receivedAt, late } = observation;
+      const { device, metric, value, unit, quality, receivedAt, late } = observation;
       if (typeof value !== "number" || !Number.isFinite(value) || quality === "bad") {
         return noVerdicts;
       }
       const timeMs = eventTimeOf(observation);
-      const reading = { device, metric, value, timeMs, receivedAt, late };
+      const reading = { device, metric, value, timeMs, receivedAt, late, unit };
       return detect(detection, ruleSet, seriesPerGatewayMax, reading);
     },
     advance,
-    tick: (_detection, alerts, moment) =>
-      alerts.unjudged.length === 0 ? noTransitions : withdraw(alerts, observationOf(moment)),
+    tick(detection, alerts, moment) {
+      const isUnjudged = alerts.unjudged.length > 0;
+      const withdrawn = isUnjudged ? withdraw(alerts, observationOf(moment)) : noTransitions;
+      if (!missesReadings) return withdrawn;
+      const observation = observationOf(moment);
+      const silent = detectSilence(detection, moment.at).flatMap(({ device, metric, verdicts }) =>
+        advance(alerts, verdicts, { ...observation, device, metric }),
+      );
+      return silent.length === 0 ? withdrawn : [...withdrawn, ...silent];
+    },
     rejudge: (alerts) => alerts.rejudge(ruleSet),
     changed: (alerts) => alerts.isChanged,
     encodeAlerts: (alerts) => alerts.encode(),

@@ -44,6 +44,18 @@ describe.each(["refused", "unknown", "lost"] as const)("a commit whose answer is
   });
 });
 
+test("an engine that has nothing to commit finds out that it was fenced", async () => {
+  const world = new World();
+  const first = world.engine();
+  await world.clock.advance(10);
+  await world.engine().stop();
+  expect(first.status().takeOvers).toBe(1);
+  await world.clock.advance(90_000);
+  expect(first.status().takeOvers).toBe(2);
+  await world.clock.advance(300_000);
+  expect(first.status().takeOvers, "and leaves it at that").toBe(2);
+});
+
 test("a second engine fences the first, and nothing is decided twice", async () => {
   const world = new World();
   const first = world.engine();

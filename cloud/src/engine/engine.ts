@@ -16,6 +16,8 @@
  *       message comes, since the journal may change in between.
  *   E7  Rules are those that the last tick names. Where they cannot be loaded, it goes on by those
  *       it has and says so.
+ *   E8  One that commits nothing for a minute looks whether it was fenced: its successor may have
+ *       died since, and while the journal is full nothing comes that it would have to commit.
  */
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
@@ -89,6 +91,7 @@ interface Tenure {
   places: readonly Place[];
   committing: Promise<void> | undefined;
   committedAtMs: number;
+  checkedAtMs: number;
   scheduled: Cancel | undefined;
   readonly dirty: Set<Held>;
   /** With shards of older generations to delete. */
@@ -225,6 +228,7 @@ export class Engine {
       places,
       committing: undefined,
       committedAtMs: clock.bootMs() - gatherMs,
+      checkedAtMs: clock.bootMs(),
       scheduled: undefined,
       dirty: new Set(),
       stale: new Set(),
@@ -344,7 +348,12 @@ export class Engine {
     const { store } = this.#parts;
     const session = store.session();
     if (session === tenure.session) return;
-    const found = await store.loadCheckpoints([...tenure.held.keys()]);
+    await this.#checkOwn(tenure);
+    tenure.session = session;
+  }
+
+  async #checkOwn(tenure: Tenure): Promise<void> {
+    const found = await this.#parts.store.loadCheckpoints([...tenure.held.keys()]);
     for (const [number, { checkpoint, lastSequence }] of tenure.held) {
       const own = found.get(number);
       if (own?.lastSequence === lastSequence && own.checkpoint.nonce === checkpoint.nonce) continue;
@@ -353,7 +362,21 @@ export class Engine {
       const isFenced = (own?.checkpoint.fence ?? 0) > checkpoint.fence;
       throw new CodedError(isFenced ? "ENGINE_FENCED" : "ENGINE_ROLLED_BACK", what);
     }
-    tenure.session = session;
+  }
+
+  /** E8. A commit meanwhile finds out by itself. */
+  async #checkIdle(tenure: Tenure): Promise<void> {
+    const { committedAtMs } = tenure;
+    const nowMs = this.#parts.clock.bootMs();
+    const isIdle = nowMs - Math.max(committedAtMs, tenure.checkedAtMs) >= idleEveryMs;
+    if (!isIdle || tenure.committing !== undefined) return;
+    tenure.checkedAtMs = nowMs;
+    try {
+      await this.#checkOwn(tenure);
+    } catch (failure) {
+      const isSure = failure instanceof CodedError && tenure.committedAtMs === committedAtMs;
+      if (isSure) end(tenure, failure);
+    }
   }
 
   /** E6. A journal that was rolled back holds another message, or none, where this one stood. */
@@ -468,6 +491,7 @@ export class Engine {
   }
 
   async #housekeep(tenure: Tenure): Promise<void> {
+    await this.#checkIdle(tenure);
     for (const held of tenure.stale) {
       tenure.stale.delete(held);
       await this.#deleteOlder(tenure, held);

@@ -2,6 +2,8 @@
  * Goal: over real sockets and a real LevelDB, a client does what it is allowed and nothing else, now
  * and after the files have changed, and who stays notices nothing of the change.
  */
+import { createConnection } from "node:net";
+import mqtt from "mqtt";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MqttEdge } from "../testing/mqtt-edge.ts";
 import type { ConnectOptions } from "../testing/mqtt-raw-client.ts";
@@ -243,6 +245,44 @@ describe("files that have changed", () => {
     pump.send(publishPacket({ topic: "devices/pump/telemetry/t" }));
     await pump.count(puback, 1);
     expect(await receivedBy(reader)).toEqual([]);
+  });
+});
+
+describe("one that is refused reads why", () => {
+  test("also where it did not wait for the answer, and reads late", async () => {
+    const edge = await startEdge();
+    const client = new RawMqtt(edge.port, { reads: false });
+    const failures: string[] = [];
+    client.socket.on("error", ({ message }) => failures.push(message));
+    const early = publishPacket({ topic: "devices/pump/telemetry/t", payload: "x".repeat(60_000) });
+    client.send(connectPacket(as("pump", { password: "x" })), ...Array<Buffer>(40).fill(early));
+    await vi.waitFor(async () =>
+      expect(await edge.system("authentication-failed")).toHaveLength(1),
+    );
+    client.socket.resume();
+    const bytes: Buffer[] = [];
+    client.socket.on("data", (chunk) => bytes.push(chunk));
+    await client.untilClosed();
+    expect(failures).toEqual([]);
+    expect(Buffer.concat(bytes)).toEqual(Buffer.from([0x20, 2, 0, 5]));
+    await vi.waitFor(() => expect(edge.broker.status().connections).toBe(0));
+  });
+
+  test("is cut off where it stays", async () => {
+    const edge = await startEdge();
+    const client = new RawMqtt(createConnection({ port: edge.port, allowHalfOpen: true }));
+    client.send(connectPacket(as("pump", { password: "x" })));
+    await client.count(connack, 1);
+    expect(edge.broker.status().connections).toBe(1);
+    await vi.waitFor(() => expect(edge.broker.status().connections).toBe(0), 5_000);
+    client.close();
+  });
+
+  test("and a library tells it at once", async () => {
+    const edge = await startEdge();
+    const url = `mqtt://127.0.0.1:${edge.port}`;
+    const options = { username: "pump", password: "x", reconnectPeriod: 0 };
+    await expect(mqtt.connectAsync(url, options, false)).rejects.toMatchObject({ code: 5 });
   });
 });
 

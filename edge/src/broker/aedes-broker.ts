@@ -54,14 +54,15 @@ export interface AedesBrokerOptions extends BrokerBounds, AccessSettings {
   readonly connectionsMax: number;
   /** Publishes of one client that wait for the disk; at the bound its socket is not read. */
   readonly inflightPerClientMax: number;
+  readonly timeouts?: typeof defaultTimeouts;
   /** Where sessions and message ids are kept: the outbox's own store. */
   readonly records: Records;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-const connectTimeoutMs = 10_000;
-const drainTimeoutMs = 2_000;
+/** How long a connection may say nothing, and a subscriber take nothing. */
+const defaultTimeouts = { connectMs: 10_000, drainMs: 2_000 };
 const outgoingBytesSoftMax = 512 * 1_024;
 const outgoingBytesMax = 4 * 1_024 * 1_024;
 const subscriptionsPerClientMax = 1_000;
@@ -73,6 +74,7 @@ const publishOverheadBytes = 256;
 
 export class AedesBroker {
   readonly #options: AedesBrokerOptions;
+  readonly #timeouts: typeof defaultTimeouts;
   readonly #keepers: Keepers;
   readonly #persistence: AedesPersistence;
   readonly #listeners: Listeners;
@@ -105,6 +107,7 @@ export class AedesBroker {
 
   constructor(options: AedesBrokerOptions) {
     this.#options = options;
+    this.#timeouts = options.timeouts ?? defaultTimeouts;
     const { records, clock, log, sessions, retained } = options;
     this.#waiting = new Waiting(options.waitingBytesMax, this.#open);
     const incoming = new IncomingIds(records);
@@ -178,6 +181,9 @@ export class AedesBroker {
     guardRegistry(aedes);
     aedes.on("client", (client) => this.#registered(client));
     aedes.on("clientDisconnect", (client) => this.#ended(client));
+    aedes.on("connackSent", ({ returnCode }, client) => {
+      if (returnCode !== 0) this.#connections.get(client)?.refused();
+    });
     this.#publishWills(aedes);
     await this.#listeners.open();
     this.#scheduleTick();
@@ -207,8 +213,8 @@ export class AedesBroker {
   #aedesOptions(): AedesOptions {
     return {
       persistence: this.#persistence,
-      connectTimeout: connectTimeoutMs,
-      drainTimeout: drainTimeoutMs,
+      connectTimeout: this.#timeouts.connectMs,
+      drainTimeout: this.#timeouts.drainMs,
       keepaliveLimit: this.#options.keepaliveSecondsMax,
       queueLimit: earlyPacketsMax,
       maxTopicLevels: topicLevelsMax,
@@ -266,7 +272,7 @@ export class AedesBroker {
       bounds: {
         packetBytesMax,
         inflightPerClientMax,
-        drainTimeoutMs,
+        drainTimeoutMs: this.#timeouts.drainMs,
         outgoingBytesSoftMax,
         // What is retained may be sent at once.
         outgoingBytesMax: outgoingBytesMax + this.#options.retained.bytesMax,

@@ -8,6 +8,8 @@
  *   K3  A plain publish of QoS 0 or 1 goes around aedes' parser and handlers, which cost several times
  *       what the rest of its way costs.
  *   K4  A client that is not read is not timed out.
+ *   K5  One that is refused reads why: what it sent meanwhile is read and thrown away, for bytes that
+ *       nobody read make of the end a reset, which may overtake the CONNACK.
  */
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
@@ -70,6 +72,8 @@ export interface ConnectionEvents {
   frozen(connection: Connection): void;
 }
 
+/** How long a client that is refused may take to read why. */
+const refusedTimeoutMs = 1_000;
 /** Less than any keep alive. */
 const awakeEveryMs = 1_000;
 
@@ -174,6 +178,24 @@ export class Connection implements PacketTaker {
   /** To be called where its publish is durable. */
   puback(messageId: number): void {
     if (!this.isClosed) this.#writes.puback(messageId);
+  }
+
+  /** K5; to be called where its CONNACK is written, before it is closed. */
+  refused(): void {
+    const { socket } = this;
+    const destroy = socket.destroy.bind(socket);
+    socket.destroy = () => {
+      // Aedes does so twice, for the closing and for the failure that it was.
+      socket.destroy = () => socket;
+      this.#clock.soon(() => {
+        socket.destroy = destroy;
+      });
+      socket.once("close", this.#clock.after(refusedTimeoutMs, destroy));
+      socket.removeAllListeners("readable");
+      socket.read = this.#read;
+      socket.resume();
+      return socket.end();
+    };
   }
 
   /** Reads on or not, by its own bound and that of all connections together. */

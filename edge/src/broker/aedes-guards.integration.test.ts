@@ -288,13 +288,11 @@ describe("who is there", () => {
   });
 });
 
-test("a connection that says nothing is closed by the connect timeout", {
-  timeout: 30_000,
-}, async () => {
-  const edge = await start();
+test("a connection that says nothing is closed by the connect timeout", async () => {
+  const edge = await start({ timeouts: { connectMs: 500, drainMs: 2_000 } });
   const socket = connectSocket(edge.port, "127.0.0.1");
   cleanUps.push(() => void socket.destroy());
   const began = performance.now();
   await new Promise((resolve) => socket.once("close", resolve));
-  expect(performance.now() - began).toBeGreaterThan(9_000);
+  expect(performance.now() - began).toBeGreaterThan(450);
 });

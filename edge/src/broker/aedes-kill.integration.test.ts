@@ -18,6 +18,7 @@ import {
   RawMqtt,
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
+import { compiled } from "../testing/system-edge-process.ts";
 
 const { puback, publish, pubrec, pubcomp, suback } = packetTypes;
 const child = fileURLToPath(new URL("../testing/system-broker-child.ts", import.meta.url));
@@ -41,6 +42,7 @@ function folder(): string {
 async function doomed(place: string, ...moment: readonly string[]) {
   const running = spawn(process.execPath, [child, place, ...moment], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...compiled },
   });
   const ended = once(running, "exit");
   cleanUps.push(async () => {

@@ -131,9 +131,17 @@ describe("a PUBACK", () => {
     await visit.untilClosed();
     expect(visit.ids(puback)).toEqual([1]);
     edge.gate.failure = undefined;
-    const again = await upstream.accept(2);
-    again.send(message(2, { dup: true }), message(3, { dup: true }), message(4));
-    await again.count(puback, 3);
+    const isTaken = (again: RawMqtt) =>
+      again.count(puback, 3).then(
+        () => true,
+        () => false,
+      );
+    // Until the outbox is open again a connection ends as the first did.
+    for (let number = 2; ; number++) {
+      const again = await upstream.accept(number);
+      again.send(message(2, { dup: true }), message(3, { dup: true }), message(4));
+      if (await isTaken(again)) break;
+    }
     expect(await edge.values()).toEqual([1, 2, 3, 4]);
     expect(source.status().taken).toBe(4);
   });
@@ -364,7 +372,7 @@ async function valuesIn(dataDir: string): Promise<unknown[]> {
 }
 
 describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
-  test("through SIGKILLs of the gateway nothing is lost, and the order is kept", async () => {
+  test("through SIGKILLs of the gateway each message is an event once, in order", async () => {
     const { url } = await startMosquitto();
     const mqttSettings = {
       listeners: [],
@@ -397,11 +405,11 @@ describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
     let sent = 0;
     const publish = (count: number) =>
       Promise.all(numbers(count).map(() => publisher.publishAsync(topic, `${++sent}`, { qos: 1 })));
-    const rounds = 4;
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < 4; round++) {
       const flowing = publish(1_500);
+      // Behind so many it is known that it counts (repeats.ts, F6).
       await vi.waitFor(
-        async () => expect((await sourceOf(edge))?.taken).toBeGreaterThan(50 + round * 200),
+        async () => expect((await sourceOf(edge))?.taken).toBeGreaterThan(400 + round * 100),
         { timeout: 20_000, interval: 5 },
       );
       await edge.kill();
@@ -425,10 +433,7 @@ describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
     edge.child.kill("SIGTERM");
     await edge.ended;
     const found = (await valuesIn(dataDir)).filter((value) => value !== 0).map(Number);
-    const first = [...new Set(found)];
-    expect(first, "each of them, in order").toEqual(numbers(end));
-    // That broker has twenty under way, and a kill may come between a sync and its PUBACKs.
-    expect(found.length - first.length).toBeLessThanOrEqual(rounds * 20);
+    expect(found).toEqual(numbers(end));
   }, 120_000);
 
   test("over TLS, with a certificate of its own", async () => {

@@ -9,7 +9,7 @@
  *     6 bytes floor: entries up to this ordinal are void
  *     4 bytes count of entries, each: 6 bytes ordinal, 2 bytes message id, 4 bytes hash, 1 byte flags
  *     4 bytes count of folded entries, each: 6 bytes ordinal
- *   flags       1: the client used the message id for equal bytes before
+ *   flags       1: the client used the message id for equal bytes before; 2: the client counts its ids
  */
 import { crc32c } from "@causeway/shared/checksum.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
@@ -25,6 +25,8 @@ export interface RepeatEntry {
   readonly hash: number;
   /** The client used the message id for equal bytes before, so a repeat cannot be told from news. */
   readonly isReused: boolean;
+  /** Its message id came behind many that counted up. */
+  readonly isCounted: boolean;
 }
 
 export interface RepeatSection {
@@ -59,11 +61,11 @@ function writeSection(bytes: Buffer, start: number, section: RepeatSection): num
   at += bytes.write(client, at);
   at = bytes.writeUIntBE(floor, at, ordinalBytes);
   at = bytes.writeUInt32BE(entries.length, at);
-  for (const { ordinal, messageId, hash, isReused } of entries) {
+  for (const { ordinal, messageId, hash, isReused, isCounted } of entries) {
     at = bytes.writeUIntBE(ordinal, at, ordinalBytes);
     at = bytes.writeUInt16BE(messageId, at);
     at = bytes.writeUInt32BE(hash, at);
-    at = bytes.writeUInt8(isReused ? 1 : 0, at);
+    at = bytes.writeUInt8((isReused ? 1 : 0) | (isCounted ? 2 : 0), at);
   }
   at = bytes.writeUInt32BE(folded.length, at);
   for (const ordinal of folded) at = bytes.writeUIntBE(ordinal, at, ordinalBytes);
@@ -91,12 +93,11 @@ export function decodeRepeats(record: Uint8Array): RepeatRecord {
     at += nameBytes;
     const client = bytes.toString("utf8", at - nameBytes, at);
     const floor = take(ordinalBytes);
-    const entries = Array.from({ length: take(4) }, () => ({
-      ordinal: take(ordinalBytes),
-      messageId: take(2),
-      hash: take(4),
-      isReused: take(1) === 1,
-    }));
+    const entries = Array.from({ length: take(4) }, () => {
+      const head = { ordinal: take(ordinalBytes), messageId: take(2), hash: take(4) };
+      const flags = take(1);
+      return { ...head, isReused: (flags & 1) > 0, isCounted: (flags & 2) > 0 };
+    });
     const folded = Array.from({ length: take(4) }, () => take(ordinalBytes));
     sections.push({ client, floor, entries, folded });
   }

@@ -2,68 +2,12 @@
 import { seededRandom } from "@causeway/shared/random.ts";
 import { expect, test } from "vitest";
 import { MemoryDisk } from "../outbox/memory-store.ts";
-import type { Store } from "../outbox/store.ts";
+import { RepeatsLife as Life } from "../testing/repeats-life.ts";
 import { decodeRepeats, encodeRepeats } from "./repeat-record.ts";
-import type { RepeatBounds, Sender } from "./repeats.ts";
-import { defaultRepeatBounds, hashOf, Repeats, repeatKeys } from "./repeats.ts";
+import type { Sender } from "./repeats.ts";
+import { defaultRepeatBounds, hashOf } from "./repeats.ts";
 
-const everything = { ...repeatKeys, countMax: 1_000_000 };
 const hash = hashOf("t", Buffer.from("1"));
-
-/** Repeats as the broker uses them: what is noted and sealed is settled with its write. */
-class Life {
-  readonly repeats: Repeats;
-  readonly #store: Store;
-  readonly #settles: ((isDurable: boolean) => void)[] = [];
-
-  private constructor(store: Store, bounds: RepeatBounds) {
-    this.repeats = new Repeats(bounds);
-    this.#store = store;
-  }
-
-  static async begin(disk: MemoryDisk, bounds = defaultRepeatBounds): Promise<Life> {
-    const store = disk.open();
-    const life = new Life(store, bounds);
-    life.repeats.load(await store.scan(everything), (failure) => {
-      throw failure;
-    });
-    return life;
-  }
-
-  publish(sender: Sender, id: number, itsHash = hash): void {
-    const entry = this.repeats.note(sender, id, itsHash);
-    this.#settles.push((isDurable) => this.repeats.settled(sender, entry, isDurable));
-  }
-
-  repeat(sender: Sender, id: number, itsHash = hash): boolean {
-    const folded = this.repeats.fold(sender, id, itsHash);
-    if (folded !== undefined) this.#settles.push(folded);
-    return folded !== undefined;
-  }
-
-  async group(failure?: Error): Promise<void> {
-    const changes = this.repeats.seal();
-    try {
-      if (failure !== undefined) throw failure;
-      if (changes.length > 0) await this.#store.write(changes, { sync: true });
-    } catch {
-      for (const settle of this.#settles.splice(0)) settle(false);
-      const restored = this.repeats.restore(changes.map(({ key }) => key));
-      await this.#store.write(restored, { sync: true });
-      return;
-    }
-    for (const settle of this.#settles.splice(0)) settle(true);
-  }
-
-  async crash(disk: MemoryDisk, bounds = defaultRepeatBounds): Promise<Life> {
-    disk.crash();
-    return Life.begin(disk, bounds);
-  }
-
-  async records(): Promise<number> {
-    return (await this.#store.scan(everything)).length;
-  }
-}
 
 async function begun() {
   const disk = new MemoryDisk();
@@ -126,6 +70,108 @@ test("entries die with the next connection, unless it brought nothing but repeat
   expect([life.repeat(next, 3), life.repeat(next, 9)]).toEqual([false, true]);
 });
 
+/** A client whose ids went up from 1 for so many publishes, four at once. */
+async function counted(count: number) {
+  const { disk, life, sender } = await begun();
+  for (let id = 1; id <= count; id++) {
+    life.publish(sender, id);
+    if (id % 4 === 0) await life.group();
+    life.repeats.heard(sender);
+  }
+  await life.group();
+  const folds = (ids: readonly number[], of = life, next = of.repeats.connected("a")) =>
+    ids.map((id) => of.repeat(next, id));
+  return { disk, life, sender, folds };
+}
+
+test("an entry of a client that counts lasts over bytes and is folded as often as it comes", async () => {
+  const { disk, life, sender, folds } = await counted(400);
+  life.repeats.heard(sender);
+  // Four times what was under way.
+  expect(folds([384, 385, 392, 400])).toEqual([false, true, true, true]);
+  expect(folds([385, 400]), "on the connection behind").toEqual([true, true]);
+  const after = await life.crash(disk);
+  expect(folds([384, 385, 400], after), "after a crash").toEqual([false, true, true]);
+  const next = after.repeats.connected("a");
+  after.publish(next, 401);
+  await after.group();
+  after.repeats.heard(next);
+  expect(folds([385, 386, 401], after), "and counts on").toEqual([false, true, true]);
+});
+
+test("who counted up to a few has no entry that lasts", async () => {
+  const { life, sender, folds } = await counted(256);
+  life.repeats.heard(sender);
+  expect(folds([250, 256])).toEqual([false, false]);
+});
+
+test.each([
+  ["anew", 1],
+  ["with the one before", 399],
+  ["with the same", 400],
+  ["far ahead", 500],
+])("an id that goes back ends all that last: %s", async (_how, id) => {
+  const { disk, life, sender, folds } = await counted(400);
+  life.publish(sender, id, hash + 1);
+  await life.group();
+  expect(folds([398, 399, 400])).toEqual([false, false, false]);
+  expect(folds([398, 399, 400], await life.crash(disk)), "on the disk").toEqual([
+    false,
+    false,
+    false,
+  ]);
+});
+
+test("what waits when ids go back is as the entries of any other client", async () => {
+  const { life, sender, folds } = await counted(400);
+  for (const id of [401, 402, 7]) life.publish(sender, id);
+  expect(folds([400, 401, 402, 7])).toEqual([false, true, true, true]);
+});
+
+test("subscriptions take ids too, and what failed comes again under its own", async () => {
+  const { life, sender, folds } = await counted(400);
+  life.publish(sender, 403);
+  await life.group(new Error("no space"));
+  const next = life.repeats.connected("a");
+  life.publish(next, 403);
+  await life.group();
+  expect(folds([390, 400, 403])).toEqual([true, true, true]);
+});
+
+test("a repeat of what fails is not taken for an event", async () => {
+  const { life, sender } = await begun();
+  life.publish(sender, 1);
+  const next = life.repeats.connected("a");
+  expect(life.repeat(next, 1)).toBe(true);
+  await life.group(new Error("no space"));
+  expect(life.repeat(life.repeats.connected("a"), 1), "it is nowhere").toBe(false);
+});
+
+test("what lasts is bounded for each client and for all", async () => {
+  const disk = new MemoryDisk();
+  const bounds = { ...defaultRepeatBounds, countedMin: 4, lastingMax: 6, allLastingMax: 9 };
+  const life = await Life.begin(disk, bounds);
+  for (const client of ["a", "b"]) {
+    const sender = life.repeats.connected(client);
+    for (let id = 1; id <= 40; id++) {
+      life.publish(sender, id);
+      if (id % 2 === 0) await life.group();
+    }
+    life.repeats.heard(sender);
+  }
+  const folded = (client: string) => {
+    const next = life.repeats.connected(client);
+    return Array.from({ length: 60 }, (_, at) => at + 1).filter((id) => life.repeat(next, id));
+  };
+  expect(folded("a")).toEqual([35, 36, 37, 38, 39, 40]);
+  expect(folded("b")).toEqual([38, 39, 40]);
+  const sender = life.repeats.connected("a");
+  for (let id = 41; id <= 60; id++) life.publish(sender, id);
+  expect(folded("a"), "and not less than waits").toEqual(
+    Array.from({ length: 20 }, (_, at) => 41 + at),
+  );
+});
+
 test("an id used twice for equal bytes is never folded: the repeat may be news", async () => {
   const { disk, life, sender } = await begun();
   life.publish(sender, 1);
@@ -182,7 +228,7 @@ test("a folding that failed alone can be had again", async () => {
 
 test("clients that stay away are bounded, the longest absent forgotten, on the disk too", async () => {
   const disk = new MemoryDisk();
-  const bounds = { absentEntriesMax: 4, recordsMax: 1_000 };
+  const bounds = { ...defaultRepeatBounds, absentEntriesMax: 4, recordsMax: 1_000 };
   const life = await Life.begin(disk, bounds);
   for (const client of ["a", "b", "c"]) {
     const sender = life.repeats.connected(client);
@@ -191,13 +237,13 @@ test("clients that stay away are bounded, the longest absent forgotten, on the d
     life.repeats.disconnected(sender);
   }
   await life.group();
-  const next = await life.crash(disk, { absentEntriesMax: 100, recordsMax: 1_000 });
+  const next = await life.crash(disk, { ...defaultRepeatBounds, absentEntriesMax: 100 });
   const folds = (client: string) => next.repeat(next.repeats.connected(client), 1);
   expect(["a", "b", "c"].map(folds)).toEqual([false, true, true]);
 });
 
 test("over random lives nothing is folded twice or after its end, and the disk stays bounded", async () => {
-  const bounds = { absentEntriesMax: 1_000, recordsMax: 8 };
+  const bounds = { ...defaultRepeatBounds, absentEntriesMax: 1_000, recordsMax: 8 };
   for (let seed = 1; seed <= 300; seed++) {
     const random = seededRandom(`repeats ${seed}`);
     const below = (count: number) => Math.floor(random.next() * count);
@@ -256,14 +302,17 @@ test("the bytes of a record never change, and damage is told", () => {
       {
         client: "ä",
         floor: 5,
-        entries: [{ ordinal: 6, messageId: 65_535, hash: 0xdeadbeef, isReused: true }],
+        entries: [
+          { ordinal: 6, messageId: 65_535, hash: 0xdeadbeef, isReused: true, isCounted: false },
+          { ordinal: 7, messageId: 1, hash: 1, isReused: false, isCounted: true },
+        ],
         folded: [2 ** 40],
       },
     ],
   };
   const bytes = encodeRepeats(record);
   expect(bytes.toString("hex")).toMatchInlineSnapshot(
-    `"01bcd418d8010002c3a400000000000500000001000000000006ffffdeadbeef0100000001010000000000"`,
+    `"0182795c24010002c3a400000000000500000002000000000006ffffdeadbeef010000000000070001000000010200000001010000000000"`,
   );
   expect(decodeRepeats(bytes)).toEqual(record);
   for (const at of bytes.keys()) {

@@ -11,6 +11,10 @@
  *       survive a crash. Ends go with later groups, at no sync of their own.
  *   F5  Where a client uses one message id for equal bytes twice, a repeat cannot be told from news;
  *       it is taken as new, for an event twice is better than an event lost.
+ *   F6  Not so that of a client that counts: behind so many ids that only went up, an id is as far from
+ *       its next use. Such an entry lasts over bytes, foldings and connections, as many as four times
+ *       what its client had waiting at once. An id that goes back, also where 65535 are through or the
+ *       client began anew, ends all that last.
  */
 import { crc32 } from "node:zlib";
 import type { Keeper } from "../outbox/companions.ts";
@@ -23,16 +27,35 @@ export interface RepeatBounds {
   readonly absentEntriesMax: number;
   /** So many records lie on the disk before one with all that is live replaces them. */
   readonly recordsMax: number;
+  /** So many ids went up, beside as many as waited at once, before an entry lasts (F6). */
+  readonly countedMin: number;
+  /** Entries of one client that last. */
+  readonly lastingMax: number;
+  /** Of all clients; beyond it none lasts longer than it waits. */
+  readonly allLastingMax: number;
 }
 
-export const defaultRepeatBounds: RepeatBounds = { absentEntriesMax: 20_000, recordsMax: 256 };
+export const defaultRepeatBounds: RepeatBounds = {
+  absentEntriesMax: 100_000,
+  recordsMax: 256,
+  countedMin: 256,
+  lastingMax: 1_000,
+  allLastingMax: 100_000,
+};
+
+/** Subscriptions and publishes of other kinds take ids too. */
+const idStepMax = 32;
+/** What is under way between client and gateway is more than what waits here. */
+const lastingFactor = 4;
 
 export interface Entry {
   readonly ordinal: number;
   readonly messageId: number;
   readonly hash: number;
   readonly isReused: boolean;
+  readonly isCounted: boolean;
   isVoid: boolean;
+  hasFailed: boolean;
 }
 
 /** What one client sent and may send again. */
@@ -45,7 +68,17 @@ export interface Sender {
   entries: Entry[];
   /** Of connections before, to be folded on this one. */
   earlier: Entry[];
+  /** Those that last, in order; all others are older (F6). */
+  lasting: Entry[];
+  /** So many ids went up in a row. */
+  counted: number;
+  /** Whose PUBACK is not written, and the most of them at once. */
+  waiting: number;
+  waitingMost: number;
   last: Entry | undefined;
+  lastDurable: Entry | undefined;
+  /** The newest ordinal of connections before. */
+  begun: number;
   /** The newest ordinal whose PUBACK was written. */
   acked: number;
   /** Void after a crash, up to this ordinal. */
@@ -77,6 +110,7 @@ export class Repeats implements Keeper {
   readonly #touched = new Set<Sender>();
   #ordinal = 0;
   #absentEntries = 0;
+  #lasting = 0;
   #firstRecord = 1;
   #nextRecord = 1;
   #mustBeWhole = false;
@@ -99,14 +133,30 @@ export class Repeats implements Keeper {
     }
     const [first] = records;
     if (first !== undefined) this.#firstRecord = Buffer.from(first[0]).readUIntBE(keyBytes - 6, 6);
-    for (const sender of [...this.#senders.values()]) this.#left(sender);
+    for (const sender of [...this.#senders.values()]) {
+      this.#sort(sender);
+      this.#left(sender);
+    }
+  }
+
+  /** Those that last, where the client still counted. */
+  #sort(sender: Sender): void {
+    const { entries, last } = sender;
+    sender.lastDurable = last;
+    sender.acked = last?.ordinal ?? 0;
+    if (last?.isCounted !== true || entries.at(-1) !== last) return;
+    const from = entries.findLastIndex(({ isCounted }) => !isCounted) + 1;
+    sender.lasting = entries.splice(from);
+    sender.counted = this.#bounds.countedMin;
+    sender.waitingMost = Math.ceil(sender.lasting.length / lastingFactor);
+    this.#lasting += sender.lasting.length;
   }
 
   #apply({ client, floor, entries, folded }: RepeatSection): void {
     const sender = this.#senders.get(client) ?? this.#add(client, 0);
     sender.floor = Math.max(sender.floor, floor);
     for (const entry of entries) {
-      sender.last = { ...entry, isVoid: false };
+      sender.last = { ...entry, isVoid: false, hasFailed: false };
       sender.entries.push(sender.last);
       this.#ordinal = Math.max(this.#ordinal, entry.ordinal);
     }
@@ -119,8 +169,9 @@ export class Repeats implements Keeper {
   /** A connection of the client begins. */
   connected(client: string): Sender {
     const sender = this.#sender(client);
-    if (!sender.isConnected) this.#absentEntries -= sender.entries.length + sender.earlier.length;
+    if (!sender.isConnected) this.#absentEntries -= countOf(sender);
     sender.isConnected = true;
+    sender.begun = this.#ordinal;
     const made = sender.entries.filter(isLive);
     sender.earlier = sender.broughtNews ? made : [...sender.earlier.filter(isLive), ...made];
     sender.entries = [];
@@ -141,22 +192,24 @@ export class Repeats implements Keeper {
     if (entries.length === 0 || (entries[0] as Entry).ordinal > acked) return;
     let ended = 0;
     while (ended < entries.length && (entries[ended] as Entry).ordinal <= acked) ended++;
+    sender.floor = (entries[ended - 1] as Entry).ordinal;
     entries.splice(0, ended);
-    sender.floor = acked;
     this.#touched.add(sender);
   }
 
-  /** Where this publish with DUP is a repeat, what settles its folding (F1, F2). */
+  /** Where this publish with DUP is a repeat, what settles its folding (F1, F2, F6). */
   fold(sender: Sender, messageId: number, hash: number): Settled | undefined {
-    const entry = sender.earlier.find(
-      (each) => each.messageId === messageId && each.hash === hash && isLive(each),
-    );
+    const isIt = (each: Entry) =>
+      each.messageId === messageId && each.hash === hash && isLive(each);
+    if (sender.lasting.some(isIt)) return nothing;
+    const entry = sender.earlier.find(isIt);
     if (entry === undefined || entry.isReused) return undefined;
     entry.isVoid = true;
     sender.folded.push(entry.ordinal);
     this.#touched.add(sender);
     return (isDurable) => {
-      entry.isVoid = isDurable;
+      // Its own publish may have failed too.
+      entry.isVoid = isDurable || entry.hasFailed;
     };
   }
 
@@ -173,10 +226,27 @@ export class Repeats implements Keeper {
   note(sender: Sender, messageId: number, hash: number): Entry {
     const { last } = sender;
     const isReused = last !== undefined && last.messageId === messageId && last.hash === hash;
-    const entry = { ordinal: ++this.#ordinal, messageId, hash, isReused, isVoid: false };
+    const step = last === undefined ? 0 : messageId - last.messageId;
+    if (step > 0 && step <= idStepMax) sender.counted++;
+    else this.#endLasting(sender);
+    sender.waiting++;
+    sender.waitingMost = Math.max(sender.waitingMost, sender.waiting);
+    const isCounted =
+      sender.lasting.length > 0 || sender.counted >= this.#bounds.countedMin + sender.waitingMost;
+    const ordinal = ++this.#ordinal;
+    const entry = {
+      ordinal,
+      messageId,
+      hash,
+      isReused,
+      isCounted,
+      isVoid: false,
+      hasFailed: false,
+    };
     this.broughtNews(sender);
     sender.last = entry;
-    sender.entries.push(entry);
+    if (isCounted) this.#letLast(sender, entry);
+    else sender.entries.push(entry);
     sender.unsealed.push(entry);
     this.#touched.add(sender);
     return entry;
@@ -184,8 +254,49 @@ export class Repeats implements Keeper {
 
   /** Told in the order of the notes: its PUBACK is written now, or its connection is closed. */
   settled(sender: Sender, entry: Entry, isDurable: boolean): void {
-    if (isDurable) sender.acked = entry.ordinal;
-    else entry.isVoid = true;
+    sender.waiting--;
+    if (isDurable) {
+      sender.acked = entry.ordinal;
+      sender.lastDurable = entry;
+      return;
+    }
+    entry.isVoid = true;
+    entry.hasFailed = true;
+    // What failed comes again under the same id.
+    sender.last = sender.lastDurable;
+    const { length } = sender.lasting;
+    sender.lasting = sender.lasting.filter(isLive);
+    this.#lasting -= length - sender.lasting.length;
+  }
+
+  #letLast(sender: Sender, entry: Entry): void {
+    const { lasting, acked, waitingMost } = sender;
+    const { lastingMax, allLastingMax } = this.#bounds;
+    lasting.push(entry);
+    this.#lasting++;
+    const countMax = Math.min(lastingMax, lastingFactor * waitingMost);
+    let ended = 0;
+    for (const { ordinal } of lasting) {
+      const isRoom = lasting.length - ended <= countMax && this.#lasting - ended <= allLastingMax;
+      if (isRoom || ordinal > acked) break;
+      sender.floor = ordinal;
+      ended++;
+    }
+    lasting.splice(0, ended);
+    this.#lasting -= ended;
+  }
+
+  /** The ids do not count up: what waits on this connection is as any other, the rest ends. */
+  #endLasting(sender: Sender): void {
+    const { lasting, entries, acked, begun } = sender;
+    sender.counted = 0;
+    if (lasting.length === 0) return;
+    const waits = lasting.findIndex(({ ordinal }) => ordinal > Math.max(acked, begun));
+    const ended = waits < 0 ? lasting.length : waits;
+    sender.floor = lasting[ended - 1]?.ordinal ?? sender.floor;
+    entries.push(...lasting.slice(ended));
+    sender.lasting = [];
+    this.#lasting -= lasting.length;
   }
 
   seal(): readonly Change[] {
@@ -213,8 +324,9 @@ export class Repeats implements Keeper {
   #sealWhole(): readonly Change[] {
     const sections: RepeatSection[] = [];
     for (const sender of this.#senders.values()) {
-      const { client, floor, broughtNews, earlier } = sender;
-      const entries = [...(broughtNews ? [] : earlier), ...sender.entries].filter(isLive);
+      const { client, floor, broughtNews, earlier, lasting } = sender;
+      const others = [...(broughtNews ? [] : earlier), ...sender.entries];
+      const entries = [...others, ...lasting].filter(isLive);
       if (entries.length > 0) sections.push({ client, floor, entries, folded: [] });
     }
     const deletes: Change[] = [];
@@ -240,7 +352,7 @@ export class Repeats implements Keeper {
   #left(sender: Sender): void {
     sender.entries = sender.entries.filter(isLive);
     sender.earlier = sender.broughtNews ? [] : sender.earlier.filter(isLive);
-    this.#absentEntries += sender.entries.length + sender.earlier.length;
+    this.#absentEntries += countOf(sender);
     // To the end: the order is that of leaving.
     this.#senders.delete(sender.client);
     this.#senders.set(sender.client, sender);
@@ -248,7 +360,9 @@ export class Repeats implements Keeper {
     for (const [client, each] of this.#senders) {
       if (this.#absentEntries <= this.#bounds.absentEntriesMax) return;
       if (each.isConnected) continue;
-      this.#absentEntries -= each.entries.length + each.earlier.length;
+      this.#absentEntries -= countOf(each);
+      this.#lasting -= each.lasting.length;
+      each.lasting = [];
       this.#senders.delete(client);
       this.#touched.delete(each);
       // Only a record of all that is live leaves them out.
@@ -257,8 +371,8 @@ export class Repeats implements Keeper {
   }
 
   #forgetWhereEmpty(sender: Sender): void {
-    const { isConnected, entries, earlier, client } = sender;
-    if (!isConnected && entries.length + earlier.length === 0) this.#senders.delete(client);
+    const { isConnected, client } = sender;
+    if (!isConnected && countOf(sender) === 0) this.#senders.delete(client);
   }
 
   #sender(client: string): Sender {
@@ -273,7 +387,13 @@ export class Repeats implements Keeper {
       broughtNews: false,
       entries: [],
       earlier: [],
+      lasting: [],
+      counted: 0,
+      waiting: 0,
+      waitingMost: 1,
       last: undefined,
+      lastDurable: undefined,
+      begun: 0,
       acked: 0,
       floor,
       unsealed: [],
@@ -282,6 +402,12 @@ export class Repeats implements Keeper {
     this.#senders.set(client, sender);
     return sender;
   }
+}
+
+const nothing: Settled = () => {};
+
+function countOf({ entries, earlier, lasting }: Sender): number {
+  return entries.length + earlier.length + lasting.length;
 }
 
 function isLive(entry: Entry): boolean {

@@ -202,7 +202,7 @@ describe.each(["mqtt", "mqtts", "ws", "wss"])("%s", (scheme) => {
   });
 
   test("a subscriber that reads nothing is thrown out, and stops nobody", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge({ ...four, timeouts: { connectMs: 10_000, drainMs: 200 } });
     const frozen = await openBytes(addressOf(edge, scheme));
     frozen.write(connectPacket({ clientId: "frozen" }));
     frozen.write(subscribePacket("devices/#"));

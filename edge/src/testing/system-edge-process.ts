@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 export const edgeLauncher = join(checkout, "node_modules/.bin/causeway-edge");
+/** For a child's environment: most of a short life goes into compiling. */
+export const compiled = { NODE_COMPILE_CACHE: join(checkout, "node_modules/.cache/causeway-edge") };
 
 const children = new Set<ChildProcessWithoutNullStreams>();
 process.once("exit", () => {
@@ -38,7 +40,9 @@ export class EdgeProcess {
     const beganMs = Date.now();
     const [program = edgeLauncher, ...args] = command;
     // Only what the launcher needs: a setting in the test's own environment must not leak in.
-    this.child = spawn(program, args, { env: { PATH: process.env["PATH"] ?? "", ...env } });
+    this.child = spawn(program, args, {
+      env: { PATH: process.env["PATH"] ?? "", ...compiled, ...env },
+    });
     children.add(this.child);
     this.child.stdout.on("data", (chunk) => {
       this.#stdout += chunk;

@@ -35,8 +35,14 @@ export const normal: Verdict = { kind: "normal" };
 export interface Detector<State> {
   /** The state before the first reading. */
   initial(): State;
+  /** Only where all series of a device share one state: it begins anew, in place. */
+  restart?(state: State): void;
   /** Judges `value`, observed at `timeMs` since 1970, and updates `state` in place. */
-  observe(state: State, value: number, timeMs: number): Verdict;
+  observe(state: State, value: number, timeMs: number, metric?: string): Verdict;
+  /** How odd the last reading was, in [0, 1], also where it was normal; for charts and benchmarks. */
+  score?(state: State): number;
+  /** Judges a silence that has lasted `silentMs`; for detectors that miss readings. */
+  tick?(silentMs: number): Verdict;
   /** What `decode` understands, for JSON. */
   encode(state: State): unknown;
   /** The state that was encoded; undefined where `json` is none of this detector. */

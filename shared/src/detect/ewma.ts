@@ -167,6 +167,7 @@ export function ewmaDetector({ limit, memory, warmUp }: EwmaSettings): Detector<
       learn(state, deviation, scaleSquared);
       return verdict;
     },
+    score: ({ straySquared }) => straySquared / (straySquared + limitSquared),
     encode,
     decode,
   };

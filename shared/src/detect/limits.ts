@@ -102,6 +102,7 @@ export function limitsDetector(settings: LimitsSettings): Detector<LimitsState> 
       state.level = levelOf(state.level, value);
       return verdict(state.level, value);
     },
+    score: ({ level }) => Math.abs(level) / 2,
     encode: (state) => state.level,
     decode(json) {
       const level = levels.find((known) => known === json);

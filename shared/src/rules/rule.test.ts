@@ -70,8 +70,14 @@ test.each([
     "{ name: system-hot, detector: ewma }",
     "1:11 rules.0.name: names that begin with system- are Causeway's own",
   ],
-  ["{ name: a, detector: magic }", "1:20 rules.0.detector: one of limits, ewma"],
-  ["{ name: a }", "1:9 rules.0.detector: one of limits, ewma"],
+  [
+    "{ name: a, detector: magic }",
+    "1:20 rules.0.detector: one of auto, limits, ewma, rate, flat, absence, holt-winters",
+  ],
+  [
+    "{ name: a }",
+    "1:9 rules.0.detector: one of auto, limits, ewma, rate, flat, absence, holt-winters",
+  ],
   ["{ name: a, detector: ewma, hi: 5 }", "1:36 rules.0.hi: unknown setting"],
   ["{ name: a, detector: limits }", "rules.0.hi: give at least one of hihi, hi, lo, lolo"],
   ["{ name: a, detector: limits, hi: 5, lo: 6 }", "rules.0.lo: 6 must be below the upper limit 5"],

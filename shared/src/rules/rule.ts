@@ -2,7 +2,7 @@
  * A rule as users write it under `rules:` in cloud.yaml:
  *
  *   - name: freezer-too-warm
- *     detector: limits          # limits | ewma; their parameters stand beside it
+ *     detector: limits          # or another of docs/detectors.md; its parameters stand beside it
  *     hi: -15
  *     hihi: -10
  *     hysteresis: 1
@@ -14,9 +14,21 @@
  *     mode: live                # live | shadow (judges, alerts nobody) | off
  */
 import { z } from "zod";
+import { absenceParameters } from "../detect/absence.ts";
+import { autoParameters } from "../detect/auto.ts";
+import { cusumParameters } from "../detect/cusum.ts";
+import { stageParameters } from "../detect/detectors.ts";
 import { ewmaParameters } from "../detect/ewma.ts";
+import { flatLineParameters } from "../detect/flat-line.ts";
+import { holtWintersParameters } from "../detect/holt-winters.ts";
+import { learnerParameters } from "../detect/learner.ts";
 import type { LimitsSettings } from "../detect/limits.ts";
 import { faultOfLimits, limitsParameters } from "../detect/limits.ts";
+import { hotellingParameters, mewmaParameters } from "../detect/mewma.ts";
+import { pageHinkleyParameters } from "../detect/page-hinkley.ts";
+import { rangeParameters } from "../detect/range-novelty.ts";
+import { faultOfRate, rateParameters } from "../detect/rate-of-change.ts";
+import { dspotParameters, spotParameters } from "../detect/spot.ts";
 import { isRuleName, reservedRulePrefix } from "../names.ts";
 import { durationSchema } from "./duration.ts";
 import { severities } from "./severity.ts";
@@ -61,9 +73,50 @@ const limitsRule = z
 
 const ewmaRule = z.strictObject({ ...common, detector: z.literal("ewma"), ...ewmaParameters });
 
-export const ruleSchema = z.discriminatedUnion("detector", [limitsRule, ewmaRule], {
-  error: "one of limits, ewma",
+const rateRule = z
+  .strictObject({ ...common, detector: z.literal("rate"), ...rateParameters })
+  .check(({ value, issues }) => {
+    const message = faultOfRate(value);
+    if (message === undefined) return;
+    issues.push({ code: "custom", path: ["rise"], message, input: value });
+  });
+
+const flatRule = z.strictObject({ ...common, detector: z.literal("flat"), ...flatLineParameters });
+
+const absenceRule = z.strictObject({
+  ...{ ...common, detector: z.literal("absence") },
+  ...absenceParameters,
 });
+
+const learning = { ...common, ...learnerParameters, ...stageParameters };
+
+const together = { ...common, ...learnerParameters };
+
+const learningRules = [
+  z.strictObject({ ...together, detector: z.literal("hotelling"), ...hotellingParameters }),
+  z.strictObject({ ...together, detector: z.literal("mewma"), ...mewmaParameters }),
+  z.strictObject({ ...learning, detector: z.literal("holt-winters"), ...holtWintersParameters }),
+  z.strictObject({ ...learning, detector: z.literal("cusum"), ...cusumParameters }),
+  z.strictObject({ ...learning, detector: z.literal("page-hinkley"), ...pageHinkleyParameters }),
+  z.strictObject({ ...learning, detector: z.literal("spot"), ...spotParameters }),
+  z.strictObject({ ...learning, detector: z.literal("dspot"), ...dspotParameters }),
+  z.strictObject({ ...learning, detector: z.literal("range"), ...rangeParameters }),
+] as const;
+
+const autoRule = z.strictObject({
+  ...{ ...common, detector: z.literal("auto"), ...learnerParameters },
+  ...{ counter: stageParameters.counter, ...autoParameters },
+});
+
+const detectorNames = [
+  "auto, limits, ewma, rate, flat, absence, holt-winters, cusum, page-hinkley, spot, dspot, range, hotelling, mewma",
+];
+
+export const ruleSchema = z.discriminatedUnion(
+  "detector",
+  [autoRule, limitsRule, ewmaRule, rateRule, flatRule, absenceRule, ...learningRules],
+  { error: `one of ${detectorNames}` },
+);
 export type Rule = z.infer<typeof ruleSchema>;
 type RuleInput = z.input<typeof ruleSchema>;
 

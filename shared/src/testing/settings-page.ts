@@ -1,7 +1,10 @@
 /** Compares the settings that a schema has with the rows of a page that tells of them. */
 import { z } from "zod";
 
-/** By path, as it is written after --set, with [] for each of a list: the default as a page tells it. */
+/**
+ * By path, as it is written after --set, with [] for each of a list: the default as a page tells
+ * it; `varies` where kinds of one thing have different ones.
+ */
 export type Settings = Readonly<Record<string, string>>;
 
 interface Node {
@@ -14,7 +17,11 @@ interface Node {
 
 export function settingsOf(schema: z.ZodType): Settings {
   const root = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Node;
-  return Object.fromEntries(settingsBelow(root, ""));
+  const told = new Map<string, string>();
+  for (const [path, text] of settingsBelow(root, "")) {
+    told.set(path, (told.get(path) ?? text) === text ? text : "varies");
+  }
+  return Object.fromEntries(told);
 }
 
 /** The rows of `| path | default | meaning |` below a heading of the page. */

@@ -85,14 +85,10 @@ export async function checkReader(
     if (history.isWhole(gateway)) violate("C5", `a reader tells of a gap at ${key} ${from}`);
     for (let at = from; at <= to; at++) accounted.add(`${key} ${at}`);
   }
-  const begins = new Map<string, number>();
-  for (const { key, from, items } of journal.flatMap((message) => batchOf(message) ?? [])) {
-    // What comes again after it was purged lies before the reader's beginning.
-    const begin = begins.get(key) ?? (first > 1 ? from : 1);
-    begins.set(key, begin);
+  for (const { key, items } of journal.flatMap((message) => batchOf(message) ?? [])) {
     const covered = branch.covered.get(key) ?? 0;
     for (const { to } of items) {
-      if (to < begin || to > covered || accounted.has(`${key} ${to}`)) continue;
+      if (to > covered || accounted.has(`${key} ${to}`) || history.wasPurged(key, to)) continue;
       violate("C5", `a reader does not take ${key} ${to}`);
     }
   }

@@ -229,6 +229,14 @@ export class History {
     );
   }
 
+  /** It was deleted from the journal once; what comes of it again lies before a reader's beginning. */
+  wasPurged(key: string, position: number): boolean {
+    return this.#purged.some((message) => {
+      const batch = batchOf(message);
+      return batch?.key === key && batch.from <= position && position <= batch.to;
+    });
+  }
+
   /** Neither stream ever went back, so what was read first was taken first. */
   isInOrder(gateway: string): boolean {
     return this.isJournalWhole && !this.#hasGoneBack && this.isWhole(gateway);

@@ -129,6 +129,8 @@ export class MemoryJournal {
     for (let next = Math.max(from, this.#first); !signal.aborted; ) {
       for (let count = 0; count < chunkMax && !signal.aborted; count++) {
         if (reading !== this.#reading) throw new Error("the reading was interrupted");
+        // What was purged meanwhile is passed over, as a consumer does.
+        next = Math.max(next, this.#first);
         const message = this.at(next);
         if (message === undefined) break;
         next++;

@@ -99,7 +99,7 @@ export class Trouble {
     "engine-rolled-back": () => this.#rollBack("engine"),
     "both-rolled-back": () => this.#rollBack("both"),
     "journal-purged": () => this.#purge(),
-    "journal-recreated": () => this.#lose(this.#world.journal.recreate()),
+    "journal-recreated": () => this.#recreate(),
     "journal-full": () => this.#fill(),
     "reader-killed": () => this.#killReader(),
     "disk-lies": () => this.#lie(),
@@ -247,6 +247,12 @@ export class Trouble {
     if (what === "journal") return;
     stream.restore(backup.engine);
     history.wentBack(backup.branch, this.#isNeeded);
+  }
+
+  /** Its server lost the disk, and comes back without. */
+  #recreate(): void {
+    this.#serverDown();
+    this.#lose(this.#world.journal.recreate());
   }
 
   #purge(): void {
