@@ -1,9 +1,10 @@
 /** What a bench of the detectors measures, and how it is told: each against `ewma`. */
-import { createDetector, type DetectorSettings } from "@causeway/shared/detect/detectors.ts";
+import type { Detector } from "@causeway/shared/detect/detector.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
+import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 
 /** `ewma` first: it is what the others are told against. */
-const rules: readonly object[] = [
+const rules: readonly { readonly detector: string; readonly [parameter: string]: unknown }[] = [
   { detector: "ewma" },
   { detector: "auto" },
   { detector: "limits", hi: 1_000 },
@@ -19,14 +20,14 @@ const rules: readonly object[] = [
 
 export interface Subject {
   readonly name: string;
-  readonly settings: DetectorSettings;
+  readonly detector: Detector<unknown>;
 }
 
 export function subjects(): readonly Subject[] {
-  const parsed = rulesSchema.parse(rules.map((rule, index) => ({ name: `r${index}`, ...rule })));
-  return parsed.map(({ name, devices, metrics, severity, mode, keepFiringFor, ...rule }) => {
-    const { for: _for, ...settings } = rule;
-    return { name: rule.detector, settings };
+  return rules.flatMap((rule, index) => {
+    const ruleSet = compileRules(rulesSchema.parse([{ name: `r${index}`, ...rule }]));
+    const { rules: compiled } = ruleSet.of("bench").select("device", "metric");
+    return compiled.map(({ detector }) => ({ name: rule.detector, detector }));
   });
 }
 
@@ -38,8 +39,7 @@ export interface Measured {
 }
 
 /** Of a state that has seen `readings`. */
-export function storedCharacters(settings: DetectorSettings, readings: readonly number[]): number {
-  const detector = createDetector(settings);
+export function storedCharacters(detector: Detector<unknown>, readings: readonly number[]): number {
   const state = detector.initial();
   for (const [index, value] of readings.entries()) detector.observe(state, value, index * 60_000);
   return JSON.stringify(detector.encode(state)).length;

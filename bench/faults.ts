@@ -2,7 +2,6 @@
  * Which detector finds which fault, how soon, and what it calls a fault that is none: over the
  * simulator's devices, a reading a minute, each fault four hours long after ten days of health.
  */
-import { createDetector } from "@causeway/shared/detect/detectors.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { gaussian, seededRandom } from "@causeway/shared/random.ts";
 import { profileOf } from "../simulators/src/profiles/catalogue.ts";
@@ -61,8 +60,7 @@ function deviceSeries(index: number): DeviceSeries {
   return { values, size: profile.faultSize };
 }
 
-function onsets({ settings }: Subject, values: readonly number[]): readonly number[] {
-  const detector = createDetector(settings);
+function onsets({ detector }: Subject, values: readonly number[]): readonly number[] {
   const state = detector.initial();
   let isOn = false;
   const found: number[] = [];

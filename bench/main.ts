@@ -2,19 +2,28 @@
 import { parseArgs } from "node:util";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import { benchFaults } from "./faults.ts";
+import { drawPictures } from "./file-pictures.ts";
 import { cellOf } from "./intake.ts";
 import { benchDetect } from "./system-detect.ts";
+import { benchEngine } from "./system-engine.ts";
 import { benchIntake } from "./system-intake.ts";
+import { benchStart } from "./system-start.ts";
 
 const usage = `Usage: npm run bench -- detect [--json]
+       npm run bench -- engine [--rounds <n>] [--batches <list>] [--readings <list>] [--json]
        npm run bench -- faults
        npm run bench -- intake [options]
+       npm run pictures
+       npm run bench -- start [--rounds <n>] [--stored <MiB>] [--json]
 
   --cells <list>     connections x window each (default: 1x1,10x100,100x100)
   --rounds <n>       every peer is measured so often, in turn; the medians are told (default: 3)
   --seconds <n>      measured each time (default: 4)
   --warm-up <n>      seconds before, not measured (default: 2)
+  --batches <list>   events a batch (default: 200,2000)
+  --readings <list>  readings an event (default: 5,1)
   --peers <list>     edge, mosquitto, nats, nats-always, aedes (default: all)
+  --stored <MiB>     readings that the gateway finds when it starts (default: 1500)
   --json             print one JSON object a line instead of tables
 `;
 
@@ -26,16 +35,44 @@ async function main(): Promise<number> {
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "4" },
       "warm-up": { type: "string", default: "2" },
+      batches: { type: "string", default: "200,2000" },
+      readings: { type: "string", default: "5,1" },
       peers: { type: "string", default: "edge,mosquitto,nats,nats-always,aedes" },
+      stored: { type: "string", default: "1500" },
       json: { type: "boolean", default: false },
     },
   });
+  if (positionals.join() === "pictures") {
+    return drawPictures({
+      print: (line) => process.stdout.write(`${line}\n`),
+      warn: (line) => process.stderr.write(`${line}\n`),
+    });
+  }
   if (positionals.join() === "faults") {
     benchFaults((line) => process.stdout.write(`${line}\n`));
     return 0;
   }
   if (positionals.join() === "detect") {
     benchDetect({ print: (line) => process.stdout.write(`${line}\n`), asJson: values.json });
+    return 0;
+  }
+  if (positionals.join() === "engine") {
+    benchEngine({
+      shapes: shapesOf(values.batches, values.readings),
+      rounds: Number(values.rounds),
+      print: (line) => process.stdout.write(`${line}\n`),
+      asJson: values.json,
+    });
+    return 0;
+  }
+  if (positionals.join() === "start") {
+    await benchStart({
+      rounds: Number(values.rounds),
+      storedMebibytes: Number(values.stored),
+      tell: (line) => process.stderr.write(`${line}\n`),
+      print: (line) => process.stdout.write(`${line}\n`),
+      asJson: values.json,
+    });
     return 0;
   }
   const cells = values.cells.split(",").map(cellOf);
@@ -59,6 +96,14 @@ async function main(): Promise<number> {
     asJson: values.json,
   });
   return 0;
+}
+
+function shapesOf(batches: string, readings: string) {
+  return readings.split(",").flatMap((each) =>
+    batches.split(",").map((batch) => {
+      return { eventsPerBatch: Number(batch), readingsPerEvent: Number(each) };
+    }),
+  );
 }
 
 main().then(

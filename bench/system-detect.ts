@@ -2,7 +2,6 @@
  * Times every detector over a thousand interleaved series, as the engine's loop has them: in turn,
  * round after round, so that a busy machine slows all alike; medians over the rounds.
  */
-import { createDetector } from "@causeway/shared/detect/detectors.ts";
 import { gaussian, seededRandom } from "@causeway/shared/random.ts";
 import type { Measured, Subject } from "./detect.ts";
 import { storedCharacters, subjects, table } from "./detect.ts";
@@ -26,18 +25,17 @@ export function benchDetect({ print, asJson }: DetectBench): void {
   for (let turn = 0; turn < rounds; turn++) {
     for (const { subject, round } of runs) times.get(subject.name)?.push(round());
   }
-  const results = runs.map(({ subject: { name, settings } }): Measured => {
+  const results = runs.map(({ subject: { name, detector } }): Measured => {
     // The first rounds warm up: the code, and the detectors.
     const nanoseconds = median(times.get(name)?.slice(3) ?? []) ?? 0;
-    return { detector: name, nanoseconds, storedCharacters: storedCharacters(settings, values) };
+    return { detector: name, nanoseconds, storedCharacters: storedCharacters(detector, values) };
   });
   if (asJson) for (const result of results) print(JSON.stringify(result));
   else print(table(results));
 }
 
 /** Each call goes on where the last one ended; answers with the nanoseconds for one reading. */
-function rounder({ settings }: Subject, values: readonly number[]): () => number {
-  const detector = createDetector(settings);
+function rounder({ detector }: Subject, values: readonly number[]): () => number {
   const states = Array.from({ length: seriesCount }, () => detector.initial());
   let reading = 0;
   return () => {

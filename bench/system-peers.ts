@@ -1,12 +1,11 @@
 /** The brokers that the gateway is measured against, and the gateway: each as a process of its own. */
-import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
+import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
+import { freePort, listening } from "@causeway/shared/testing/system-ports.ts";
 import { EdgeProcess, edgeFolder } from "../edge/src/testing/system-edge-process.ts";
 
 export interface Running {
@@ -20,7 +19,6 @@ export interface Peer {
   start(): Promise<Running>;
 }
 
-const startTimeoutMs = 20_000;
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 const bareAedes = fileURLToPath(new URL("./system-bare-aedes.ts", import.meta.url));
 const edgeMain = join(checkout, "edge/src/main.ts");
@@ -141,26 +139,4 @@ async function startProgram(
     throw failure;
   }
   return { port, pid: child.pid ?? 0, stop };
-}
-
-async function listening(port: number, child?: ChildProcess): Promise<void> {
-  const deadline = Date.now() + startTimeoutMs;
-  while (!(await accepts(port))) {
-    if (child !== undefined && child.exitCode !== null) {
-      throw new Error(`the broker ended with ${child.exitCode}`);
-    }
-    if (Date.now() > deadline) throw new Error(`nobody listens on ${port}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: "127.0.0.1", port });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

@@ -1,5 +1,7 @@
 /** What an operator can set in the cloud; docs/operations.md tells each in words. */
 import { natsSettings } from "@causeway/shared/nats-connection.ts";
+import { durationSchema } from "@causeway/shared/rules/duration.ts";
+import { emptyFleet, fleetSchema } from "@causeway/shared/rules/fleet.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";
 import { z } from "zod";
@@ -7,7 +9,7 @@ import { receiversSchema } from "./notify/receivers.ts";
 
 const mebibyte = 1_024 * 1_024;
 
-export const cloudSchema = z.strictObject({
+const writtenSchema = z.strictObject({
   nats: z
     .strictObject({
       ...natsSettings,
@@ -38,9 +40,33 @@ export const cloudSchema = z.strictObject({
       slowDownBytesPerSecond: z.int().min(1_024).default(32_768),
     })
     .prefault({}),
-  rules: rulesSchema,
+  /** Relative to the configuration file; main.ts resolves it. */
+  rulesFile: z.string().min(1).optional(),
+  fleet: fleetSchema.unwrap().optional(),
+  rules: rulesSchema.unwrap().optional(),
+  gateways: z
+    .strictObject({
+      /** Nothing live came of a gateway for so long: it is told as silent; 0s for never. */
+      silentAfter: durationSchema.prefault("3m"),
+    })
+    .prefault({}),
   receivers: receiversSchema,
   logLevel: z.enum(logLevels).default("info"),
 });
+
+export const cloudSchema = writtenSchema
+  .check(({ value, issues }) => {
+    for (const key of ["rules", "fleet"] as const) {
+      if (value.rulesFile === undefined || value[key] === undefined) continue;
+      const message = `stands in the file that rulesFile names: move it to ${value.rulesFile}, or leave rulesFile out`;
+      issues.push({ code: "custom", path: [key], message, input: value[key] });
+    }
+  })
+  .transform(({ rules, fleet, ...settings }) => ({
+    ...settings,
+    fleet: fleet ?? emptyFleet,
+    /** Of no account where there is a file. */
+    rules: rules ?? rulesSchema.parse(undefined),
+  }));
 
 export type CloudConfig = z.infer<typeof cloudSchema>;

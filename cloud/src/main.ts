@@ -1,18 +1,40 @@
 /** `causeway-cloud`: the command line of the cloud side. */
 import { existsSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
 import { CodedError } from "@causeway/shared/errors.ts";
+import { compileRules } from "@causeway/shared/rules/rule-set.ts";
+import type { PlacedFault, SettingsFault } from "@causeway/shared/settings.ts";
 import { collect, program } from "@causeway/shared/system-cli.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import type { Command } from "commander";
+import { createAlerting } from "./alert/alerting.ts";
+import type { Found } from "./backtest/comparison.ts";
+import { isDifference } from "./backtest/comparison.ts";
+import { backtestLines, rangeOf } from "./cli/backtest.ts";
+import { backtestCsv } from "./cli/csv-backtest.ts";
+import { showPlot } from "./cli/file-plot.ts";
+import { rowsOf } from "./cli/file-rows.ts";
 import { scoreFile } from "./cli/file-score.ts";
+import { backtestJournal } from "./cli/nats-backtest.ts";
 import type { CommandParts } from "./cli/nats-commands.ts";
-import { alerts, audit, tail } from "./cli/nats-commands.ts";
+import { alerts, audit } from "./cli/nats-commands.ts";
 import { retire, streams } from "./cli/nats-streams.ts";
+import { tail } from "./cli/nats-tail.ts";
 import { parseFrom } from "./cli/tail.ts";
 import type { CloudConfig } from "./config.ts";
 import { cloudSchema } from "./config.ts";
+import { configuredRules, readRulesText } from "./rules/file-rules.ts";
+import { checkRules, rules as rulesCommand } from "./rules/nats-rules-commands.ts";
+import { tellCheck } from "./rules/rules-check.ts";
+import type { LoadedRules } from "./rules/rules-document.ts";
+import {
+  exampleFaults,
+  examplesIn,
+  faultsOfAllExamples,
+  faultsThrown,
+} from "./rules/rules-document.ts";
 import { run } from "./system-run.ts";
 
 interface ConfigOptions {
@@ -26,6 +48,10 @@ const cli = program(
 );
 
 /** Where a configuration is looked for when none is named; `npm start` writes the second. */
+const rulesActs =
+  "check FILE, put FILE, list, show [NAME], history, diff A [B] (exit 1 where they differ), remove, " +
+  "mode NAME live|shadow|off";
+
 const usualFiles = ["cloud.yaml", ".data/cloud.yaml"];
 
 function withConfig(command: Command): Command {
@@ -34,8 +60,34 @@ function withConfig(command: Command): Command {
     .option("--set <path=value>", "override one setting; may be repeated", collect, []);
 }
 
-function readConfig({ config, set }: ConfigOptions): CloudConfig {
-  return readSettings(cloudSchema, config ?? usualFiles.find((file) => existsSync(file)), set);
+function fileOf({ config }: ConfigOptions): string | undefined {
+  return config ?? usualFiles.find((usual) => existsSync(usual));
+}
+
+function readConfig(
+  options: ConfigOptions,
+  findFaults?: (config: CloudConfig) => readonly SettingsFault[],
+): CloudConfig {
+  const file = fileOf(options);
+  const config = readSettings(cloudSchema, file, options.set, findFaults);
+  return withRulesFile(config, file);
+}
+
+/** Settings name it relative to the file that they stand in. */
+function withRulesFile({ rulesFile, ...config }: CloudConfig, file = "."): CloudConfig {
+  if (rulesFile === undefined) return config;
+  return {
+    ...config,
+    rulesFile: isAbsolute(rulesFile) ? rulesFile : join(dirname(file), rulesFile),
+  };
+}
+
+function rulesOf(options: ConfigOptions): LoadedRules {
+  return configuredRules(readConfig(options), fileOf(options) ?? "settings");
+}
+
+function write(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
 
 /** A command ends in order by Ctrl-C, by SIGTERM, and when nobody reads its output any more. */
@@ -47,7 +99,7 @@ function commandParts(options: ConfigOptions): CommandParts {
     settings: readConfig(options).nats,
     clock: systemClock(),
     random: systemRandom,
-    write: (line) => process.stdout.write(`${line}\n`),
+    write,
     warn: (line) => process.stderr.write(`${line}\n`),
     signal: ended.signal,
   };
@@ -58,21 +110,30 @@ cli.command(
   "Run the cloud side until SIGTERM",
   (command) => withConfig(command).option("--end-with-stdin", "stop when stdin closes"),
   async (options: ConfigOptions & { endWithStdin?: boolean }) =>
-    run(readConfig(options), options.endWithStdin ?? false),
+    run(readConfig(options), fileOf(options) ?? "settings", options.endWithStdin ?? false),
 );
 
 cli.command(
   "check",
-  "Check a configuration and exit",
-  withConfig,
-  async (options: ConfigOptions) => {
-    const { rules, receivers } = readConfig(options);
-    process.stdout.write(
-      `the configuration is good: ${rules.length} rules, ${receivers.length} receivers\n`,
-    );
-    return 0;
-  },
+  "Check a configuration, and its rules by their examples; exit 1 where one of these fails",
+  (command) => withConfig(command).option("--json", "a JSON object a line"),
+  async ({ json = false, ...options }: ConfigOptions & { json?: boolean }) =>
+    tellCheck("the configuration", () => checkedConfig(options), { json, write }),
 );
+
+function checkedConfig(options: ConfigOptions) {
+  const { receivers } = readConfig(options);
+  const { rules } = rulesOf(options);
+  const counts = { rules: rules.length, examples: examplesIn(rules), receivers: receivers.length };
+  return { counts, failures: failuresIn(options) };
+}
+
+/** Of examples; in a configuration whose rules are good. */
+function failuresIn(options: ConfigOptions): readonly PlacedFault[] {
+  const { rulesFile } = readConfig(options);
+  if (rulesFile !== undefined) return exampleFaults(readRulesText(rulesFile), rulesFile);
+  return faultsThrown(() => readConfig(options, faultsOfAllExamples));
+}
 
 interface TailFlags extends ConfigOptions {
   readonly json?: boolean;
@@ -90,7 +151,7 @@ cli.command(
       .option("--json", "a JSON object a line")
       .option("--from <where>", "start, now, ISO 8601 or ms since 1970", "now")
       .option("--until-idle <ms>", "end after so long without anything new")
-      .option("--kind <kind>", "reading, system, quarantined, …, or all", "reading")
+      .option("--kind <kind>", "reading, system, derived, …, or all", "reading")
       .option("--format <format>", "cloudevents: a CloudEvent a line"),
   async (options: TailFlags) => {
     if (options.format !== undefined && options.format !== "cloudevents") {
@@ -122,6 +183,7 @@ interface AlertFlags extends ConfigOptions {
   readonly json?: boolean;
   readonly open?: boolean;
   readonly transitions?: boolean;
+  readonly shadow?: boolean;
 }
 
 cli.command(
@@ -131,9 +193,41 @@ cli.command(
     withConfig(command)
       .option("--json", "a JSON object a line")
       .option("--open", "only those that fire now")
-      .option("--transitions", "every firing and resolving as it was decided, as JSON"),
-  async ({ json = false, open = false, transitions = false, ...options }: AlertFlags) =>
-    alerts(commandParts(options), { json, openOnly: open, transitions }),
+      .option("--transitions", "every firing and resolving as it was decided, as JSON")
+      .option("--shadow", "those of rules in shadow, which nobody is told of"),
+  async ({ json = false, open = false, ...options }: AlertFlags) => {
+    const { transitions = false, shadow = false } = options;
+    return alerts(commandParts(options), { json, openOnly: open, transitions, shadow });
+  },
+);
+
+interface RulesFlags extends ConfigOptions {
+  readonly json?: boolean;
+  readonly note?: string;
+  readonly revision?: string;
+}
+
+cli.command(
+  "rules",
+  "Change rules while the cloud runs: those in bucket RULES go before the configuration's",
+  (command) =>
+    withConfig(command)
+      .argument("<act>", rulesActs)
+      .argument("[first]", "FILE, NAME, or for diff a revision or a file")
+      .argument("[second]", "for mode: live, shadow or off; for diff a revision or a file")
+      .option("--json", "a JSON object a line")
+      .option("--note <text>", "why, for the history")
+      .option("--revision <n>", "to show; or the one that must be there to be changed"),
+  async ({ json = false, note = "", revision, ...options }: RulesFlags, act = "", ...given) => {
+    const args = given.filter((argument) => argument !== undefined);
+    if (act === "check" && args[0] !== undefined) return checkRules(args[0], { json, write });
+    if (revision !== undefined && !/^[0-9]{1,15}$/.test(revision))
+      throw new CodedError("CLI_USAGE", `--revision ${revision}: write a number`);
+    const asked = revision === undefined ? undefined : Number(revision);
+    const configured = () => rulesOf(options);
+    const parts = { ...commandParts(options), json, note, revision: asked, configured };
+    return rulesCommand(parts, act, args);
+  },
 );
 
 interface StreamsFlags extends ConfigOptions {
@@ -165,6 +259,7 @@ interface ScoreFlags {
   readonly detector: string;
   readonly input: string;
   readonly output?: string;
+  readonly plot?: string;
   readonly train?: string;
   readonly reference?: string;
   readonly delimiter: string;
@@ -186,8 +281,9 @@ cli.command(
       .option("--delimiter <character>", "between columns", ",")
       .option("--time <column>", "ISO 8601, or seconds or ms since 1970", "timestamp")
       .option("--value <columns>", "metrics of one device, separated by commas", "value")
-      .option("--parameter <name=value>", "of the detector; may be repeated", collect, []),
-  async ({ input, output, train, reference, parameter, ...options }: ScoreFlags) => {
+      .option("--parameter <name=value>", "of the detector; may be repeated", collect, [])
+      .option("--plot <file>", "the values and their scores as SVG; - is this terminal"),
+  async ({ input, output, plot, train, reference, parameter, ...options }: ScoreFlags) => {
     if (train !== undefined && !/^[1-9][0-9]{0,6}$/.test(train)) {
       throw new CodedError("CLI_USAGE", `--train ${train}: write a number of rows`);
     }
@@ -197,7 +293,70 @@ cli.command(
       ...{ train: train === undefined ? undefined : Number(train), reference },
       parameters: parametersOf(parameter),
     };
-    return scoreFile({ input, output }, settings);
+    return scoreFile({ input, output, plot }, settings);
+  },
+);
+
+interface BacktestFlags extends ConfigOptions {
+  readonly rules: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly input?: string;
+  readonly device: string;
+  readonly delimiter: string;
+  readonly time: string;
+  readonly value: string;
+  readonly plot?: string;
+  readonly json?: boolean;
+}
+
+cli.command(
+  "backtest",
+  "Print the alerts that other rules would have given; exit 1 where they differ from those told",
+  (command) =>
+    withConfig(command)
+      .requiredOption("--rules <file>", "as cloud.yaml: its rules and its fleet are judged by")
+      .option("--from <time>", "over the journal: alerts from start, ISO 8601 or ms since 1970")
+      .option("--to <time>", "until now, ISO 8601 or ms since 1970")
+      .option("--input <file>", "over a CSV file in place of the journal; .gz is unpacked")
+      .option("--device <name>", "that the rows of --input are of", "input")
+      .option("--delimiter <character>", "between the columns of --input", ",")
+      .option("--time <column>", "of --input: ISO 8601, or seconds or ms since 1970", "timestamp")
+      .option("--value <columns>", "of --input: metrics, separated by commas", "value")
+      .option("--plot <file>", "readings and alerts as SVG; - is this terminal")
+      .option("--json", "a JSON object a line, alerts that do not differ too"),
+  async ({
+    rules,
+    from,
+    to,
+    input,
+    device,
+    value,
+    plot,
+    json = false,
+    ...flags
+  }: BacktestFlags) => {
+    const judged = configuredRules(
+      withRulesFile(readSettings(cloudSchema, rules, []), rules),
+      rules,
+    );
+    const alerting = createAlerting(compileRules(judged.rules, judged.fleet));
+    const names = judged.rules.filter(({ mode }) => mode === "live").map(({ name }) => name);
+    const tell = async ({ compared, chart }: Found) => {
+      const isJournal = input === undefined;
+      for (const line of backtestLines(compared, { asJson: json, hasBefore: isJournal }))
+        process.stdout.write(`${line}\n`);
+      if (plot !== undefined) await showPlot(await chart(), plot);
+      return compared.some(isDifference) ? 1 : 0;
+    };
+    if (input === undefined) {
+      const range = rangeOf(from, to, systemClock().wallMs());
+      return backtestJournal(commandParts(flags), { alerting, rules: names, range }, tell);
+    }
+    const { delimiter, time } = flags;
+    const values = value.split(",").map((column) => column.trim());
+    const run = { title: input, device, rules: names, delimiter, time, values };
+    return tell(await backtestCsv(alerting, rowsOf(input), run));
   },
 );
 

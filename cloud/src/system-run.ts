@@ -6,7 +6,6 @@ import type { Logger } from "@causeway/shared/log.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
-import { clockSubject, telemetryStream } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
 import {
@@ -18,31 +17,31 @@ import {
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
-import type { JetStreamManager } from "@nats-io/jetstream";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { tellDeployment, tellOver } from "./alert/deployment-alert.ts";
 import { NatsAlertSubjects } from "./alert/nats-alert-subjects.ts";
+import { feedMetrics, receiverMetrics } from "./api/cloud-metrics.ts";
 import { HttpApi } from "./api/http-api.ts";
-import { feedMetrics, receiverMetrics } from "./api/metric.ts";
 import type { CloudConfig } from "./config.ts";
 import { Engine } from "./engine/engine.ts";
-import { engineMetrics } from "./engine/engine-metrics.ts";
+import { engineMetrics, ruleMetrics } from "./engine/engine-metrics.ts";
+import { engineJournal } from "./engine/nats-engine-journal.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
-import type { MessageIdentity } from "./engine/place.ts";
-import { readJournal } from "./ingest/nats-journal.ts";
-import { ensureStreams, isStreamMissing } from "./ingest/nats-streams.ts";
-import { checkAnswering } from "./notify/nats-answering.ts";
+import { ensureStreams } from "./ingest/nats-streams.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
 import { openJournalSession } from "./retention/nats-journal-session.ts";
 import { Retention } from "./retention/retention.ts";
 import { retentionMetrics, roomReasons } from "./retention/retention-metrics.ts";
-import { NatsTickJournal } from "./ticks/nats-tick-journal.ts";
-import { KeptRuleSets } from "./ticks/rule-sets.ts";
+import { openRules } from "./rules/nats-hot-rules.ts";
+import { rulesMetrics } from "./rules/rules-metrics.ts";
+import { siteJournal } from "./site/nats-site-journal.ts";
+import { siteMetrics, siteReasons } from "./site/site-metrics.ts";
+import { SiteStage } from "./site/site-stage.ts";
 import { tickMetrics } from "./ticks/tick-metrics.ts";
 import { noTickMs } from "./ticks/tick-watch.ts";
-import { Ticker } from "./ticks/ticker.ts";
+import type { Ticker } from "./ticks/ticker.ts";
 import { FleetView } from "./views/fleet-view.ts";
 import { NatsViewFeed } from "./views/nats-view-feed.ts";
 
@@ -50,11 +49,21 @@ import { NatsViewFeed } from "./views/nats-view-feed.ts";
 const managerTimeoutMs = 2_000;
 const dialSchedule = { firstMs: 500, maxMs: 10_000, factor: 2 };
 
-/** The exit code once the process was asked to stop. */
-export async function run(config: CloudConfig, endWithStdin: boolean): Promise<number> {
+/**
+ * The exit code once the process was asked to stop; `configName` is what its rules are called where
+ * they stand in it. Throws CONFIG_INVALID or CONFIG_UNREADABLE where the rules of its file cannot be
+ * used, and no others are in force.
+ */
+export async function run(
+  config: CloudConfig,
+  configName: string,
+  endWithStdin: boolean,
+): Promise<number> {
   const log = systemLogger(config.logLevel, { service: "causeway-cloud" });
   stopOnBrokenInvariant(log);
   const order = endOrder(endWithStdin);
+  let reload = () => {}; // before the rules are there they will be read anyway
+  process.on("SIGHUP", () => reload());
   const clock = systemClock();
   const random = systemRandom;
   const token = config.http.tokenFile === undefined ? undefined : readSecret(config.http.tokenFile);
@@ -76,38 +85,30 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   }
   const client = jetstream(connection);
   const store = new NatsEngineStore(connection, client, manager, random);
-  const ruleSets = new KeptRuleSets(store, config.rules);
-  const ticker = new Ticker({
-    journal: new NatsTickJournal(client, manager),
-    alerts: new NatsAlertSubjects(client, manager),
-    rules: ruleSets.own,
-    keepRules: () => ruleSets.keepOwn(),
-    checkConnection: (signal) => checkAnswering(connection, clock, signal),
+  const place = { config, configName, connection, client, manager, store };
+  const open = () => openRules({ ...place, clock, random, log });
+  const opened = await whenThere(open, order, log);
+  if (opened === undefined) {
+    await connection.close();
+    return exitCodes.good;
+  }
+  const { ruleSets, ticker, hotRules } = opened;
+  reload = () => hotRules.reload();
+  const deploymentAlerts = new NatsAlertSubjects(client, manager);
+  const engine = new Engine({
+    store,
+    ...engineJournal(connection, client, manager),
+    prepare,
+    ruleSets,
+    tellGap: (what) => tellOver(deploymentAlerts, "system-journal-gap", what, clock.wallMs()),
+    silentAfterMs: config.gateways.silentAfter || undefined,
     clock,
     random,
     log,
   });
-  const deploymentAlerts = new NatsAlertSubjects(client, manager);
-  const engine = new Engine({
-    store,
-    journal: (from, signal) =>
-      readJournal(connection, client, {
-        stream: telemetryStream,
-        subjects: ["tlm.>", clockSubject],
-        from,
-        signal,
-      }),
-    messageAt: async (sequence) => {
-      await connection.rtt();
-      return messageAt(manager, sequence);
-    },
-    firstSequence: async () => (await manager.streams.info(telemetryStream)).state.first_seq,
-    prepare,
-    ruleSets,
-    tellGap: (what) => tellOver(deploymentAlerts, "system-journal-gap", what, clock.wallMs()),
-    clock,
-    random,
-    log,
+  const sites = new SiteStage({
+    ...{ store, ...siteJournal(connection, client, manager), ruleSets },
+    ...{ clock, random, log },
   });
   const retention = new Retention({
     open: () => openJournalSession(config.nats, random),
@@ -141,10 +142,13 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
     address: config.http,
     token,
     view,
-    ready: () => readiness(connection, engine, ticker, retention),
+    ready: () => readiness(connection, engine, ticker, retention, sites),
     engineMetrics: () => [
       ...engineMetrics(engine.status()),
+      ...ruleMetrics(engine.ruleCounts()),
+      ...siteMetrics(sites.status(), sites.refused(), clock.wallMs()),
       ...tickMetrics(ticker.status()),
+      ...rulesMetrics(hotRules.status()),
       ...retentionMetrics(retention.status()),
       ...feedMetrics(feed.status()),
       ...receiverMetrics(notifier.status()),
@@ -155,8 +159,10 @@ export async function run(config: CloudConfig, endWithStdin: boolean): Promise<n
   });
   const lifecycle = await startAll([
     { name: "connection", start: () => watch(connection, log), stop: () => connection.close() },
+    { name: "rules", start: () => hotRules.start(), stop: () => hotRules.stop() },
     { name: "clock", start: () => ticker.start(), stop: () => ticker.stop() },
     { name: "engine", start: () => engine.start(), stop: () => engine.stop() },
+    { name: "sites", start: () => sites.start(), stop: () => sites.stop() },
     { name: "retention", start: () => retention.start(), stop: () => retention.stop() },
     { name: "notifier", start: () => notifier.start(), stop: () => notifier.stop() },
     { name: "views", start: () => feed.start(), stop: () => feed.stop() },
@@ -194,33 +200,12 @@ async function connected(connection: NatsConnection): Promise<void> {
   }
 }
 
-/** A server that lost its disk has no stream, so none of its messages. */
-async function lastSequence(manager: JetStreamManager): Promise<number> {
-  try {
-    return (await manager.streams.info(telemetryStream)).state.last_seq;
-  } catch (failure) {
-    if (isStreamMissing(failure)) return 0;
-    throw failure;
-  }
-}
-
-/** From the leader: a follower may be behind, and a late answer would look like a rollback. */
-async function messageAt(
-  manager: JetStreamManager,
-  seq: number,
-): Promise<MessageIdentity | undefined> {
-  // Beyond the end the server answers with an error that is none of "not found".
-  if ((await lastSequence(manager)) < seq) return undefined;
-  const found = await manager.streams.getMessage(telemetryStream, { seq });
-  if (found === null) return undefined;
-  return { subject: found.subject, nonce: found.header.get("Cw-Nonce") || undefined };
-}
-
 function readiness(
   connection: NatsConnection,
   engine: Engine,
   ticker: Ticker,
   retention: Retention,
+  sites: SiteStage,
 ) {
   const { phase, lastFault, missingRules } = engine.status();
   const reasons: string[] = [];
@@ -230,6 +215,7 @@ function readiness(
   if (missingRules !== undefined)
     reasons.push(`rule set ${missingRules} is missing: restart the cloud to announce its rules`);
   if (ticker.status().isOverdue) reasons.push(`no tick for ${noTickMs / 1_000} s`);
+  reasons.push(...siteReasons(sites.status(), systemClock().wallMs()));
   reasons.push(...roomReasons(retention.status()));
   return { ready: reasons.length === 0, reasons };
 }

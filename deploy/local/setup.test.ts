@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { debianMirrors } from "./debian.mjs";
 import { withLock } from "./lock.mjs";
 import { findNatsServer, isAtLeast, isInstalled, parseVersion, stampOf } from "./setup.mjs";
-import { bringTool, toolPath } from "./tools.mjs";
+import { bringTool, toolPath, wantedTool } from "./tools.mjs";
 
 const here = import.meta.dirname;
 let temporary = "";
@@ -335,6 +335,13 @@ describe("tools", () => {
     await expect(bringTool("promtool", { root, env: {} })).rejects.toThrow(
       /^SETUP_TOOL_MISSING: promtool .*\n.*no apt-get.*\n.*promtool is on PATH/,
     );
+  });
+
+  test("tests do without a tool only where nobody requires it", () => {
+    const root = folder("no required tools");
+    expect(wantedTool("promtool", { root, env: { CAUSEWAY_REQUIRE: "strace" } })).toBeUndefined();
+    const env = { CAUSEWAY_REQUIRE: "strace, promtool" };
+    expect(() => wantedTool("promtool", { root, env })).toThrow(/^SETUP_TOOL_MISSING: promtool/);
   });
 
   test("an unknown tool is told with the known ones", () => {

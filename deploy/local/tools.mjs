@@ -100,6 +100,19 @@ export function toolPath(name, { root = checkout, env = process.env } = {}) {
   return path !== undefined && name === "postgresql" ? realpathSync(path) : path;
 }
 
+/**
+ * For tests that are skipped without a tool, which is told: its path, or undefined. Where
+ * CAUSEWAY_REQUIRE names the tool, doing without it is an error.
+ */
+export function wantedTool(name, { root = checkout, env = process.env } = {}) {
+  const path = toolPath(name, { root, env });
+  if (path !== undefined) return path;
+  if ((env.CAUSEWAY_REQUIRE ?? "").split(/[ ,]+/).includes(name))
+    throw toolMissing(name, "CAUSEWAY_REQUIRE names it");
+  process.stderr.write(`SKIPPED, ${name} is not here: node deploy/local/tools.mjs ${name}\n`);
+  return undefined;
+}
+
 const toolFolder = (root, name) => join(root, ".cache", "tools", name);
 
 /** The path of a tool, which is brought where it is missing. */

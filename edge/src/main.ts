@@ -1,4 +1,7 @@
-/** `causeway-edge`: the command line of the gateway. */
+/**
+ * `causeway-edge`: the command line of the gateway. What one command alone needs is loaded when it is
+ * given, for loading is most of a short command's time.
+ */
 
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -8,12 +11,8 @@ import { collect, program } from "@causeway/shared/system-cli.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret, readSettings } from "@causeway/shared/system-settings.ts";
-import { passwordLine } from "./broker/access.ts";
 import type { Question } from "./cli/http-status-command.ts";
-import { askStatus } from "./cli/http-status-command.ts";
-import { exportOutbox, outboxStatus, verifyOutbox } from "./cli/level-outbox-commands.ts";
 import { edgeSchema } from "./config.ts";
-import { readFiles, run } from "./system-run.ts";
 
 interface StatusOptions {
   readonly config?: string;
@@ -67,7 +66,10 @@ cli.command(
       .option("--set <path=value>", "override one setting; may be repeated", collect, [])
       .option("--end-with-stdin", "stop when stdin closes"),
   async (options: { config?: string; set: string[]; endWithStdin?: boolean }) =>
-    run(readSettings(edgeSchema, options.config, options.set), options.endWithStdin ?? false),
+    (await import("./system-run.ts")).run(
+      readSettings(edgeSchema, options.config, options.set),
+      options.endWithStdin ?? false,
+    ),
 );
 
 cli.command(
@@ -79,6 +81,7 @@ cli.command(
       .option("--set <path=value>", "override one setting; may be repeated", collect, []),
   async (options: { config?: string; set: string[] }) => {
     const config = readSettings(edgeSchema, options.config, options.set);
+    const { readFiles } = await import("./system-run.ts");
     const { access } = readFiles(config, systemClock(), silentLogger);
     for (const fault of access.dateFaults()) process.stderr.write(`warning: ${fault}\n`);
     process.stdout.write(`the configuration of gateway ${config.gateway} is good\n`);
@@ -96,8 +99,11 @@ cli.command(
       .option("--url <url>", "address of the gateway's status page")
       .option("--token-file <file>", "file with the token that it asks for")
       .option("--json", "print one JSON object"),
-  async (options: StatusOptions) =>
-    askStatus(questionOf(options), systemClock(), (text) => process.stdout.write(`${text}\n`)),
+  async (options: StatusOptions) => {
+    const { askStatus } = await import("./cli/http-status-command.ts");
+    const print = (line: string) => process.stdout.write(`${line}\n`);
+    return askStatus(questionOf(options), systemClock(), print);
+  },
 );
 
 cli.command(
@@ -111,12 +117,13 @@ cli.command(
       .option("--json", "status and verify: print one JSON object")
       .option("--all", "export: also what the cloud has taken and is still kept"),
   async (options: OutboxOptions, what: string) => {
+    const commands = await import("./cli/level-outbox-commands.ts");
     const { gateway, dataDir } = readSettings(edgeSchema, options.config, options.set);
     const print = { write: writeOut, json: options.json ?? false };
     const parts = { gateway, folder: join(dataDir, "outbox"), clock: systemClock(), ...print };
-    if (what === "status") return outboxStatus(parts);
-    if (what === "verify") return verifyOutbox(parts);
-    if (what === "export") return exportOutbox(parts, options.all ?? false);
+    if (what === "status") return commands.outboxStatus(parts);
+    if (what === "verify") return commands.verifyOutbox(parts);
+    if (what === "export") return commands.exportOutbox(parts, options.all ?? false);
     throw new CodedError("CLI_USAGE", `outbox ${what}: write status, verify or export`);
   },
 );
@@ -126,6 +133,7 @@ cli.command(
   "Print the password file line of a user; the password is read from stdin",
   (command) => command.argument("<user>", "user name"),
   async (_options: object, user: string) => {
+    const { passwordLine } = await import("./broker/access.ts");
     const password = (await text(process.stdin)).replace(/\r?\n$/, "");
     process.stdout.write(
       `${passwordLine(user, password, Buffer.from(systemRandom.hex(32), "hex"))}\n`,

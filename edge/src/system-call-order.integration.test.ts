@@ -4,18 +4,13 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { toolPath } from "../../deploy/local/tools.mjs";
+import { expect, onTestFinished, test } from "vitest";
+import { wantedTool } from "../../deploy/local/tools.mjs";
 import { packetTypes, publishPacket, RawMqtt } from "./testing/mqtt-raw-client.ts";
-import { EdgeProcess, edgeFolder, edgeLauncher } from "./testing/system-edge-process.ts";
+import { EdgeProcess, edgeLauncher } from "./testing/system-edge-process.ts";
+import { testFolder } from "./testing/system-test-edge.ts";
 
-const strace = toolPath("strace");
-const required = (process.env["CAUSEWAY_REQUIRE"] ?? "").split(",").includes("strace");
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterAll(async () => {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
-});
-
+const strace = wantedTool("strace") ?? "";
 const calls = "trace=fdatasync,fsync,write,writev,sendto,sendmsg";
 const marker = "ordermarker";
 /** Type, length and the message id 0x0607. */
@@ -56,39 +51,35 @@ function bytesOf(text: string): string {
   return [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, bytes]) => bytes).join("");
 }
 
-test("the sync of the outbox's log returns before the PUBACK is written", async ({ skip }) => {
-  if (strace === undefined) {
-    expect(required, "CAUSEWAY_REQUIRE names strace, which is not here").toBe(false);
-    process.stderr.write("SKIPPED, strace is not here: node deploy/local/tools.mjs strace\n");
-    skip("strace is not here");
-    return;
-  }
-  const { folder, config, remove } = edgeFolder();
-  cleanUps.push(remove);
-  const traceFile = join(folder, "trace");
-  const options = ["-f", "-y", "-tt", "-s", "4096", "-o", traceFile, "-e", calls];
-  const run = [edgeLauncher, "run", "--config", config, "--end-with-stdin"];
-  const edge = new EdgeProcess([strace, ...options, ...run]);
-  cleanUps.push(() => edge.kill());
-  const { mqttPort } = await edge.ready();
-  const client = await RawMqtt.open(mqttPort);
-  client.send(publishPacket({ topic: `devices/d1/telemetry/${marker}`, id: 0x0607 }));
-  await client.count(packetTypes.puback, 1);
-  edge.child.stdin.end();
-  expect((await edge.ended).code).toBe(0);
+test.skipIf(strace === "")(
+  "the sync of the outbox's log returns before the PUBACK is written",
+  async () => {
+    const { folder, config } = testFolder();
+    const traceFile = join(folder, "trace");
+    const options = ["-f", "-y", "-tt", "-s", "4096", "-o", traceFile, "-e", calls];
+    const run = [edgeLauncher, "run", "--config", config, "--end-with-stdin"];
+    const edge = new EdgeProcess([strace, ...options, ...run]);
+    onTestFinished(() => edge.kill());
+    const { mqttPort } = await edge.ready();
+    const client = await RawMqtt.open(mqttPort);
+    client.send(publishPacket({ topic: `devices/d1/telemetry/${marker}`, id: 0x0607 }));
+    await client.count(packetTypes.puback, 1);
+    edge.child.stdin.end();
+    expect((await edge.ended).code).toBe(0);
 
-  const returned = returnedCalls(readFileSync(traceFile, "utf8"));
-  const written = returned.findIndex(
-    ({ name, text }) => name === "write" && text.includes(".log>") && text.includes(marker),
-  );
-  const [file] = /^\d+<[^>]*>/.exec(returned[written]?.text ?? "") ?? ["nothing"];
-  const synced = returned.findIndex(
-    ({ name, text, result }, at) =>
-      at > written && /^f(data)?sync$/.test(name) && text.startsWith(file) && result === 0,
-  );
-  const acknowledged = returned.findIndex(({ text }) => bytesOf(text).includes(puback));
-  expect(written, "the block is written to the log").toBeGreaterThanOrEqual(0);
-  expect(acknowledged, "the PUBACK is written").toBeGreaterThanOrEqual(0);
-  expect(synced, `a sync of ${file} returns behind the write`).toBeGreaterThan(written);
-  expect(synced, "and before the PUBACK").toBeLessThan(acknowledged);
-});
+    const returned = returnedCalls(readFileSync(traceFile, "utf8"));
+    const written = returned.findIndex(
+      ({ name, text }) => name === "write" && text.includes(".log>") && text.includes(marker),
+    );
+    const [file] = /^\d+<[^>]*>/.exec(returned[written]?.text ?? "") ?? ["nothing"];
+    const synced = returned.findIndex(
+      ({ name, text, result }, at) =>
+        at > written && /^f(data)?sync$/.test(name) && text.startsWith(file) && result === 0,
+    );
+    const acknowledged = returned.findIndex(({ text }) => bytesOf(text).includes(puback));
+    expect(written, "the block is written to the log").toBeGreaterThanOrEqual(0);
+    expect(acknowledged, "the PUBACK is written").toBeGreaterThanOrEqual(0);
+    expect(synced, `a sync of ${file} returns behind the write`).toBeGreaterThan(written);
+    expect(synced, "and before the PUBACK").toBeLessThan(acknowledged);
+  },
+);

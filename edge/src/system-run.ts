@@ -1,4 +1,5 @@
 /** `causeway-edge run`: opens the real parts in order and stops them in reverse. */
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { checkHttpAddress } from "@causeway/shared/http-access.ts";
@@ -127,6 +128,7 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
     },
   ]);
   log.info({ addresses: { mqtt: broker.addresses(), http: http.url() } }, "ready");
+  flushCompileCache(); // Node would write it at the end, which a power cut leaves out
   return untilEnded(order, lifecycle.stop, log);
 }
 

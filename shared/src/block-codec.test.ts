@@ -215,6 +215,30 @@ describe("encoding", () => {
       event: { ...reading, device, readings: [{ metric: "t", value: 1, unit, quality: "good" }] },
     });
     const items = itemsOf([item(1, "a", "Cel"), item(2, "b", "K"), item(3, "a", "Cel")]);
+    const block = encodeBlock("boot1", items);
+    expect(decodeBlock(block).items).toStrictEqual(items);
+    // Each of them once, however they take turns.
+    const { m } = JSON.parse(block.subarray(frameBytes).toString("utf8"));
+    expect(m).toEqual([
+      ["t", "Cel"],
+      ["t", "K"],
+    ]);
+  });
+
+  test("takes texts of any length and script beside small ones", () => {
+    const item = (position: number, value: string) => ({
+      from: position,
+      to: position,
+      event: { ...reading, readings: [{ metric: "t", value, quality: "good" }] },
+    });
+    const texts = [
+      "ö",
+      "🚚".repeat(1_000),
+      "a".repeat(60_000),
+      "€".repeat(341),
+      "€".repeat(20_000),
+    ];
+    const items = itemsOf(texts.map((text, at) => item(at + 1, text)));
     expect(decodeBlock(encodeBlock("boot1", items)).items).toStrictEqual(items);
   });
 

@@ -19,6 +19,7 @@
  */
 import { assert } from "./assert.ts";
 import { crc32c } from "./checksum.ts";
+import type { Shape } from "./decode/shape.ts";
 import { CodedError } from "./errors.ts";
 import type { Event, Reading } from "./event.ts";
 import {
@@ -57,21 +58,69 @@ export interface Block {
   readonly items: readonly Item[];
 }
 
-/** Gathers events into one block. Bytes are counted in UTF-16 units, close enough for a bound. */
+/** A reading event whose values are taken from its payload, which its shape has just read. */
+export interface ShapedEvent {
+  readonly kind: "shaped";
+  readonly device: string;
+  readonly topic: string;
+  readonly bootMs: number;
+  readonly shape: Shape;
+  readonly payload: Uint8Array;
+}
+
+const firstRowBytes = 512;
+const countedFrom = 1_024;
+/** What a row takes besides its values: its brackets, and three numbers of 17 characters at most. */
+const rowHeadBytesMax = 64;
+const [comma, open, close, zero] = [0x2c, 0x5b, 0x5d, 0x30];
+
+/** What stands before each number of a shape, and its texts. */
+interface Heads {
+  readonly texts: readonly Buffer[];
+  readonly bytes: number;
+}
+
+/** As JSON has it; where the next byte goes. */
+function putNumber(into: Buffer, from: number, value: number | null): number {
+  if (value === null || !(value >= 0 && value < 100_000)) {
+    return from + into.write(`${value}`, from, "latin1");
+  }
+  let at = from + digitsOf(value);
+  const end = at;
+  let rest = value;
+  do {
+    into[--at] = zero + (rest % 10);
+    rest = Math.trunc(rest / 10);
+  } while (rest > 0);
+  return end;
+}
+
+function digitsOf(value: number): number {
+  if (value < 100) return value < 10 ? 1 : 2;
+  if (value < 1_000) return 3;
+  return value < 10_000 ? 4 : 5;
+}
+
+/** Gathers events into one block. */
 export class BlockBuilder {
   readonly #bootId: string;
   readonly #routes: string[] = [];
   readonly #routeDevices: (string | null)[] = [];
   readonly #routeByTopic = new Map<string | null, number>();
   readonly #series: string[] = [];
-  readonly #seriesUnits: (string | undefined)[] = [];
-  readonly #seriesByMetric = new Map<string, number>();
-  /** A rope, which is flattened once. */
-  #rows = "";
+  readonly #seriesByUnit = new Map<string | undefined, Map<string, number>>();
+  readonly #headsByShape = new Map<Shape, Heads>();
+  /** UTF-8, so that the values of a payload are copied as they are. */
+  #rows = Buffer.allocUnsafe(firstRowBytes);
+  #used = 0;
+  #dictionarySize = 0;
   #baseBootMs = 0;
   #baseObservedAt: number | undefined;
   #positions = 0;
-  #size = 0;
+  /** Where the last event came from; the next one often comes from there too. */
+  #lastTopic: string | null = null;
+  #lastDevice: string | null = null;
+  #lastRoute = -1;
 
   constructor(bootId: string) {
     this.#bootId = bootId;
@@ -82,27 +131,96 @@ export class BlockBuilder {
     return this.#positions;
   }
 
-  /** Characters of the rows so far. */
+  /** Bytes so far, close enough for a bound. */
   get size(): number {
-    return this.#size;
+    return this.#used + this.#dictionarySize;
   }
 
-  add(event: Event, span = 1): void {
-    if (this.#rows === "") this.#baseBootMs = event.bootMs;
-    const stamp = `${event.bootMs - this.#baseBootMs},${this.#sinceBase(event.observedAt)}`;
-    const row = `[${this.#route(event)},${stamp},${this.#content(event)}]`;
-    this.#rows += this.#rows === "" ? row : `,${row}`;
-    this.#size += row.length + 1;
+  add(event: Event | ShapedEvent, span = 1): void {
+    if (this.#used === 0) this.#baseBootMs = event.bootMs;
+    if (event.kind === "shaped") this.#shaped(event);
+    else {
+      const stamp = `${event.bootMs - this.#baseBootMs},${this.#sinceBase(event.observedAt)}`;
+      const head = `${this.#used === 0 ? "" : ","}[${this.#route(event)},${stamp},`;
+      this.#write(`${head}${this.#content(event)}]`);
+    }
     this.#positions += span;
   }
 
   /** The framed block, its first event at position `from`. */
   finish(from: number): Buffer {
-    const json =
+    const head =
       `{"p":${from},"n":${from + this.#positions - 1},"b":${JSON.stringify(this.#bootId)},` +
       `"t":${this.#baseBootMs},"o":${this.#baseObservedAt ?? 0},"r":[${this.#routes.join(",")}],` +
-      `"m":[${this.#series.join(",")}],"e":[${this.#rows}]}`;
-    return frame(json);
+      `"m":[${this.#series.join(",")}],"e":[`;
+    const block = Buffer.allocUnsafe(frameBytes + Buffer.byteLength(head) + this.#used + 2);
+    const at = frameBytes + block.write(head, frameBytes);
+    this.#rows.copy(block, at, 0, this.#used);
+    block.write("]}", at + this.#used);
+    block[0] = blockVersion;
+    block.writeUInt32LE(crc32c(block, frameBytes), 1);
+    return block;
+  }
+
+  #room(bytes: number): Buffer {
+    const wanted = this.#used + bytes;
+    if (wanted <= this.#rows.length) return this.#rows;
+    const rows = Buffer.allocUnsafe(Math.max(wanted, 2 * this.#rows.length));
+    this.#rows.copy(rows, 0, 0, this.#used);
+    this.#rows = rows;
+    return rows;
+  }
+
+  #write(text: string): void {
+    // UTF-8 takes at most three bytes for a unit of UTF-16; to count them is worth it for long ones.
+    const { length } = text;
+    const bytes = length < countedFrom ? 3 * length : Buffer.byteLength(text);
+    this.#used += this.#room(bytes).write(text, this.#used);
+  }
+
+  /** Byte by byte: numbers are short, and a call, or a string, costs more than copying them. */
+  #shaped(event: ShapedEvent): void {
+    const { shape, payload, bootMs } = event;
+    const { metrics, places } = shape;
+    const [route, observed] = [this.#route(event), this.#sinceBase(shape.observedAt)];
+    const { texts, bytes } = this.#headsOf(shape);
+    const rows = this.#room(rowHeadBytesMax + bytes + payload.length);
+    let at = this.#used;
+    if (at > 0) rows[at++] = comma;
+    rows[at++] = open;
+    at = putNumber(rows, at, route);
+    rows[at++] = comma;
+    at = putNumber(rows, at, bootMs - this.#baseBootMs);
+    rows[at++] = comma;
+    at = putNumber(rows, at, observed);
+    rows[at++] = comma;
+    rows[at++] = open;
+    for (let index = 0; index < texts.length; index++) {
+      const text = texts[index] as Buffer;
+      for (let byte = 0; byte < text.length; byte++) rows[at++] = text[byte] as number;
+      const slot = metrics[index]?.slot as number;
+      if (slot < 0) continue;
+      const place = 2 * slot;
+      const until = places[place + 1] as number;
+      for (let from = places[place] as number; from < until; from++) {
+        rows[at++] = payload[from] as number;
+      }
+    }
+    rows[at++] = close;
+    rows[at++] = close;
+    this.#used = at;
+  }
+
+  #headsOf(shape: Shape): Heads {
+    const known = this.#headsByShape.get(shape);
+    if (known !== undefined) return known;
+    const texts = shape.metrics.map((metric, index) => {
+      const text = metric.text === undefined ? "" : JSON.stringify(metric.text);
+      return Buffer.from(`${index === 0 ? "" : ","}${this.#seriesOf(metric)},${text}`);
+    });
+    const heads = { texts, bytes: texts.reduce((sum, { length }) => sum + length, 0) };
+    this.#headsByShape.set(shape, heads);
+    return heads;
   }
 
   #sinceBase(observedAt: number | null): number | null {
@@ -111,14 +229,25 @@ export class BlockBuilder {
     return observedAt - this.#baseObservedAt;
   }
 
-  #route(event: Event): number {
-    const known = this.#routeByTopic.get(event.topic);
-    if (known !== undefined && this.#routeDevices[known] === event.device) return known;
+  #route({ topic, device }: Event | ShapedEvent): number {
+    if (topic === this.#lastTopic && device === this.#lastDevice && this.#lastRoute >= 0) {
+      return this.#lastRoute;
+    }
+    this.#lastTopic = topic;
+    this.#lastDevice = device;
+    this.#lastRoute = this.#routeOf(topic, device);
+    return this.#lastRoute;
+  }
+
+  #routeOf(topic: string | null, device: string | null): number {
+    const known = this.#routeByTopic.get(topic);
+    if (known !== undefined && this.#routeDevices[known] === device) return known;
     const route = this.#routes.length;
-    this.#routes.push(JSON.stringify([event.device, event.topic]));
-    this.#routeDevices.push(event.device);
-    this.#routeByTopic.set(event.topic, route);
-    this.#size += this.#routes[route]?.length ?? 0;
+    const text = JSON.stringify([device, topic]);
+    this.#routes.push(text);
+    this.#dictionarySize += text.length;
+    this.#routeDevices.push(device);
+    this.#routeByTopic.set(topic, route);
     return route;
   }
 
@@ -152,24 +281,18 @@ export class BlockBuilder {
     return `[${values}],{${[quality, observed].filter((part) => part !== "").join(",")}}`;
   }
 
-  #seriesOf(reading: Reading): number {
-    const known = this.#seriesByMetric.get(reading.metric);
-    if (known !== undefined && this.#seriesUnits[known] === reading.unit) return known;
+  #seriesOf(reading: Pick<Reading, "metric" | "unit">): number {
+    const ofUnit = this.#seriesByUnit.get(reading.unit) ?? new Map<string, number>();
+    const known = ofUnit.get(reading.metric);
+    if (known !== undefined) return known;
     const series = this.#series.length;
-    this.#series.push(JSON.stringify([reading.metric, reading.unit ?? null]));
-    this.#seriesUnits.push(reading.unit);
-    this.#seriesByMetric.set(reading.metric, series);
-    this.#size += this.#series[series]?.length ?? 0;
+    const text = JSON.stringify([reading.metric, reading.unit ?? null]);
+    this.#series.push(text);
+    this.#dictionarySize += text.length;
+    ofUnit.set(reading.metric, series);
+    this.#seriesByUnit.set(reading.unit, ofUnit);
     return series;
   }
-}
-
-function frame(json: string): Buffer {
-  const block = Buffer.allocUnsafe(frameBytes + Buffer.byteLength(json));
-  block.write(json, frameBytes);
-  block[0] = blockVersion;
-  block.writeUInt32LE(crc32c(block, frameBytes), 1);
-  return block;
 }
 
 /** The JSON bytes of a framed block, checked; OUTBOX_CORRUPT or OUTBOX_VERSION_UNKNOWN otherwise. */

@@ -1,6 +1,7 @@
 /** The lossless mapping of a taken event to CloudEvents 1.0 (JSON format, spec §2-3). */
 import type { Event, EventKind } from "./event.ts";
 import { eventVersion } from "./event.ts";
+import type { DerivedEvent } from "./rules/derived-event.ts";
 
 export interface EventPlace {
   readonly id: string;
@@ -31,6 +32,21 @@ export function cloudEvent(place: EventPlace, event: Event): CloudEvent {
     datacontenttype: "application/json",
     dataschema: dataSchemaOf(kind),
     data: { ...data, receivedAt: place.receivedAt },
+  };
+}
+
+/** A derived event by the same mapping. */
+export function derivedCloudEvent(event: DerivedEvent): Omit<CloudEvent, "dataschema"> {
+  const { id, gateway, device, at, kind, ...data } = event;
+  const source = `/gateways/${encodeURIComponent(gateway)}`;
+  return {
+    specversion: "1.0",
+    id,
+    source: device === "" ? source : `${source}/devices/${encodeURIComponent(device)}`,
+    type: `dev.causeway.${kind}.v${eventVersion}`,
+    time: new Date(at).toISOString(),
+    datacontenttype: "application/json",
+    data,
   };
 }
 

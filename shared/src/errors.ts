@@ -40,6 +40,8 @@ export const errorCodes = {
   READER_RUNNING: "a reader that is to be retired still moves on",
   READER_TAKEN: "another process took a reader's place over, or it was retired",
   RECEIVER_FAILED: "a receiver did not take a notification",
+  RULES_CHANGED: "the rules in bucket RULES were changed by someone else meanwhile",
+  RULES_UNKNOWN: "there is no rule of this name, or no such revision of the rules",
   SECURITY_REFUSED: "a setting that would open the system to anyone",
   STREAM_FULL: "a stream has reached its bound and takes nothing more",
   STREAM_MISMATCH: "a JetStream stream exists with settings that break the promise",

@@ -104,6 +104,12 @@ describe("a mark", () => {
     expect(decodeMark(goldenText)).toStrictEqual(golden);
   });
 
+  test("says which tick its gateway has seen, and is read back", () => {
+    const ticked: Mark = { ...golden, tick: { n: 17, at: 1_767_225_600_000 } };
+    expect(encodeMark(ticked)).toBe(`${goldenText.slice(0, -1)},"t":[17,1767225600000]}`);
+    expect(decodeMark(encodeMark(ticked))).toStrictEqual(ticked);
+  });
+
   test("beside pages says what it covers without naming it, and is read back", () => {
     const [eleventh, twelfth] = golden.epochs;
     if (eleventh === undefined || twelfth === undefined) throw new Error("no epochs");

@@ -20,7 +20,8 @@
  *           alive], …]: forks in the gateway's life; branch -1 is the trunk, n that of fork n,
  *     "s": [[rule, what, id, firing since in ms, last seen in ms, count], …]: open alerts about the
  *           gateway itself,
- *     "h": [[epoch, log index, from, to], …]: what the journal lost, told and not yet behind a snapshot }
+ *     "h": [[epoch, log index, from, to], …]: what the journal lost, told and not yet behind a snapshot,
+ *     "t": [number, ms] of the newest tick that had its effect on the gateway's rules }
  *
  * Readers skip unknown keys and trailing elements. An epoch that is not named counts as taken to its
  * end where a later one of the same store says so, as before where it may stand in a page, else as 0.
@@ -149,6 +150,8 @@ export interface Mark {
   readonly forks?: ForkBook | undefined;
   readonly open?: readonly OpenCondition[] | undefined;
   readonly holes?: readonly Hole[] | undefined;
+  /** The newest tick that had its effect on the gateway's rules. */
+  readonly tick?: { readonly n: number; readonly at: number } | undefined;
 }
 
 export const emptyLogLedger: LogLedger = { through: 0, end: undefined, stretches: [] };
@@ -176,6 +179,7 @@ export function encodeMark(mark: Mark): string {
     ...(mark.forks === undefined ? {} : { f: forkRows(mark.forks) }),
     ...(isFilled(mark.open) ? { s: mark.open.map(conditionRow) } : {}),
     ...(isFilled(mark.holes) ? { h: mark.holes.map(holeRow) } : {}),
+    ...(mark.tick === undefined ? {} : { t: [mark.tick.n, mark.tick.at] }),
   });
 }
 
@@ -254,7 +258,7 @@ export function decodeMark(text: string): Mark {
   if (parsed["v"] !== markVersion) {
     throw new CodedError("BATCH_VERSION_UNKNOWN", `a mark of version ${shown(parsed["v"])}`);
   }
-  const { c, g, run, e, d, cap, p, runs, f, s, h } = parsed;
+  const { c, g, run, e, d, cap, p, runs, f, s, h, t } = parsed;
   if (!isCount(c) || typeof g !== "string" || !Array.isArray(e))
     return malformed("commit or epochs");
   return {
@@ -270,6 +274,7 @@ export function decodeMark(text: string): Mark {
     ...(Array.isArray(f) ? { forks: forksOf(f) } : {}),
     ...(Array.isArray(s) ? { open: s.map(conditionOf) } : {}),
     ...(Array.isArray(h) ? { holes: h.map(holeOf) } : {}),
+    ...(Array.isArray(t) ? { tick: { n: count(t[0]), at: timeOf(t[1]) } } : {}),
   };
 }
 

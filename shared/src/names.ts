@@ -40,6 +40,16 @@ export function isMetricName(text: string): text is MetricName {
   return text.length > 0 && text.length <= metricCharactersMax && !forbiddenInMetric.test(text);
 }
 
+/** A site where an alert names its gateway; no gateway has such a name. */
+export function sitePlace(site: string): string {
+  return `@${site}`;
+}
+
+/** Undefined where a gateway is named. */
+export function siteIn(place: string): string | undefined {
+  return place.startsWith("@") ? place.slice(1) : undefined;
+}
+
 /** The checked name, or NAME_INVALID with the value found. */
 export function gatewayId(text: string): GatewayId {
   if (isGatewayId(text)) return text;

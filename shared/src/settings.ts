@@ -2,12 +2,15 @@
  * Settings come from a YAML file, then `CAUSEWAY_*` from the environment (`__` nests, `_` and case
  * within a name do not matter), then `--set path=value`; later ones win. Values from the
  * environment and from --set are read as YAML, so `8080` is a number and `[a, b]` a list.
- * Every fault is told with its place: `edge.yaml:7:5 mqtt.listeners.0.port: …`.
+ * Every fault is told with its place: `edge.yaml:7:5 mqtt.listeners.0.port: …`; one in a text that
+ * is a language of its own, with its place in the text.
  */
-import type { Document, Node } from "yaml";
-import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, parse as parseYaml } from "yaml";
+import type { Document } from "yaml";
+import { LineCounter, parseDocument, parse as parseYaml } from "yaml";
 import type { z } from "zod";
 import { CodedError, reasonOf } from "./errors.ts";
+import type { Path } from "./settings-place.ts";
+import { offsetAt, offsetInText } from "./settings-place.ts";
 
 export interface SettingsSources {
   /** For messages, as the user named it. */
@@ -17,8 +20,6 @@ export interface SettingsSources {
   /** `path=value`, dots nest. */
   readonly sets: readonly string[];
 }
-
-type Path = readonly (string | number)[];
 
 interface Override {
   readonly source: string;
@@ -35,10 +36,39 @@ const environmentOthers = new Set([
   "CAUSEWAY_SEED",
 ]);
 
-/** The settings as `schema` understands them; CONFIG_UNREADABLE or CONFIG_INVALID otherwise. */
+export interface SettingsFault {
+  readonly path: Path;
+  readonly message: string;
+  /** Where in the text at `path`, in code units. */
+  readonly index?: number;
+}
+
+/** A fault as it is told: `edge.yaml:7:5`, `mqtt.listeners.0.port`, what is wrong. */
+export interface PlacedFault {
+  readonly place: string;
+  readonly path: string;
+  readonly message: string;
+}
+
+/** CONFIG_INVALID, with each of its faults apart. */
+export class SettingsInvalid extends CodedError {
+  readonly faults: readonly PlacedFault[];
+
+  constructor(faults: readonly PlacedFault[]) {
+    const lines = faults.map(({ place, path, message }) => `${place} ${path}: ${message}`);
+    super("CONFIG_INVALID", lines.join("\n"));
+    this.faults = faults;
+  }
+}
+
+/**
+ * The settings as `schema` understands them; CONFIG_UNREADABLE or CONFIG_INVALID otherwise, also for
+ * what `findFaults` finds in settings that are good for themselves.
+ */
 export function loadSettings<Schema extends z.ZodType>(
   schema: Schema,
   sources: SettingsSources,
+  findFaults: (settings: z.output<Schema>) => readonly SettingsFault[] = () => [],
 ): z.output<Schema> {
   const lines = new LineCounter();
   const document = parseDocument(sources.text, { lineCounter: lines });
@@ -58,13 +88,21 @@ export function loadSettings<Schema extends z.ZodType>(
   let settings = plainValue(document, sources.fileName);
   for (const override of overrides) settings = assign(settings, override.path, override.value);
   const checked = schema.safeParse(settings);
-  if (checked.success) return checked.data;
-  const faults = checked.error.issues.flatMap(faultsOf).map(({ path, message }) => {
+  const faults = checked.success
+    ? findFaults(checked.data)
+    : checked.error.issues.flatMap(faultsOf);
+  if (checked.success && faults.length === 0) return checked.data;
+  const told = faults.map(({ path, message, index }): PlacedFault => {
     const override = overrides.findLast(({ path: set }) => startsWith(path, set));
-    const where = override?.source ?? place(offsetAt(document, path));
-    return `${where} ${path.join(".") || "(top)"}: ${message}`;
+    const inText =
+      index === undefined || override !== undefined
+        ? undefined
+        : offsetInText(sources.text, document, path, index);
+    const where = override?.source ?? place(inText ?? offsetAt(document, path));
+    const at = index === undefined || inText !== undefined ? "" : `, at character ${index + 1}`;
+    return { place: where, path: path.join(".") || "(top)", message: `${message}${at}` };
   });
-  throw new CodedError("CONFIG_INVALID", faults.join("\n"));
+  throw new SettingsInvalid(told);
 }
 
 /** The document as plain values; aliases are resolved only here, and may name nothing or explode. */
@@ -78,50 +116,21 @@ function plainValue(document: Document.Parsed, fileName: string): unknown {
   }
 }
 
-interface Fault {
-  readonly path: Path;
-  readonly message: string;
-}
+/** How zod itself tells of keys that a schema does not have. */
+const withoutCure = "Unrecognized key";
 
-function faultsOf(issue: z.core.$ZodIssue): readonly Fault[] {
+function faultsOf(issue: z.core.$ZodIssue): readonly SettingsFault[] {
   const path = issue.path.map((key) => (typeof key === "number" ? key : String(key)));
-  if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
-  return issue.keys.map((key) => ({ path: [...path, key], message: "unknown setting" }));
+  if (issue.code === "unrecognized_keys") {
+    const cure = issue.message.startsWith(withoutCure) ? "" : `: ${issue.message}`;
+    return issue.keys.map((key) => ({ path: [...path, key], message: `unknown setting${cure}` }));
+  }
+  const index: unknown = issue.code === "custom" ? issue.params?.["offset"] : undefined;
+  return [{ path, message: issue.message, ...(typeof index === "number" ? { index } : {}) }];
 }
 
 function startsWith(path: Path, prefix: Path): boolean {
   return prefix.every((key, index) => String(path[index]) === String(key));
-}
-
-/** Where in the text a path stands, or the nearest thing above it that does. */
-function offsetAt(document: Document.Parsed, path: Path): number {
-  let node: unknown = document.contents;
-  let offset = 0;
-  for (const key of path) {
-    const next = childOf(node, key);
-    if (next === undefined) break;
-    offset = next.offset;
-    node = next.node;
-  }
-  return offset;
-}
-
-function childOf(
-  node: unknown,
-  key: string | number,
-): { node: unknown; offset: number } | undefined {
-  if (isSeq(node)) {
-    const item = node.items[Number(key)];
-    return isNode(item) ? { node: item, offset: start(item) } : undefined;
-  }
-  if (!isMap(node)) return undefined;
-  const pair = node.items.find((item) => isPair(item) && String(item.key) === String(key));
-  if (pair === undefined || !isNode(pair.key)) return undefined;
-  return { node: pair.value, offset: start(pair.key) };
-}
-
-function start(node: Node): number {
-  return node.range?.[0] ?? 0;
 }
 
 function assign(target: unknown, path: Path, value: unknown): unknown {

@@ -4,6 +4,8 @@ import {
   engineStream,
   partitionCount,
   readersStream,
+  rulesBucket,
+  rulesStream,
   subjects,
   telemetryStream,
 } from "./subjects.ts";
@@ -30,14 +32,21 @@ export interface StreamBounds {
 /** Some 10,000 readers. */
 const readersBytesMax = 16 * 1_024 * 1_024;
 
+/** Of the rules' text; a message of the server's default max_payload holds it. */
+export const rulesTextBytesMax = 900 * 1_024;
+export const rulesRevisionsMax = 64;
+/** All revisions, each as large as can be. */
+const rulesBytesMax = 64 * 1_024 * 1_024;
+
 /** The server's least duplicate window; no message ids are used, so it costs nothing. */
 export const duplicateWindowMs = 100;
 
 /**
  * TLM is the wire and the journal: no age limit, no TTL, no roll-up, no atomic batches, so that a
- * gateway's hostile headers are refused by the server. ENGINE holds state and alerts: no age limit,
- * alerts carry a TTL of their own. READERS holds what the journal's registered readers have worked off;
- * `nats kv` shows it. Full means refused (`discard: new`), never silently dropped.
+ * gateway's hostile headers are refused by the server. ENGINE holds state, alerts and derived
+ * events: no age limit, what has happened carries a TTL of its own. READERS holds what the journal's
+ * registered readers have worked off, RULES the text of the rules and what it was before; `nats kv`
+ * shows both. Full means refused (`discard: new`), never silently dropped.
  */
 export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
   return [
@@ -67,6 +76,7 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
         "rules.*",
         "site.>",
         "derived.>",
+        "shadow.>",
       ],
       transform: undefined,
       allowAtomicPublish: true,
@@ -84,6 +94,17 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
       allowMessageTtl: false,
       keptPerSubject: 1,
       maxBytes: readersBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
+      name: rulesStream,
+      subjects: [`$KV.${rulesBucket}.>`],
+      transform: undefined,
+      allowAtomicPublish: false,
+      allowRollup: true,
+      allowMessageTtl: false,
+      keptPerSubject: rulesRevisionsMax,
+      maxBytes: rulesBytesMax,
       replicas: bounds.replicas,
     },
   ];

@@ -16,6 +16,8 @@ test("the subjects are these, for they are contract", () => {
     subjects.mark(7, gateway),
     subjects.markOfGateway(gateway),
     subjects.alert(7, gateway, rule),
+    subjects.shadow(7, gateway, rule),
+    subjects.derived(7, gateway, rule),
     subjects.openAlerts(7, gateway),
     subjects.deadLetter(7, gateway),
   ]).toEqual([
@@ -24,6 +26,8 @@ test("the subjects are these, for they are contract", () => {
     "mark.7.plant-3",
     "mark.*.plant-3",
     "alert.7.plant-3.too-warm",
+    "shadow.7.plant-3.too-warm",
+    "derived.7.plant-3.too-warm",
     "open.7.plant-3",
     "dlq.7.plant-3",
   ]);
@@ -63,6 +67,8 @@ describe("a subject of a gateway's state", () => {
   test("gives partition and gateway", () => {
     const built = [
       subjects.mark(7, gateway),
+      subjects.shadow(7, gateway, rule),
+      subjects.derived(7, gateway, rule),
       subjects.openAlerts(7, gateway),
       subjects.alert(7, gateway, rule),
       subjects.deadLetter(7, gateway),
@@ -116,9 +122,12 @@ describe("the streams", () => {
       subjects.checkpoint(7),
       subjects.mark(7, gateway),
       subjects.alert(7, gateway, rule),
+      subjects.shadow(7, gateway, rule),
+      subjects.derived(7, gateway, rule),
       subjects.openAlerts(7, gateway),
       subjects.deadLetter(7, gateway),
       subjects.reader("historian"),
+      subjects.rulesText,
     ].map(holders);
     expect(held).toEqual([
       ["TLM"],
@@ -128,7 +137,10 @@ describe("the streams", () => {
       ["ENGINE"],
       ["ENGINE"],
       ["ENGINE"],
+      ["ENGINE"],
+      ["ENGINE"],
       ["KV_READERS"],
+      ["KV_RULES"],
     ]);
   });
 
@@ -156,6 +168,7 @@ describe("the streams", () => {
         replicas: 3,
       },
       { name: "KV_READERS", allowRollup: true, keptPerSubject: 1, replicas: 3 },
+      { name: "KV_RULES", allowRollup: true, keptPerSubject: 64, replicas: 3 },
     ]);
   });
 });

@@ -13,6 +13,15 @@ export const clockSubject = "clk";
 /** A JetStream key-value bucket is a stream of this name, and its keys are subjects under it. */
 export const readersBucket = "READERS";
 export const readersStream = `KV_${readersBucket}`;
+export const rulesBucket = "RULES";
+export const rulesStream = `KV_${rulesBucket}`;
+
+/** What stands behind those of the partitions: the checkpoint of the stage that judges sites. */
+export const siteCheckpoint = 64;
+/** Ticks for rules by site, in one order with what they are told. */
+export const siteClockSubject = "site.clk";
+/** All that rules by site are told. */
+export const siteSubjects = [siteClockSubject, "site.*.*"];
 
 export const subjects = {
   /** Where a gateway publishes; the stream stores it under {@link storedTelemetry}. */
@@ -26,6 +35,18 @@ export const subjects = {
   markOfGateway: (gateway: GatewayId) => `mark.*.${gateway}`,
   alert: (partition: number, gateway: string, rule: RuleName) =>
     `alert.${partition}.${gateway}.${rule}`,
+  /** What rules in shadow would have told; nobody is told of it. */
+  shadow: (partition: number, gateway: string, rule: RuleName) =>
+    `shadow.${partition}.${gateway}.${rule}`,
+  /** What rules emit; `name` is that of the event. */
+  derived: (partition: number, gateway: string, name: RuleName) =>
+    `derived.${partition}.${gateway}.${name}`,
+  /** What the gateways of a site tell rules by site; `token` is that of the site. */
+  site: (partition: number, token: string) => `site.${partition}.${token}`,
+  /** What they know of it, in pieces. */
+  siteState: (partition: number, token: string, piece: number) =>
+    `site.state.${partition}.${token}.${piece}`,
+  siteStates: "site.state.*.*.*",
   openAlerts: (partition: number, gateway: string) => `open.${partition}.${gateway}`,
   /** All shards of a partition's snapshot of one generation are under {@link snapshotFilter}. */
   snapshot: (partition: number, gateway: string, generation: string, shard: number) =>
@@ -34,6 +55,8 @@ export const subjects = {
   ruleSet: (name: string) => `rules.${name}`,
   deadLetter: (partition: number, gateway: string) => `dlq.${partition}.${gateway}`,
   reader: (name: string) => `$KV.${readersBucket}.${name}`,
+  /** The text of the rules, where it is not the configuration's. */
+  rulesText: `$KV.${rulesBucket}.rules`,
 } as const;
 
 export interface StoredTelemetry {
@@ -60,6 +83,8 @@ const gatewayHeads: ReadonlySet<string> = new Set([
   "alert",
   "dlq",
   "snap",
+  "shadow",
+  "derived",
 ]);
 
 export interface GatewaySubject {
@@ -67,7 +92,7 @@ export interface GatewaySubject {
   readonly gateway: string;
 }
 
-/** The partition and gateway of `mark.`, `epochs.`, `open.`, `alert.`, `dlq.` and `snap.` subjects. */
+/** The partition and gateway of the subjects that name one, `mark.` and `alert.` for example. */
 export function parseGatewaySubject(subject: string): GatewaySubject | undefined {
   const [head = "", partitionText = "", gateway = ""] = subject.split(".");
   const partition = Number(partitionText);

@@ -42,10 +42,22 @@ export function program(name: string, description: string): Cli {
         exitCode =
           failure instanceof CommanderError ? commanderExit(failure) : tellFailure(failure);
       }
+      await written(process.stdout);
       // What still waits, such as a dial to a server that is away, must not hold the process.
       process.exit(exitCode);
     },
   };
+}
+
+/** What a slow reader has not taken from a pipe yet would be lost by the exit. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0 || stream.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    // A reader that went away wants nothing more.
+    stream.once("error", () => resolve());
+    stream.once("close", () => resolve());
+    stream.write("", () => resolve());
+  });
 }
 
 function commanderExit({ exitCode }: CommanderError): number {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { z } from "zod";
 import { CodedError, codeOf, reasonOf } from "./errors.ts";
+import type { SettingsFault } from "./settings.ts";
 import { loadSettings } from "./settings.ts";
 
 /** Throws CONFIG_UNREADABLE or CONFIG_INVALID; without a file only environment and sets count. */
@@ -9,14 +10,11 @@ export function readSettings<Schema extends z.ZodType>(
   schema: Schema,
   fileName: string | undefined,
   sets: readonly string[],
+  findFaults?: (settings: z.output<Schema>) => readonly SettingsFault[],
 ): z.output<Schema> {
   const text = fileName === undefined ? "" : readText(fileName);
-  return loadSettings(schema, {
-    fileName: fileName ?? "settings",
-    text,
-    environment: process.env,
-    sets,
-  });
+  const sources = { fileName: fileName ?? "settings", text, environment: process.env, sets };
+  return loadSettings(schema, sources, findFaults);
 }
 
 function readText(fileName: string): string {

@@ -1,7 +1,8 @@
 /**
  * An alert is one occurrence of a rule holding for one set of labels (its fingerprint): it opens
  * by a firing transition and ends by a resolved one. Transitions are immutable events on
- * `alert.<partition>.<gateway>.<rule>`; a message packs those of one commit.
+ * `alert.<partition>.<gateway>.<rule>`; a message packs those of one commit. Those of rules in
+ * shadow are on `shadow.…` instead, with what the rules would have emitted.
  */
 import type { Reading } from "@causeway/shared/event.ts";
 import type { Severity } from "@causeway/shared/rules/severity.ts";
@@ -33,6 +34,8 @@ export interface AlertTransition {
   readonly reason: string;
   /** Came by history or below the watermark: it is told in a digest, never as news. */
   readonly late: boolean;
+  /** Of a rule in shadow: it goes to `shadow.>` and nobody is told. */
+  readonly shadow?: true;
 }
 
 /** The message on `alert.>`. */

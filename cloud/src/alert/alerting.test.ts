@@ -3,12 +3,13 @@
  * not held for long enough, whatever time does, across crashes, and with the same ids.
  */
 import { gaussian, seededRandom } from "@causeway/shared/random.ts";
+import { noteGatewayTime } from "@causeway/shared/rules/detection.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { describe, expect, test } from "vitest";
 import type { AlertTransition } from "./alert.ts";
 import type { Alerting } from "./alerting.ts";
-import { createAlerting } from "./alerting.ts";
+import { createAlerting, observationOf } from "./alerting.ts";
 import type { Observation } from "./observation.ts";
 
 const hot = { name: "hot", detector: "limits", hi: 80, severity: "critical" };
@@ -42,8 +43,9 @@ class Gateway {
 
   constructor(alerting: Alerting, alertsText?: string) {
     this.#alerting = alerting;
-    this.#detection = alerting.detection();
-    this.#alerts = alertsText === undefined ? alerting.alerts() : alerting.decodeAlerts(alertsText);
+    this.#detection = alerting.detection("g");
+    this.#alerts =
+      alertsText === undefined ? alerting.alerts() : alerting.decodeAlerts(alertsText, "g");
   }
 
   get isChanged(): boolean {
@@ -183,19 +185,32 @@ describe("which readings count", () => {
     expect(gateway.take(observation(1, { value: 90, quality: "uncertain" }))).toHaveLength(1);
   });
 
-  test("a rule in shadow judges and tells nobody; one that is off does not judge", () => {
-    const alerting = alertingOf([
+  test("a rule in shadow lives as a live one, but for its mark; one that is off does not judge", () => {
+    const rules = [
       { ...hot, name: "shadow", mode: "shadow" },
       { ...hot, name: "off", mode: "off" },
+    ];
+    const gateway = new Gateway(alertingOf(rules));
+    const restarted = () => new Gateway(alertingOf(rules), gateway.encodeAlerts());
+    const told = gateway.takeAll(script("1:H 2:H"));
+    expect(told).toMatchObject([{ rule: "shadow", state: "firing", shadow: true }]);
+    expect(restarted().takeAll(script("3:H 4:N"))).toMatchObject([
+      { id: told[0]?.id, state: "resolved", shadow: true },
     ]);
-    const [detection, alerts] = [alerting.detection(), alerting.alerts()];
-    const one = observation(1, { value: 90 });
-    const verdicts = alerting.observe(detection, one);
-    expect(verdicts.map(({ rule, verdict }) => [rule.name, verdict.kind])).toEqual([
-      ["shadow", "anomalous"],
+  });
+
+  test("a rule in shadow takes no room from live ones (B1)", () => {
+    const bounds = { seriesPerGatewayMax: 100, alertsPerGatewayMax: 1 };
+    const gateway = new Gateway(
+      alertingOf([{ ...hot, name: "shadow", mode: "shadow" }, hot], bounds),
+    );
+    const found = gateway.takeAll(script("1:H"));
+    expect(found.map(({ rule, shadow }) => [rule, shadow])).toEqual([
+      ["shadow", true],
+      ["hot", undefined],
     ]);
-    expect(alerting.advance(alerts, verdicts, one)).toEqual([]);
-    expect(alerting.changed(alerts)).toBe(false);
+    expect(gateway.takeAll([observation(2, { device: "other", value: 90 })])).toEqual([]);
+    expect(JSON.parse(gateway.encodeAlerts()).refused).toBe(2);
   });
 
   test("a detector that warms up again leaves a firing alert as it is", () => {
@@ -305,10 +320,10 @@ describe("alert state", () => {
     const text = gateway.encodeAlerts();
     const json = JSON.parse(text);
     json.more = json.alerts[0].more = json.alerts[0].firing.more = 1;
-    expect(alerting.encodeAlerts(alerting.decodeAlerts(JSON.stringify(json)))).toBe(text);
+    expect(alerting.encodeAlerts(alerting.decodeAlerts(JSON.stringify(json), "g"))).toBe(text);
     const newer = JSON.stringify({ ...json, v: 2 });
-    expect(() => alerting.decodeAlerts(newer)).toThrow("BATCH_VERSION_UNKNOWN");
-    expect(() => alerting.decodeAlerts("[]")).toThrow("BATCH_MALFORMED");
+    expect(() => alerting.decodeAlerts(newer, "g")).toThrow("BATCH_VERSION_UNKNOWN");
+    expect(() => alerting.decodeAlerts("[]", "g")).toThrow("BATCH_MALFORMED");
   });
 
   const few = { seriesPerGatewayMax: 100, alertsPerGatewayMax: 2 };
@@ -351,6 +366,18 @@ describe("alert state", () => {
     });
   });
 
+  test("a rule that comes out of the shadow withdraws its alert there, and tells a live one", () => {
+    const before = new Gateway(alertingOf([{ ...hot, mode: "shadow" }]));
+    const [shadow] = before.takeAll(script("1:H"));
+    const after = new Gateway(alertingOf([hot]), before.encodeAlerts());
+    const [withdrawn, live, ...more] = after.takeAll(script("2:H 3:H"));
+    expect(withdrawn).toMatchObject({ id: shadow?.id, state: "resolved", shadow: true });
+    expect(live).toMatchObject({ state: "firing", rule: "hot" });
+    expect(live?.shadow).toBeUndefined();
+    expect(live?.id).not.toBe(shadow?.id);
+    expect(more).toEqual([]);
+  });
+
   test("an alert of an older version of a rule ends under that version", () => {
     const before = new Gateway(alertingOf([hot]));
     const [firing] = before.takeAll(script("1:H"));
@@ -363,15 +390,18 @@ describe("alert state", () => {
 
 test("a series that falls silent fires at a tick and is resolved by its next reading", () => {
   const alerting = alertingOf([{ name: "silent", detector: "absence", after: "1m" }]);
-  const [detection, alerts] = [alerting.detection(), alerting.alerts()];
+  const [detection, alerts] = [alerting.detection("g"), alerting.alerts()];
   const take = (second: number) => {
     const one = observation(second, { receivedAt: second * 1_000 });
     return alerting.advance(alerts, alerting.observe(detection, one), one);
   };
-  const tick = (second: number) =>
-    alerting.tick(detection, alerts, { id: `clk/${second}`, gateway: "g", at: second * 1_000 });
+  const tick = (second: number, gatewaySecond = second) => {
+    noteGatewayTime(detection, "1-a", gatewaySecond * 1_000);
+    const moment = { id: `clk/${second}`, gateway: "g", at: second * 1_000 };
+    return alerting.advance(alerts, alerting.tick(detection, moment), observationOf(moment));
+  };
   take(0);
-  expect(tick(60)).toEqual([]);
+  expect(tick(3_600, 60)).toEqual([]); // of a gateway that is offline
   expect(tick(65)).toMatchObject([
     { state: "firing", rule: "silent", device: "boiler", metric: "temperature", at: 65_000 },
   ]);

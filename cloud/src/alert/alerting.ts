@@ -1,8 +1,9 @@
 /**
- * Rules over readings, in two steps that know nothing of each other: `observe` works detectors and
- * gives verdicts, `advance` works alerts and gives transitions. After a crash all readings are
- * observed again, while alerts are loaded from the last commit and advanced only by what that
- * commit does not hold; the same readings then give the same transitions with the same ids.
+ * Rules over readings and time, in two steps that know nothing of each other: `observe` and `tick`
+ * work detectors and give verdicts, `advance` works alerts and gives transitions. After a crash all
+ * readings and ticks are observed again, while alerts are loaded from the last commit and advanced
+ * only by what that commit does not hold; the same readings then give the same transitions with the
+ * same ids.
  */
 import type { GatewayDetection } from "@causeway/shared/rules/detection.ts";
 import {
@@ -12,6 +13,7 @@ import {
   emptyDetection,
   encodeDetection,
 } from "@causeway/shared/rules/detection.ts";
+import { observePatterns, tickPatterns } from "@causeway/shared/rules/pattern/gateway-patterns.ts";
 import type { RuleSet, RuleVerdict } from "@causeway/shared/rules/rule-set.ts";
 import type { AlertTransition } from "./alert.ts";
 import { GatewayAlerts } from "./gateway-alerts.ts";
@@ -42,75 +44,82 @@ export interface Moment {
 }
 
 export interface Alerting {
-  /** What the detectors of a gateway know before its first reading. */
-  detection(): GatewayDetection;
+  /** Whether a rule looks at whole sites. */
+  readonly judgesSites: boolean;
+  /** What the detectors of a gateway, or a site's place, know before its first reading. */
+  detection(gateway: string): GatewayDetection;
   /** The alerts of a gateway before its first reading. */
   alerts(): GatewayAlerts;
-  /** A verdict of each rule that selects the series; changes `detection` only. */
+  /** The verdicts of the rules that the reading concerns; changes `detection` only. */
   observe(detection: GatewayDetection, observation: Observation): readonly RuleVerdict[];
-  /** What has to be told, in order; changes `alerts` only. Rules in shadow change nothing. */
+  /** The verdicts that time alone brings; changes `detection` only. */
+  tick(detection: GatewayDetection, moment: Moment): readonly RuleVerdict[];
+  /**
+   * What has to be told, in order; changes `alerts` only. Alerts that no rule looks at any more are
+   * withdrawn first.
+   */
   advance(
     alerts: GatewayAlerts,
     verdicts: readonly RuleVerdict[],
     observation: Observation,
   ): readonly AlertTransition[];
-  /**
-   * What time alone brings, in order: alerts that no rule looks at any more are withdrawn, and
-   * rules that miss readings judge the silence.
-   */
-  tick(
-    detection: GatewayDetection,
-    alerts: GatewayAlerts,
-    moment: Moment,
-  ): readonly AlertTransition[];
   /** To be called when these rules follow others. */
-  rejudge(alerts: GatewayAlerts): void;
+  rejudge(alerts: GatewayAlerts, gateway: string): void;
   /** Whether `alerts` has changed since it was last encoded or decoded. */
   changed(alerts: GatewayAlerts): boolean;
   encodeAlerts(alerts: GatewayAlerts): string;
   /** Throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
-  decodeAlerts(text: string): GatewayAlerts;
+  decodeAlerts(text: string, gateway: string): GatewayAlerts;
   encodeDetection(detection: GatewayDetection): string;
   /** Throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
-  decodeDetection(text: string): GatewayDetection;
+  decodeDetection(text: string, gateway: string): GatewayDetection;
 }
 
 export function createAlerting(ruleSet: RuleSet, bounds = alertingBounds): Alerting {
   const { seriesPerGatewayMax, alertsPerGatewayMax } = bounds;
-  const missesReadings = ruleSet.rules.some(({ detector }) => detector.tick !== undefined);
   return {
-    detection: emptyDetection,
+    judgesSites: ruleSet.judgesSites,
+    detection: (gateway) => emptyDetection(ruleSet.of(gateway)),
     alerts: () => new GatewayAlerts(alertsPerGatewayMax),
     observe(detection, observation) {
-      const { device, metric, value, unit, quality, receivedAt, late } = observation;
-      if (typeof value !== "number" || !Number.isFinite(value) || quality === "bad") {
-        return noVerdicts;
-      }
-      const timeMs = eventTimeOf(observation);
-      const reading = { device, metric, value, timeMs, receivedAt, late, unit };
-      return detect(detection, ruleSet, seriesPerGatewayMax, reading);
+      const verdicts = judge(detection, observation, seriesPerGatewayMax);
+      const { patterns } = detection;
+      if (patterns.set.patterns.length === 0) return verdicts;
+      const found = observePatterns(patterns, { ...observation, kind: "reading" }, verdicts);
+      return verdicts.length === 0 ? found : [...verdicts, ...found];
+    },
+    tick(detection, { id, gateway, at }) {
+      const { patterns, rules, time } = detection;
+      const verdicts = rules.missesReadings ? detectSilence(detection) : noVerdicts;
+      if (patterns.set.patterns.length === 0) return verdicts;
+      const tick = { gateway, tick: { id, at }, gatewayAt: time?.at };
+      return [...verdicts, ...tickPatterns(patterns, tick)];
     },
     advance,
-    tick(detection, alerts, moment) {
-      const isUnjudged = alerts.unjudged.length > 0;
-      const withdrawn = isUnjudged ? withdraw(alerts, observationOf(moment)) : noTransitions;
-      if (!missesReadings) return withdrawn;
-      const observation = observationOf(moment);
-      const silent = detectSilence(detection, moment.at).flatMap(({ device, metric, verdicts }) =>
-        advance(alerts, verdicts, { ...observation, device, metric }),
-      );
-      return silent.length === 0 ? withdrawn : [...withdrawn, ...silent];
-    },
-    rejudge: (alerts) => alerts.rejudge(ruleSet),
+    rejudge: (alerts, gateway) => alerts.rejudge(ruleSet.of(gateway)),
     changed: (alerts) => alerts.isChanged,
     encodeAlerts: (alerts) => alerts.encode(),
-    decodeAlerts: (text) => GatewayAlerts.decode(text, ruleSet, alertsPerGatewayMax),
+    decodeAlerts: (text, gateway) =>
+      GatewayAlerts.decode(text, ruleSet.of(gateway), alertsPerGatewayMax),
     encodeDetection,
-    decodeDetection: (text) => decodeDetection(text, ruleSet),
+    decodeDetection: (text, gateway) => decodeDetection(text, ruleSet.of(gateway), gateway),
   };
 }
 
-function observationOf({ id, gateway, at }: Moment): Observation {
+/** Detectors see numbers alone; patterns see all. */
+function judge(
+  detection: GatewayDetection,
+  observation: Observation,
+  seriesMax: number,
+): readonly RuleVerdict[] {
+  const { device, metric, value, unit, quality, receivedAt, late } = observation;
+  if (typeof value !== "number" || !Number.isFinite(value) || quality === "bad") return noVerdicts;
+  const timeMs = eventTimeOf(observation);
+  return detect(detection, seriesMax, { device, metric, value, timeMs, receivedAt, late, unit });
+}
+
+/** A tick as what moves alerts: it shows no value. */
+export function observationOf({ id, gateway, at }: Moment): Observation {
   const nothing = {
     device: "",
     metric: "",
@@ -138,20 +147,30 @@ function advance(
 
 function advanceOne(
   alerts: GatewayAlerts,
-  { rule, verdict }: RuleVerdict,
+  ruleVerdict: RuleVerdict,
   observation: Observation,
 ): readonly AlertTransition[] {
-  if (rule.mode !== "live" || verdict.kind === "unknown") return noTransitions;
-  const { device, metric } = observation;
-  let alert = alerts.find(rule.name, device, metric);
+  const { rule, verdict, place = observation } = ruleVerdict;
+  if (verdict.kind === "unknown") return noTransitions;
+  const { device, metric } = place;
+  let alert = alerts.find(rule, device, metric);
   if (alert === undefined && verdict.kind === "anomalous") {
-    alert = alerts.add(rule.name, device, metric);
+    alert = alerts.add(rule, device, metric);
   }
   if (alert === undefined) return noTransitions;
   const before = alert.phase;
-  const transitions = advanceAlert(alert, rule, verdict, observation);
+  const transitions = advanceAlert(alert, rule, verdict, seenBy(ruleVerdict, observation));
   if (alert.phase !== before) alerts.settle(alert);
   return transitions;
+}
+
+/** As the rule takes it: a pattern may count by another time than the reading's. */
+function seenBy(verdict: RuleVerdict, observation: Observation): Observation {
+  const { at, late, value } = verdict;
+  if (at === undefined && late === undefined && value === undefined) return observation;
+  const { value: shown, unit } = value === undefined ? observation : { ...verdict, value };
+  const observedAt = at ?? observation.observedAt;
+  return { ...observation, observedAt, late: late ?? observation.late, value: shown, unit };
 }
 
 /** B3, at the first tick or reading after the rules have changed. */

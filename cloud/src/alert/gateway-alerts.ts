@@ -2,18 +2,20 @@
  * The alerts of one gateway, as its commits hold them. They depend on verdicts alone and never on
  * the states of detectors, which a replay restores on its own.
  *
- * B1 Bounded: at `alertsMax` fingerprints the one that has been inactive for longest is forgotten
- *    (its occurrences count from 1 again); where all are open, a new one is refused and counted.
+ * B1 Bounded: at `alertsMax` fingerprints of a mode the one that has been inactive for longest is
+ *    forgotten (its occurrences count from 1 again); where all are open, a new one is refused and
+ *    counted. So a rule that is tried in shadow takes no room from those that are live.
  * B2 A fingerprint that never fired is kept only while it is pending.
- * B3 What a later rule set no longer judges is withdrawn: it could not come back to normal.
+ * B3 What a later rule set no longer judges, or judges in another mode, is withdrawn: it could not
+ *    come back to normal.
  *
  * Encoded, the inactive ones last and those that have been so for longest first:
  *   {"v":1, "refused": count, "alerts": [{"rule","device","metric","occurrences",
- *     "pending"?: {"since","late"},
+ *     "shadow"?: true, "pending"?: {"since","late"},
  *     "firing"?:  {"id","ruleVersion","severity","at","late","normalSince"?}}, …]}
  */
 import { parseState } from "@causeway/shared/rules/parse-state.ts";
-import type { RuleSet } from "@causeway/shared/rules/rule-set.ts";
+import type { CompiledRule, GatewayRules } from "@causeway/shared/rules/rule-set.ts";
 import { SeriesMap } from "@causeway/shared/rules/series-map.ts";
 import { severities } from "@causeway/shared/rules/severity.ts";
 import { z } from "zod";
@@ -22,12 +24,23 @@ import { inactive } from "./lifecycle.ts";
 
 export const alertsVersion = 1;
 
+type Mode = CompiledRule["mode"];
+type RuleInMode = Pick<CompiledRule, "name" | "mode">;
+
+/** B1, of one mode. */
+interface Table {
+  count: number;
+  /** In the order in which they became so. */
+  readonly inactive: Set<Alert>;
+}
+
 export class GatewayAlerts {
   readonly #alertsMax: number;
   readonly #bySeries = new SeriesMap<Alert[]>();
-  /** In the order in which they became so (B1). */
-  readonly #inactive = new Set<Alert>();
-  #count = 0;
+  readonly #tables: Readonly<Record<Mode, Table>> = {
+    live: { count: 0, inactive: new Set() },
+    shadow: { count: 0, inactive: new Set() },
+  };
   #refused: number;
   #isChanged = false;
   /** Open, and judged by no rule any more (B3). */
@@ -48,17 +61,18 @@ export class GatewayAlerts {
     return this.#isChanged;
   }
 
-  find(rule: string, device: string, metric: string): Alert | undefined {
+  find({ name, mode }: RuleInMode, device: string, metric: string): Alert | undefined {
     const alerts = this.#bySeries.get(device, metric);
     if (alerts === undefined) return undefined;
-    for (const alert of alerts) if (alert.rule === rule) return alert;
+    for (const alert of alerts) if (alert.rule === name && alert.mode === mode) return alert;
     return undefined;
   }
 
   /** A new one, inactive; undefined where there is no room (B1). */
-  add(rule: string, device: string, metric: string): Alert | undefined {
-    if (this.#count >= this.#alertsMax) {
-      const [longest] = this.#inactive;
+  add({ name, mode }: RuleInMode, device: string, metric: string): Alert | undefined {
+    const { count, inactive: known } = this.#tables[mode];
+    if (count >= this.#alertsMax) {
+      const [longest] = known;
       if (longest === undefined) {
         this.#refused += 1;
         this.#isChanged = true;
@@ -66,7 +80,7 @@ export class GatewayAlerts {
       }
       this.#remove(longest);
     }
-    const alert: Alert = { rule, device, metric, occurrences: 0, phase: inactive };
+    const alert: Alert = { rule: name, device, metric, mode, occurrences: 0, phase: inactive };
     this.#insert(alert);
     return alert;
   }
@@ -74,10 +88,11 @@ export class GatewayAlerts {
   /** To be called when the phase of `alert` was replaced. */
   settle(alert: Alert): void {
     this.#isChanged = true;
-    this.#inactive.delete(alert);
+    const known = this.#tables[alert.mode].inactive;
+    known.delete(alert);
     if (alert.phase.kind !== "inactive") return;
     if (alert.occurrences === 0) this.#remove(alert);
-    else this.#inactive.add(alert);
+    else known.add(alert);
   }
 
   encode(): string {
@@ -85,31 +100,34 @@ export class GatewayAlerts {
     for (const [, , own] of this.#bySeries.entries()) {
       for (const alert of own) if (alert.phase.kind !== "inactive") alerts.push(rowOf(alert));
     }
-    for (const alert of this.#inactive) alerts.push(rowOf(alert));
+    for (const { inactive: known } of Object.values(this.#tables)) {
+      for (const alert of known) alerts.push(rowOf(alert));
+    }
     this.#isChanged = false;
     return JSON.stringify({ v: alertsVersion, refused: this.#refused, alerts });
   }
 
   /** Throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
-  static decode(text: string, ruleSet: RuleSet, alertsMax: number): GatewayAlerts {
+  static decode(text: string, rules: GatewayRules, alertsMax: number): GatewayAlerts {
     const { refused, alerts: rows } = parseState("alert", alertsSchema, text);
     const alerts = new GatewayAlerts(alertsMax, refused);
     for (const row of rows) {
       const { rule, device, metric, occurrences } = row;
-      const alert = { rule, device, metric, occurrences, phase: phaseOf(row) };
+      const mode: Mode = row.shadow ? "shadow" : "live";
+      const alert = { rule, device, metric, mode, occurrences, phase: phaseOf(row) };
       alerts.#insert(alert);
-      if (alert.phase.kind === "inactive") alerts.#inactive.add(alert);
+      if (alert.phase.kind === "inactive") alerts.#tables[mode].inactive.add(alert);
     }
-    alerts.rejudge(ruleSet);
+    alerts.rejudge(rules);
     return alerts;
   }
 
   /** B3. */
-  rejudge(ruleSet: RuleSet): void {
+  rejudge(rules: GatewayRules): void {
     const unjudged: Alert[] = [];
     for (const [, , own] of this.#bySeries.entries()) {
       for (const alert of own) {
-        if (alert.phase.kind !== "inactive" && !isJudged(alert, ruleSet)) unjudged.push(alert);
+        if (alert.phase.kind !== "inactive" && !rules.judges(alert)) unjudged.push(alert);
       }
     }
     this.unjudged = unjudged;
@@ -119,7 +137,7 @@ export class GatewayAlerts {
     const alerts = this.#bySeries.get(alert.device, alert.metric);
     if (alerts === undefined) this.#bySeries.set(alert.device, alert.metric, [alert]);
     else alerts.push(alert);
-    this.#count += 1;
+    this.#tables[alert.mode].count += 1;
   }
 
   #remove(alert: Alert): void {
@@ -127,14 +145,10 @@ export class GatewayAlerts {
     const others = alerts.filter((other) => other !== alert);
     if (others.length === 0) this.#bySeries.delete(alert.device, alert.metric);
     else this.#bySeries.set(alert.device, alert.metric, others);
-    this.#inactive.delete(alert);
-    this.#count -= 1;
+    const table = this.#tables[alert.mode];
+    table.inactive.delete(alert);
+    table.count -= 1;
   }
-}
-
-function isJudged({ rule, device, metric }: Alert, ruleSet: RuleSet): boolean {
-  const { rules } = ruleSet.select(device, metric);
-  return rules.some(({ name, mode }) => name === rule && mode === "live");
 }
 
 const alertsSchema = z.object({
@@ -146,6 +160,7 @@ const alertsSchema = z.object({
       device: z.string(),
       metric: z.string(),
       occurrences: z.int().min(0),
+      shadow: z.literal(true).optional(),
       pending: z.object({ since: z.number(), late: z.boolean() }).optional(),
       firing: z
         .object({
@@ -162,8 +177,9 @@ const alertsSchema = z.object({
 });
 type AlertRow = z.infer<typeof alertsSchema>["alerts"][number];
 
-function rowOf({ rule, device, metric, occurrences, phase }: Alert): AlertRow {
-  const row = { rule, device, metric, occurrences };
+function rowOf({ rule, device, metric, mode, occurrences, phase }: Alert): AlertRow {
+  const shadow = mode === "shadow" ? { shadow: true as const } : {};
+  const row = { rule, device, metric, occurrences, ...shadow };
   switch (phase.kind) {
     case "inactive":
       return row;

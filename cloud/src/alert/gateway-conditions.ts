@@ -7,7 +7,10 @@
  *   G2  What is over when it is known (a store put back, a hole in the journal) fires and is resolved
  *       at once: it stands in the list of alerts, and nobody has to close it.
  *   G3  The number of open alerts is bounded: beyond it those of one rule share one.
+ *   G4  A gateway of which nothing live comes is one alert, in place of one for each of its devices;
+ *       it is told once, and resolved by the next live event and nothing else.
  */
+import { inWords } from "@causeway/shared/detect/detector.ts";
 import type { Hole, OpenCondition } from "@causeway/shared/mark.ts";
 import type { Finding } from "../ingest/fold.ts";
 import type { ForkFinding } from "../ledger/forks.ts";
@@ -21,6 +24,7 @@ export const quietMs = 30 * 60_000;
 /** G3. */
 const openMax = 16;
 const allOthers = "other";
+const silent = "system-gateway-silent";
 
 /** When and by what something became known. */
 export interface Moment {
@@ -83,10 +87,31 @@ export class GatewayConditions {
     return [...first, ...told.flat()];
   }
 
+  /** G4: nothing live came since `since`, in ms by the journal's ticks. */
+  silence(since: number, { at, cause }: Moment): readonly AlertTransition[] {
+    const text = () =>
+      `nothing came from the gateway for ${inWords((at - since) / 60_000)} min: it is off, or offline`;
+    return this.#goOn(silent, [since], "silent", 1, { at, cause }, text);
+  }
+
+  /** G4. */
+  hear({ at, cause }: Moment): readonly AlertTransition[] {
+    if (this.#open.length === 0) return [];
+    return this.#end((condition) => condition.rule === silent, { at, cause });
+  }
+
   /** G1: ends what has been quiet for long enough. */
   settle({ at, cause }: Moment): readonly AlertTransition[] {
     if (this.#open.length === 0) return [];
-    const ended = this.#open.filter(({ lastAt }) => at - lastAt >= quietMs);
+    const isOver = ({ rule, lastAt }: OpenCondition) => rule !== silent && at - lastAt >= quietMs;
+    return this.#end(isOver, { at, cause });
+  }
+
+  #end(
+    isOver: (condition: OpenCondition) => boolean,
+    { at, cause }: Moment,
+  ): readonly AlertTransition[] {
+    const ended = this.#open.filter(isOver);
     if (ended.length === 0) return [];
     this.#open = this.#open.filter((condition) => !ended.includes(condition));
     return ended.flatMap((condition) => {
@@ -155,5 +180,6 @@ function lossText(what: string, count: number): string {
 
 function endText(rule: ReservedRule, count: number): string {
   if (rule === "system-identity-conflict") return "one machine alone goes on";
+  if (rule === silent) return "the gateway is heard again";
   return `no more is lost; it was ${count} events in all`;
 }

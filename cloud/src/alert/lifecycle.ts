@@ -26,6 +26,8 @@ export interface Alert {
   readonly rule: string;
   readonly device: string;
   readonly metric: string;
+  /** Of the rule; one that changes its mode has another alert in each. */
+  readonly mode: CompiledRule["mode"];
   /** How often it has fired. */
   occurrences: number;
   phase: Phase;
@@ -138,7 +140,7 @@ function onNormal(
   const at = eventTimeOf(observation);
   const normalSince = Math.min(phase.normalSince ?? at, at);
   if (at - normalSince >= rule.keepFiringForMs) {
-    return endAlert(alert, observation, `normal again at ${withUnit(observation)}`);
+    return endAlert(alert, observation, normalText(observation));
   }
   if (normalSince !== phase.normalSince) alert.phase = { ...phase, normalSince };
   return undefined;
@@ -155,27 +157,31 @@ function fire(
   const fingerprint = fingerprintOf({ ...alert, gateway });
   alert.occurrences += 1;
   const id = alertIdOf(fingerprint, rule.version, alert.occurrences, observation);
-  const { version: ruleVersion, severity, forMs } = rule;
+  const { version: ruleVersion, severity, forMs, words } = rule;
   const phase: Firing = { kind: "firing", id, ruleVersion, severity, at, late };
   alert.phase = phase;
+  const lasting = forMs === 0 ? reason : `${reason}, and has been wrong for ${forMs / 1_000} s`;
+  const labels = labelsOf(alert, phase, gateway);
   return {
-    ...labelsOf(alert, phase, gateway),
+    ...labels,
     state: "firing",
     at,
     value,
     unit,
     cause,
-    reason: forMs === 0 ? reason : `${reason}, and has been wrong for ${forMs / 1_000} s`,
+    reason: words?.({ ...labels, value, unit, reason: lasting }) ?? lasting,
     late,
   };
 }
 
 function labelsOf(alert: Alert, { id, ruleVersion, severity, at }: Firing, gateway: string) {
-  const { rule, device, metric } = alert;
+  const { rule, device, metric, mode } = alert;
   const fingerprint = fingerprintOf({ rule, gateway, device, metric });
-  return { id, fingerprint, rule, ruleVersion, severity, gateway, device, metric, firingAt: at };
+  const labels = { id, fingerprint, rule, ruleVersion, severity, gateway, device, metric };
+  return { ...labels, firingAt: at, ...(mode === "shadow" ? { shadow: true as const } : {}) };
 }
 
-function withUnit({ value, unit }: Observation): string {
-  return unit === undefined ? String(value) : `${value} ${unit}`;
+function normalText({ value, unit }: Observation): string {
+  if (value === null) return "normal again";
+  return `normal again at ${unit === undefined ? value : `${value} ${unit}`}`;
 }

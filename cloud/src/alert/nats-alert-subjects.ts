@@ -1,15 +1,13 @@
 /** The deployment's alerts on stream ENGINE. */
 import { engineStream } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import { JetStreamApiError } from "@nats-io/jetstream";
+import { appendAfter } from "../nats-append.ts";
 import { decodeAlertMessage } from "../notify/message.ts";
 import type { AlertMessage } from "./alert.ts";
 import type { AlertSubjects, LastTold } from "./deployment-alert.ts";
 
 /** As long as other alerts; one that still holds then is told anew. */
 const historyTtl = "2592000s";
-/** The server's codes of a wrong last sequence; the second while another write is under way. */
-const wrongLast: ReadonlySet<number> = new Set([10_071, 10_164]);
 
 export class NatsAlertSubjects implements AlertSubjects {
   readonly #jetstream: JetStreamClient;
@@ -30,16 +28,9 @@ export class NatsAlertSubjects implements AlertSubjects {
   }
 
   async append(subject: string, message: AlertMessage, expectedLast: number): Promise<boolean> {
-    try {
-      await this.#jetstream.publish(subject, JSON.stringify(message), {
-        retries: 0,
-        ttl: historyTtl,
-        expect: { streamName: engineStream, lastSubjectSequence: expectedLast },
-      });
-      return true;
-    } catch (failure) {
-      if (failure instanceof JetStreamApiError && wrongLast.has(failure.code)) return false;
-      throw failure;
-    }
+    const place = { stream: engineStream, subject, expectedLast };
+    const options = { ttl: historyTtl };
+    const text = JSON.stringify(message);
+    return (await appendAfter(this.#jetstream, place, text, options)) !== undefined;
   }
 }

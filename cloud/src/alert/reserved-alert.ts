@@ -19,6 +19,8 @@ export const reservedRules = {
   "system-rollback-loss": "warning",
   "system-loss": "warning",
   "system-restarts": "warning",
+  "system-gateway-silent": "critical",
+  "system-rules-refused": "warning",
 } as const satisfies Record<`${typeof reservedRulePrefix}${string}`, Severity>;
 
 export type ReservedRule = keyof typeof reservedRules;

@@ -2,6 +2,7 @@
 import { request } from "node:http";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
+import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { afterEach, expect, test, vi } from "vitest";
 import { transition } from "../notify/testing/transition.ts";
 import { FleetView } from "../views/fleet-view.ts";
@@ -107,6 +108,21 @@ test("answers forbid guessing, framing and storing, and allow no other origin", 
   expect(policy).toMatch(/default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-/);
   expect(policy).not.toMatch(/unsafe|\*/);
   expect((await page.arrayBuffer()).byteLength).toBeLessThanOrEqual(20_000);
+});
+
+test("what rules emitted last is told, the newest first, and no more than is asked for", async () => {
+  const view = new FleetView();
+  const url = await started({ view });
+  for (let number = 1; number <= 300; number++)
+    view.applyDerived(derivedEvent({ id: `${number}` }));
+  const ask = async (query: string) => {
+    const answer = await fetch(`${url}/api/derived${query}`);
+    const { derived = [] } = (await answer.json()) as { derived?: { id: string }[] };
+    return [answer.status, derived.length, derived[0]?.id];
+  };
+  expect(await ask("")).toEqual([200, 50, "300"]);
+  expect(await ask("?limit=200")).toEqual([200, 200, "300"]);
+  expect(await ask("?limit=201")).toEqual([400, 0, undefined]);
 });
 
 test("errors are told as problems, without the inside", async () => {

@@ -7,20 +7,20 @@ import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import type { HttpAddress } from "@causeway/shared/http-access.ts";
 import { checkHttpAddress, isAdmitted } from "@causeway/shared/http-access.ts";
+import { MetricsText } from "@causeway/shared/http-metrics.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import type { Metric } from "@causeway/shared/metric.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { fastify } from "fastify";
 import { z } from "zod";
 import type { FleetView } from "../views/fleet-view.ts";
 import { defaultViewBounds } from "../views/fleet-view.ts";
+import { clientMetrics, viewMetrics } from "./cloud-metrics.ts";
 import { HttpClients } from "./http-clients.ts";
-import { HttpMetrics } from "./http-metrics.ts";
 import { readPage } from "./http-page.ts";
 import type { LiveFacts } from "./live-stream.ts";
 import { LiveStream } from "./live-stream.ts";
 import { isLocalName } from "./local-name.ts";
-import type { Metric } from "./metric.ts";
-import { viewMetrics } from "./metric.ts";
 import { problem, problemType } from "./problem.ts";
 
 export interface Readiness {
@@ -46,6 +46,10 @@ const seriesQuery = z.object({
   limit: z.coerce.number().int().min(1).max(seriesLimit.most).default(seriesLimit.usual),
 });
 
+const derivedQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(defaultViewBounds.derivedMax).default(50),
+});
+
 const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
 
 const securityHeaders = {
@@ -60,7 +64,7 @@ export class HttpApi {
   readonly #options: HttpApiOptions;
   readonly #app: FastifyInstance;
   readonly #clients: HttpClients;
-  readonly #metrics = new HttpMetrics();
+  readonly #metrics = new MetricsText();
   readonly #page = readPage();
 
   /** Throws SECURITY_REFUSED. */
@@ -143,7 +147,8 @@ export class HttpApi {
     });
     this.#app.get("/metrics", async (_request, reply) => {
       const { view, engineMetrics } = this.#options;
-      const metrics = [...engineMetrics(), ...viewMetrics(view.counters()), ...this.#ownMetrics()];
+      const own = [...viewMetrics(view.counters()), ...clientMetrics(this.#clients)];
+      const metrics = [...engineMetrics(), ...own];
       return reply.type(this.#metrics.contentType).send(await this.#metrics.text(metrics));
     });
     this.#app.get("/api/status", () => ({
@@ -151,15 +156,6 @@ export class HttpApi {
       counters: this.#options.view.counters(),
       engine: this.#options.engineMetrics(),
     }));
-  }
-
-  #ownMetrics(): readonly Metric[] {
-    const { count, dropped } = this.#clients;
-    const name = "causeway_cloud_stream";
-    return [
-      { name: `${name}_clients`, help: "Open streams", kind: "gauge", value: count },
-      { name: `${name}_dropped_total`, help: "Slow clients cut", kind: "counter", value: dropped },
-    ];
   }
 
   #addFleet(): void {
@@ -176,6 +172,17 @@ export class HttpApi {
       gateways: view.gateways(defaultViewBounds.gatewaysMax),
     }));
     this.#app.get("/api/alerts", () => view.alerts());
+    this.#app.get("/api/derived", (request, reply) => {
+      const query = derivedQuery.safeParse(request.query);
+      if (!query.success) {
+        return refuse(
+          reply,
+          400,
+          `limit: a whole number from 1 to ${defaultViewBounds.derivedMax}`,
+        );
+      }
+      return reply.send({ derived: view.derived(query.data.limit) });
+    });
     const stream = { exposeHeadRoute: false };
     this.#app.get("/api/stream", stream, (request, reply) => this.#openStream(request, reply));
   }

@@ -1,4 +1,5 @@
 // Whoever listens has, after each tick, everything up to the id it was given.
+import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { expect, test } from "vitest";
 import { transition } from "../notify/testing/transition.ts";
 import { FleetView } from "../views/fleet-view.ts";
@@ -103,6 +104,22 @@ test("a client that comes back is told the alerts it missed", () => {
   const id = lastId(framesOf(stream.connect(undefined)));
   view.applyAlert(transition());
   expect(names(framesOf(stream.connect(id)))).toContain("alert");
+});
+
+test("what rules emit comes once to those who listen, and to those who come back", () => {
+  const view = filled(1);
+  const stream = streamOf(view);
+  const id = lastId(framesOf(stream.connect(undefined)));
+  view.applyDerived(derivedEvent({ id: "one" }));
+  view.applyDerived(derivedEvent({ id: "two" }));
+  expect(framesOf(stream.tick())).toMatchObject([
+    { event: "derived", data: [{ id: "one" }, { id: "two" }] },
+  ]);
+  expect(stream.tick()).toBe("");
+  for (const client of [id, undefined]) {
+    const told = framesOf(stream.connect(client)).find(({ event }) => event === "derived");
+    expect(told?.data).toMatchObject([{ id: "one" }, { id: "two" }]);
+  }
 });
 
 test.each(["other-1-1", "start1-9-1", "start1-1-x", "nonsense", ""])(

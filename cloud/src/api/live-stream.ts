@@ -44,6 +44,7 @@ export class LiveStream {
   #generation: number;
   #seriesVersion: number;
   #alertVersion: number;
+  #derivedVersion: number;
   #ticks = 0;
   #gateways = "";
 
@@ -54,6 +55,7 @@ export class LiveStream {
     this.#generation = view.generation;
     this.#seriesVersion = view.version;
     this.#alertVersion = view.version;
+    this.#derivedVersion = view.version;
   }
 
   /** The view was emptied: every client must come back and forget what it has. */
@@ -66,6 +68,7 @@ export class LiveStream {
     this.#generation = this.#view.generation;
     this.#seriesVersion = this.#view.version;
     this.#alertVersion = this.#view.version;
+    this.#derivedVersion = this.#view.version;
     this.#gateways = "";
   }
 
@@ -79,6 +82,7 @@ export class LiveStream {
       this.#countersFrame(),
       frame("gateways", this.#gatewayRows()),
       ...this.#alertsFor(since),
+      ...derivedFrames(this.#view.derivedSince(since ?? 0)),
       ...this.#seriesFor(since ?? 0),
     ].join("");
   }
@@ -86,7 +90,7 @@ export class LiveStream {
   /** Empty where nothing changed. */
   tick(): string {
     this.#ticks++;
-    const frames = [...this.#newAlerts(), ...this.#newSeries()];
+    const frames = [...this.#newAlerts(), ...this.#newDerived(), ...this.#newSeries()];
     if (this.#ticks % ticksPerCounters === 0) {
       frames.push(this.#countersFrame(), ...this.#changedGateways());
     }
@@ -99,6 +103,12 @@ export class LiveStream {
     this.#alertVersion = alerts.at(-1)?.version ?? this.#alertVersion;
     // Not its own version: series before it may still have to follow (S1).
     return alerts.map(({ transition }) => frame("alert", transition, this.#id()));
+  }
+
+  #newDerived(): string[] {
+    const derived = this.#view.derivedSince(this.#derivedVersion);
+    this.#derivedVersion = derived.at(-1)?.version ?? this.#derivedVersion;
+    return derivedFrames(derived, this.#id());
   }
 
   /** S3. */
@@ -152,6 +162,12 @@ export class LiveStream {
     if (instance !== this.#instance || generation !== `${this.#view.generation}`) return undefined;
     return version !== undefined && /^[0-9]{1,15}$/.test(version) ? Number(version) : undefined;
   }
+}
+
+function derivedFrames(derived: ReturnType<FleetView["derivedSince"]>, id?: string): string[] {
+  if (derived.length === 0) return [];
+  const events = derived.map(({ event }) => event);
+  return [frame("derived", events, id)];
 }
 
 function frame(event: string, data: unknown, id?: string): string {

@@ -48,7 +48,9 @@ export function alertText(line: AlertLine): string {
   const from = new Date(line.firingAt).toISOString();
   const until = line.resolvedAt === null ? "" : ` until ${new Date(line.resolvedAt).toISOString()}`;
   const place =
-    line.device === "" ? placeText(line) : `${line.gateway} ${line.device} ${line.metric}`;
+    line.device === ""
+      ? placeText(line)
+      : `${line.gateway} ${line.device} ${line.metric}`.trimEnd();
   const what = `${place}: ${line.reason}`;
   return `${line.state.padEnd(8)}  ${line.severity.padEnd(8)}  ${from}${until}  ${line.rule}  ${what}`;
 }

@@ -45,9 +45,35 @@ test("without an output the rows go to standard output", async () => {
   expect(stdout.trim().split("\n")).toHaveLength(rows.length + 1);
 });
 
+test("a reader that is slow gets every row all the same", async () => {
+  const [long, plot] = [join(folder, "long.csv"), join(folder, "slow.svg")];
+  // 72 kB: more than a pipe holds, and little enough that the rest waits in the process.
+  const many = Array.from({ length: 2_400 }, (_, minute) => {
+    return `${new Date(minute * 60_000).toISOString()},40`;
+  });
+  await writeFile(long, ["timestamp,value", ...many].join("\n"));
+  const limits = "--detector limits --parameter hi=50";
+  const command = `"${process.execPath}" "${main}" score ${limits} --input "${long}" --plot "${plot}"`;
+  // The plot comes after the last row.
+  const reader = `while [ ! -s "${plot}" ]; do sleep 0.05; done; cat`;
+  const { stdout } = await run("sh", ["-c", `${command} | (${reader})`]);
+  expect(stdout.trim().split("\n")).toHaveLength(many.length + 1);
+});
+
+test("a plot is an SVG file, or what this terminal shows in place of the rows", async () => {
+  const [svg, out] = [join(folder, "plot.svg"), join(folder, "plotted.csv")];
+  await score("--input", join(folder, "in.csv"), "--output", out, "--plot", svg);
+  expect(await readFile(svg, "utf8")).toMatch(/^<svg .*anomaly_score.*<\/svg>\n$/s);
+  expect((await readFile(out, "utf8")).trim().split("\n")).toHaveLength(rows.length + 1);
+  const { stdout } = await score("--input", join(folder, "in.csv"), "--plot", "-");
+  expect(stdout).toMatch(/^ *anomalous ·+▲+$/m);
+  expect(stdout).not.toContain("timestamp,value");
+});
+
 test.each([
   [["--input", "nowhere.csv"], "INPUT_UNREADABLE"],
   [["--input", "IN", "--output", "/nowhere/out.csv"], "OUTPUT_UNWRITABLE"],
+  [["--input", "IN", "--plot", "/nowhere/plot.svg"], "OUTPUT_UNWRITABLE"],
   [["--input", "IN", "--value", "pressure"], "CLI_USAGE: no column pressure"],
   [["--input", "IN", "--train", "many"], "CLI_USAGE: --train many"],
   [["--input", "IN", "--detector", "magic"], "CLI_USAGE"],

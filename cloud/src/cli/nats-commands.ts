@@ -1,24 +1,20 @@
-/** The commands that look into JetStream: tail, audit, alerts. */
+/** The commands that look into JetStream: audit, alerts; nats-tail.ts has tail. */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
-import { clockSubject, engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import { engineStream } from "@causeway/shared/subjects.ts";
 import type { StreamInfo } from "@nats-io/jetstream";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
-import type { JournalRange } from "../ingest/journal-reader.ts";
-import { JournalReader, loadCommitted, nothingCommitted } from "../ingest/journal-reader.ts";
 import { JournalInterrupted, readJournal } from "../ingest/nats-journal.ts";
 import { loadLedgers, wholeMarks } from "../ledger/committed.ts";
 import { alertLines, alertText } from "./alert-list.ts";
 import { auditLines, auditText, isFinding } from "./audit.ts";
-import type { TailFormat, TailFrom } from "./tail.ts";
-import { gapLines, tailLines } from "./tail.ts";
 
 export interface CommandParts {
   readonly settings: NatsSettings;
@@ -30,18 +26,10 @@ export interface CommandParts {
   readonly signal: AbortSignal;
 }
 
-export interface TailOptions {
-  readonly from: TailFrom;
-  readonly kind: string;
-  readonly format: TailFormat;
-  /** Ends after so long without a message, once the journal's end was reached. */
-  readonly untilIdleMs: number | undefined;
-}
-
 const reopenDelayMs = 250;
 
 /** Throws NATS_JETSTREAM_MISSING where a stream is not there. */
-async function streamInfo(
+export async function streamInfo(
   connection: NatsConnection,
   name: string,
   options?: { readonly subjects_filter: string },
@@ -55,7 +43,7 @@ async function streamInfo(
   }
 }
 
-async function connected<Result>(
+export async function connected<Result>(
   parts: CommandParts,
   act: (connection: NatsConnection) => Promise<Result>,
 ): Promise<Result> {
@@ -68,86 +56,10 @@ async function connected<Result>(
   }
 }
 
-/** Prints until the signal is aborted or the journal is idle. */
-export function tail(parts: CommandParts, options: TailOptions): Promise<number> {
-  return connected(parts, async (connection) => {
-    const idle = new AbortController();
-    const signal = AbortSignal.any([parts.signal, idle.signal]);
-    let next = 1;
-    const isAtEnd = async () => {
-      const { first, last } = await journalRange(connection);
-      return Math.max(next, first) > last;
-    };
-    const watch = watchIdle(parts.clock, options.untilIdleMs, isAtEnd, idle);
-    const printAfter = options.from === "now" ? (await journalRange(connection)).last : 0;
-    const since =
-      typeof options.from === "object" ? options.from.receivedAt : Number.NEGATIVE_INFINITY;
-    const reader = await openReader(connection, parts.random);
-    watch.active();
-    while (!signal.aborted) {
-      // Ticks show how far the journal goes: one may be its last message.
-      const subjects = ["tlm.>", clockSubject];
-      const request = { stream: telemetryStream, subjects, from: next, signal };
-      try {
-        for await (const message of readJournal(connection, jetstream(connection), request)) {
-          next = message.sequence + 1;
-          if (message.subject !== clockSubject) watch.active();
-          const taken = reader.fold(message).flatMap(({ taken }) => taken);
-          if (message.sequence <= printAfter) continue;
-          for (const event of taken) {
-            if (event.receivedAt < since) continue;
-            for (const line of tailLines(event, options.kind, options.format)) parts.write(line);
-          }
-        }
-      } catch (failure) {
-        if (!(failure instanceof JournalInterrupted)) throw failure;
-        await sleep(parts.clock, reopenDelayMs, signal);
-      }
-    }
-    watch.end();
-    for (const line of gapLines(reader.gaps, options.format)) parts.warn(line);
-    return 0;
-  });
-}
-
-/** Under what the engine has committed; there may be no engine yet. */
-async function openReader(connection: NatsConnection, random: Random): Promise<JournalReader> {
-  const store = await engineStore(connection, random);
-  try {
-    return new JournalReader(await loadCommitted(store, () => journalRange(connection)));
-  } catch (failure) {
-    if (!(failure instanceof CodedError) || failure.code !== "NATS_JETSTREAM_MISSING")
-      throw failure;
-    return new JournalReader(nothingCommitted);
-  }
-}
-
-async function journalRange(connection: NatsConnection): Promise<JournalRange> {
-  const { first_seq: first, last_seq: last } = (await streamInfo(connection, telemetryStream))
-    .state;
-  return { first, last };
-}
-
-/** Counts from the first `active`; what is slow to come is waited for, up to the journal's end. */
-function watchIdle(
-  clock: Clock,
-  untilIdleMs: number | undefined,
-  isAtEnd: () => Promise<boolean>,
-  idle: AbortController,
-) {
-  let cancel = () => {};
-  const look = async () => {
-    if (await isAtEnd().catch(() => false)) idle.abort();
-    else active();
-  };
-  const active = () => {
-    cancel();
-    if (untilIdleMs !== undefined) cancel = clock.after(untilIdleMs, () => void look());
-  };
-  return { active, end: () => cancel() };
-}
-
-async function engineStore(connection: NatsConnection, random: Random): Promise<NatsEngineStore> {
+export async function engineStore(
+  connection: NatsConnection,
+  random: Random,
+): Promise<NatsEngineStore> {
   const manager = await jetstreamManager(connection);
   return new NatsEngineStore(connection, jetstream(connection), manager, random);
 }
@@ -168,11 +80,13 @@ export interface AlertOptions {
   readonly openOnly: boolean;
   /** Every transition as it was decided, instead of each alert in its last state. */
   readonly transitions: boolean;
+  /** Those of rules in shadow, instead of those that somebody is told of. */
+  readonly shadow: boolean;
 }
 
 export function alerts(parts: CommandParts, options: AlertOptions): Promise<number> {
   return connected(parts, async (connection) => {
-    const found = await readTransitions(connection, parts);
+    const found = await readTransitions(connection, parts, options.shadow ? "shadow.>" : "alert.>");
     if (options.transitions) {
       for (const transition of found) parts.write(JSON.stringify(transition));
       return 0;
@@ -186,21 +100,23 @@ export function alerts(parts: CommandParts, options: AlertOptions): Promise<numb
 }
 
 /** An interrupted reading goes on behind the last message. */
-async function readTransitions(
+export async function readTransitions(
   connection: NatsConnection,
   { clock, signal }: CommandParts,
+  filter: string,
 ): Promise<AlertTransition[]> {
-  const info = await streamInfo(connection, engineStream, { subjects_filter: "alert.>" });
+  const info = await streamInfo(connection, engineStream, { subjects_filter: filter });
   let remaining = Object.values(info.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
   const transitions: AlertTransition[] = [];
   let next = 1;
   while (remaining > 0 && !signal.aborted) {
-    const request = { stream: engineStream, subjects: ["alert.>"], from: next, signal };
+    const request = { stream: engineStream, subjects: [filter], from: next, signal };
     try {
       for await (const message of readJournal(connection, jetstream(connection), request)) {
         next = message.sequence + 1;
         const text = Buffer.from(message.data).toString("utf8");
-        transitions.push(...(JSON.parse(text) as AlertMessage).transitions);
+        // What rules in shadow would have emitted stands there too.
+        transitions.push(...((JSON.parse(text) as Partial<AlertMessage>).transitions ?? []));
         remaining--;
         if (remaining === 0) break;
       }

@@ -4,7 +4,12 @@ import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
-import { engineStream, readersStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import {
+  engineStream,
+  readersStream,
+  rulesStream,
+  telemetryStream,
+} from "@causeway/shared/subjects.ts";
 import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { hardFloor } from "../retention/floor.ts";
@@ -52,7 +57,7 @@ async function opened<Result>(
 export function streams(parts: StreamsParts, json: boolean): Promise<number> {
   return opened(parts, async ({ manager, session, readers }) => {
     const found = new Map<string, StreamLine>();
-    for (const name of [telemetryStream, engineStream, readersStream]) {
+    for (const name of [telemetryStream, engineStream, readersStream, rulesStream]) {
       const line = lineOf(await infoOf(manager, name));
       found.set(name, line);
       parts.write(json ? JSON.stringify(line) : streamText(line));

@@ -6,8 +6,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { timeOf } from "./csv.ts";
 import type { ScoreSettings } from "./score.ts";
-import { createScorer, timeOf } from "./score.ts";
+import { createScorer } from "./score.ts";
 
 const folder = join(import.meta.dirname, "../../../../shared");
 const isThere = existsSync(join(folder, "nab-dev/windows.json"));

@@ -2,7 +2,7 @@
 import { gaussian, seededRandom } from "@causeway/shared/random.ts";
 import { describe, expect, test } from "vitest";
 import type { ScoreSettings } from "./score.ts";
-import { createScorer, fieldsOf, timeOf } from "./score.ts";
+import { createScorer } from "./score.ts";
 
 const settings: ScoreSettings = {
   ...{ detector: "auto", train: undefined, reference: undefined, parameters: new Map() },
@@ -81,20 +81,4 @@ describe("what cannot be scored is told", () => {
     scorer.head("timestamp,value");
     expect(() => scorer.row("yesterday,1")).toThrow("line 2: yesterday is no time");
   });
-});
-
-test.each([
-  ["2026-01-01 00:00:00", 1_767_225_600_000],
-  ["2026-01-01T00:00:00Z", 1_767_225_600_000],
-  ["2026-01-01T01:00:00+01:00", 1_767_225_600_000],
-  ["2026-01-01 00:00:00.25", 1_767_225_600_250],
-  ["1767225600", 1_767_225_600_000],
-  ["1767225600000", 1_767_225_600_000],
-  ["01.01.2026", undefined],
-])("the time %s", (text, timeMs) => {
-  expect(timeOf(text)).toBe(timeMs);
-});
-
-test("a field in quotes may hold the delimiter", () => {
-  expect(fieldsOf('a,"b, ""c""",d', ",")).toEqual(["a", 'b, "c"', "d"]);
 });

@@ -10,18 +10,25 @@ import { CodedError } from "@causeway/shared/errors.ts";
 import { detect, emptyDetection, lastScores } from "@causeway/shared/rules/detection.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
+import type { CsvColumns, CsvRow } from "./csv.ts";
+import { createCsvReader, numberOf } from "./csv.ts";
 
-export interface ScoreSettings {
+export interface ScoreSettings extends CsvColumns {
   readonly detector: string;
   /** Readings that only teach; the detector's own number where it is left out. */
   readonly train: number | undefined;
   readonly reference: string | undefined;
   /** More of the detector's parameters, by name. */
   readonly parameters: ReadonlyMap<string, string>;
-  readonly delimiter: string;
-  readonly time: string;
-  readonly values: readonly string[];
 }
+
+interface Judged {
+  readonly score: number;
+  readonly isAnomalous: boolean;
+}
+
+/** What a row says, for those who look on. */
+export interface ScoredRow extends Judged, CsvRow {}
 
 export interface Scorer {
   /** Answers with the same head and one more column. Throws CLI_USAGE where a column is missing. */
@@ -30,48 +37,38 @@ export interface Scorer {
   row(line: string): string;
 }
 
-const device = "input";
+const [gateway, device] = ["input", "input"];
 const scoreColumn = "anomaly_score";
+const silent: Judged = { score: 0, isAnomalous: false };
 
-export function createScorer(settings: ScoreSettings): Scorer {
+export function createScorer(
+  settings: ScoreSettings,
+  watch: (row: ScoredRow) => void = () => {},
+): Scorer {
   const { delimiter } = settings;
-  const ruleSet = compileRules([ruleOf(settings)]);
-  const detection = emptyDetection();
-  let [timeAt, valuesAt]: [number, readonly number[]] = [-1, []];
-  let lineNumber = 1;
+  const detection = emptyDetection(compileRules([ruleOf(settings)]).of(gateway));
+  const reader = createCsvReader(settings);
 
-  function scoreOf(metric: string, field: string | undefined, timeMs: number): number {
-    const value = numberOf(field);
-    if (value === undefined) return 0;
+  function judge(metric: string, value: number | undefined, timeMs: number): Judged {
+    if (value === undefined) return silent;
     const reading = { device, metric, value, timeMs, receivedAt: timeMs, late: false };
-    const [judged] = detect(detection, ruleSet, settings.values.length, reading);
-    if (judged === undefined || judged.verdict.kind === "unknown") return 0;
-    return lastScores(detection, device, metric)[0] ?? 0;
+    const [judged] = detect(detection, settings.values.length, reading);
+    if (judged === undefined || judged.verdict.kind === "unknown") return silent;
+    const isAnomalous = judged.verdict.kind === "anomalous";
+    return { score: lastScores(detection, device, metric)[0] ?? 0, isAnomalous };
   }
 
   return {
     head(line) {
-      const columns = fieldsOf(line, delimiter);
-      const find = (column: string) => {
-        const at = columns.indexOf(column);
-        if (at >= 0) return at;
-        throw new CodedError("CLI_USAGE", `no column ${column}; there are ${columns.join(", ")}`);
-      };
-      timeAt = find(settings.time);
-      valuesAt = settings.values.map(find);
+      reader.head(line);
       return `${line}${delimiter}${scoreColumn}`;
     },
     row(line) {
-      lineNumber += 1;
-      const fields = fieldsOf(line, delimiter);
-      const timeMs = timeOf(fields[timeAt] ?? "");
-      if (timeMs === undefined) {
-        throw new CodedError("CLI_USAGE", `line ${lineNumber}: ${fields[timeAt]} is no time`);
-      }
-      const scores = settings.values.map((metric, index) =>
-        scoreOf(metric, fields[valuesAt[index] ?? -1], timeMs),
-      );
-      return `${line}${delimiter}${Math.max(0, ...scores)}`;
+      const { timeMs, values } = reader.row(line);
+      const judged = settings.values.map((metric, index) => judge(metric, values[index], timeMs));
+      const score = Math.max(0, ...judged.map((each) => each.score));
+      watch({ timeMs, values, score, isAnomalous: judged.some((each) => each.isAnomalous) });
+      return `${line}${delimiter}${score}`;
     },
   };
 }
@@ -95,44 +92,4 @@ function ruleOf({ detector, train, reference, parameters }: ScoreSettings) {
 function plain(text: string): string | number | boolean {
   if (text === "true" || text === "false") return text === "true";
   return numberOf(text) ?? text;
-}
-
-function numberOf(field: string | undefined): number | undefined {
-  const text = field?.trim() ?? "";
-  if (text === "") return undefined;
-  const value = Number(text);
-  return Number.isFinite(value) ? value : undefined;
-}
-
-/** As RFC 4180: a field in quotes may hold the delimiter, and a quote doubled. */
-export function fieldsOf(line: string, delimiter: string): readonly string[] {
-  if (!line.includes('"')) return line.split(delimiter);
-  const fields: string[] = [];
-  let [field, isQuoted] = ["", false];
-  for (let at = 0; at < line.length; at++) {
-    const character = line[at];
-    if (character === '"') {
-      if (isQuoted && line[at + 1] === '"') field += line[++at];
-      else isQuoted = !isQuoted;
-    } else if (character === delimiter && !isQuoted) {
-      fields.push(field);
-      field = "";
-    } else field += character;
-  }
-  return [...fields, field];
-}
-
-const secondsMax = 1e11;
-
-/** ISO 8601 with T or a blank, UTC where no zone is told; or seconds or ms since 1970. */
-export function timeOf(text: string): number | undefined {
-  const number = numberOf(text);
-  if (number !== undefined) return Math.abs(number) < secondsMax ? number * 1_000 : number;
-  const match = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(Z|[+-]\d\d:?\d\d)?$/.exec(
-    text.trim(),
-  );
-  if (match === null) return undefined;
-  const [, date, time, zone = "Z"] = match;
-  const timeMs = Date.parse(`${date}T${time}${zone}`);
-  return Number.isFinite(timeMs) ? timeMs : undefined;
 }

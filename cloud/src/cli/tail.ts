@@ -1,6 +1,7 @@
 /** What `causeway-cloud tail` prints of a taken event. */
-import { cloudEvent } from "@causeway/shared/cloudevents.ts";
+import { cloudEvent, derivedCloudEvent } from "@causeway/shared/cloudevents.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
+import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
 import type { TakenEvent } from "../ingest/fold.ts";
 import type { Gap } from "../ingest/journal-reader.ts";
 import { gapReason } from "../ingest/journal-reader.ts";
@@ -28,6 +29,16 @@ export function tailLines(taken: TakenEvent, kind: string, format: TailFormat): 
   if (format === "cloudevents") return [JSON.stringify(cloudEvent(taken, taken.event))];
   if (taken.event.kind === "reading") return readingLines(taken, format);
   return isThinned ? thinnedLines(taken, format) : [otherLine(taken, format)];
+}
+
+/** One line, whoever emitted it: a rule is not a device, so it stands apart from readings. */
+export function derivedLine(event: DerivedEvent, format: TailFormat): string {
+  if (format === "cloudevents") return JSON.stringify(derivedCloudEvent(event));
+  const { value, unit = null, device, name, rule, reason } = event;
+  const line = { ...event, unit, device: device === "" ? null : device };
+  if (format === "json") return JSON.stringify(line);
+  const shown = value === null ? "" : ` = ${value} ${unit ?? ""}`.trimEnd();
+  return textLine(line, `${name}${shown} (${rule}: ${reason})`);
 }
 
 interface Line {

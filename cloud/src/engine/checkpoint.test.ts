@@ -13,7 +13,7 @@ const checkpoint: Checkpoint = {
     { sequence: 500, identity },
     { sequence: 400, identity: { subject: "clk", nonce: undefined } },
   ],
-  tick: { n: 17, at: 1_767_225_600_000 },
+  tick: { n: 17, at: 1_767_225_600_000, steadySince: 1_767_225_500_000 },
   rules: "0123",
   snapshot: {
     generation: "3-beef",

@@ -4,7 +4,8 @@
  *   { "v": 1, "fence": n, "commit": n, "seq": journal sequence, "nonce": hex,
  *     "places": [[journal sequence, subject, nonce], …], the newest first: the message at `seq` and
  *               older ones at growing distances,
- *     "tick": [number, time] of the last one seen, "rules": name of the rule set then in force,
+ *     "tick": [number, time, time since which they came without a gap] of the last one seen,
+ *     "rules": name of the rule set then in force,
  *     "snap": [generation, journal sequence, subject and nonce of the message there,
  *              count of shards, hash, name of the rule set] }
  *
@@ -62,7 +63,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): string {
     seq: sequence,
     nonce,
     places: places.map(rowOf),
-    tick: tick && [tick.n, tick.at],
+    tick: tick && [tick.n, tick.at, ...(tick.steadySince === undefined ? [] : [tick.steadySince])],
     rules,
     snap: snapshot && [
       snapshot.generation,
@@ -110,8 +111,9 @@ function placeOf(row: unknown): Place | undefined {
 
 function tickOf(row: unknown): SeenTick | undefined {
   if (!Array.isArray(row)) return undefined;
-  const [n, at] = row as unknown[];
-  return typeof n === "number" && typeof at === "number" ? { n, at } : undefined;
+  const [n, at, steadySince] = row as unknown[];
+  if (typeof n !== "number" || typeof at !== "number") return undefined;
+  return { n, at, ...(typeof steadySince === "number" ? { steadySince } : {}) };
 }
 
 /** A snapshot that cannot be read is none: the journal is read from its start instead. */

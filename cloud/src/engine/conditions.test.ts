@@ -10,8 +10,7 @@ import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
 import { KeptRuleSets } from "../ticks/rule-sets.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import { MemoryEngineStore } from "./memory-engine-store.ts";
-import type { PartitionCounters } from "./partition.ts";
-import { Partition } from "./partition.ts";
+import { noCounts, Partition } from "./partition.ts";
 import { hotRules } from "./testing/engine-world.ts";
 
 const first = "1-00000001";
@@ -36,12 +35,8 @@ class Partitions {
   async #next(snapshot?: Partition): Promise<Partition> {
     const alerting = await ruleSets.alertingOf(ruleSets.own);
     if (alerting === undefined) throw new Error("no rules");
-    const names = ["messages", "events", "readings", "replayed", "repeats", "doubts", "dead"];
-    const counters = Object.fromEntries(
-      [...names, "transitions", "passed", "missing"].map((name) => [name, 0]),
-    ) as unknown as PartitionCounters;
     const rules = { name: ruleSets.own, alerting };
-    const partition = new Partition(3, rules, this.#committedUntil, counters);
+    const partition = new Partition(3, rules, this.#committedUntil, noCounts());
     if (snapshot !== undefined) partition.restoreSnapshot(snapshot.snapshot(), snapshot.sequence);
     if (this.#marks !== "") partition.restoreMark(decodeMark(this.#marks));
     return partition;

@@ -1,5 +1,6 @@
 /**
- * The engine reads the journal and commits what follows from it: marks, alerts, dead letters.
+ * The engine reads the journal and commits what follows from it: marks, alerts, derived events, dead
+ * letters.
  *
  *   E1  Nothing is committed by an engine that was fenced: every commit expects the checkpoints that
  *       this engine itself wrote last.
@@ -31,8 +32,11 @@ import { decodeTick } from "../ticks/tick.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import type { PartitionCounters } from "./partition.ts";
+import { noCounts } from "./partition.ts";
 import type { Place } from "./place.ts";
 import { isSame, withPlace } from "./place.ts";
+import type { RuleCounts } from "./rule-counts.ts";
+import { RuleCountsBook } from "./rule-counts.ts";
 import { encodeSnapshot, snapshotHash } from "./snapshot.ts";
 import type { Held, TakeOverParts } from "./take-over.ts";
 import { checkpointMessage, committedAt, takeOver } from "./take-over.ts";
@@ -47,6 +51,8 @@ export interface EngineParts extends TakeOverParts {
 
 const gatherMs = 100;
 const commitMessagesMax = 400;
+/** With the output of one gateway more a commit stays below 4 MB. */
+const commitCharactersMax = 1_024 * 1_024;
 /** Journal messages taken since the last commit began; at the bound reading waits for the commit. */
 const uncommittedMessagesMax = 1_000;
 const retakeSchedule = { firstMs: 250, maxMs: 15_000, factor: 2 };
@@ -118,18 +124,7 @@ export class Engine {
   #rules: string | undefined;
   #missingRules: string | undefined;
   #lastFault: string | undefined;
-  readonly #counters: PartitionCounters = {
-    messages: 0,
-    events: 0,
-    readings: 0,
-    replayed: 0,
-    repeats: 0,
-    doubts: 0,
-    dead: 0,
-    transitions: 0,
-    passed: 0,
-    missing: 0,
-  };
+  readonly #counters = noCounts();
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -159,6 +154,13 @@ export class Engine {
       lastFault: this.#lastFault,
       ...this.#counters,
     };
+  }
+
+  /** By rule; empty between two tenures. */
+  ruleCounts(): ReadonlyMap<string, Readonly<RuleCounts>> {
+    const book = new RuleCountsBook();
+    for (const { partition } of this.#tenure?.held.values() ?? []) partition.countRules(book);
+    return book.all();
   }
 
   /** The fence of each partition; undefined between two tenures. */
@@ -255,7 +257,7 @@ export class Engine {
           isChecked = true;
           if (message.subject === clockSubject) await this.#takeTick(tenure, message);
           else this.#takeOrEnd(tenure, message);
-          if (tenure.uncommitted >= uncommittedMessagesMax) await this.#commitNow(tenure);
+          if (isFull(tenure)) await this.#commitNow(tenure);
           if (tenure.ended.signal.aborted) break;
         }
       } catch (failure) {
@@ -428,12 +430,14 @@ export class Engine {
     if (tenure.last !== undefined) tenure.places = withPlace(tenure.places, tenure.last);
     const messages: CommitMessage[] = [];
     const written: { held: Held; checkpoint: Checkpoint }[] = [];
+    let charactersLeft = commitCharactersMax;
     for (const held of tenure.dirty) {
       const room = commitMessagesMax - messages.length - written.length;
-      if (room <= 0) break;
+      if (room <= 0 || charactersLeft <= 0) break;
       const commit = held.checkpoint.commit + 1;
-      const collected = held.partition.collect(commit, room);
+      const collected = held.partition.collect(commit, room, charactersLeft);
       messages.push(...collected.messages);
+      charactersLeft -= collected.characters;
       if (collected.complete) tenure.dirty.delete(held);
       const checkpoint = this.#checkpointAfter(tenure, held, commit, collected.complete);
       written.push({ held, checkpoint });
@@ -559,6 +563,13 @@ export class Engine {
 function end(tenure: Tenure, fault: unknown): void {
   tenure.fault ??= fault;
   tenure.ended.abort();
+}
+
+/** So much is not committed that reading waits for the commit. */
+function isFull({ uncommitted, dirty }: Tenure): boolean {
+  if (uncommitted >= uncommittedMessagesMax) return true;
+  for (const { partition } of dirty) if (partition.isFull) return true;
+  return false;
 }
 
 /** Behind the last message, or behind the oldest snapshot. */

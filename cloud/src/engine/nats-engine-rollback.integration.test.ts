@@ -10,16 +10,10 @@ import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { connectTest, prepareStreams, publishReading } from "../testing/nats-journal-writer.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import type { RunningEngine } from "./testing/nats-engine.ts";
-import {
-  connectTest,
-  prepareStreams,
-  publishReading,
-  startEngine,
-  storedTransitions,
-  until,
-} from "./testing/nats-engine.ts";
+import { startEngine, storedTransitions, until } from "./testing/nats-engine.ts";
 
 const rules = rulesSchema.parse([{ name: "hot", detector: "limits", hi: 50 }]);
 

@@ -1,8 +1,5 @@
 // Commits on a real nats-server: all or nothing, and never by an engine whose view is stale.
 
-import { silentLogger } from "@causeway/shared/log.ts";
-import { connectNats } from "@causeway/shared/nats-connection.ts";
-import { streamPlans } from "@causeway/shared/streams.ts";
 import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
@@ -10,13 +7,10 @@ import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ensureStreams } from "../ingest/nats-streams.ts";
+import { connectTest, mebibyte, prepareStreams } from "../testing/nats-journal-writer.ts";
 import { encodeCheckpoint, noCheckpoint } from "./checkpoint.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import { NatsEngineStore } from "./nats-engine-store.ts";
-
-const mebibyte = 1_024 * 1_024;
-const bounds = { telemetryBytesMax: 64 * mebibyte, engineBytesMax: 64 * mebibyte, replicas: 1 };
 
 let server: NatsServer;
 let connection: NatsConnection;
@@ -24,13 +18,9 @@ let store: NatsEngineStore;
 
 beforeAll(async () => {
   server = await startNatsServer();
-  connection = await connectNats(
-    { servers: [server.url] },
-    { name: "test", reconnect: true },
-    systemRandom,
-  );
+  connection = await connectTest(server.url);
   const manager = await jetstreamManager(connection);
-  await ensureStreams(manager, streamPlans(bounds), silentLogger);
+  await prepareStreams(manager);
   store = new NatsEngineStore(connection, jetstream(connection), manager, systemRandom);
 });
 afterAll(async () => {
@@ -109,15 +99,13 @@ test("a stream whose settings break the promise is refused with the setting's na
     subjects: ["tlm.*.*", "clk"],
     max_age: 1_000_000_000_000,
   });
-  await expect(ensureStreams(manager, streamPlans(bounds), silentLogger)).rejects.toThrow(
-    /STREAM_MISMATCH.*max_age/,
-  );
+  await expect(prepareStreams(manager)).rejects.toThrow(/STREAM_MISMATCH.*max_age/);
 });
 
 test("a server that does not answer is told as such, not as one without JetStream", async () => {
   const manager = await jetstreamManager(connection, { timeout: 200 });
   server.pause();
-  const asked = ensureStreams(manager, streamPlans(bounds), silentLogger);
+  const asked = prepareStreams(manager);
   await expect(asked).rejects.toMatchObject({ code: "NATS_UNREACHABLE" });
   server.resume();
 });
@@ -125,8 +113,8 @@ test("a server that does not answer is told as such, not as one without JetStrea
 test("a server with less room than wanted gets smaller streams", async () => {
   const manager = await jetstreamManager(connection);
   await manager.streams.delete(telemetryStream);
-  const wanted = { ...bounds, telemetryBytesMax: 1_000_000 * mebibyte };
-  await ensureStreams(manager, streamPlans(wanted), silentLogger);
+  const wanted = { telemetryBytesMax: 1_000_000 * mebibyte };
+  await prepareStreams(manager, wanted);
   const { config } = await manager.streams.info(telemetryStream);
   expect(config.max_bytes).toBeGreaterThanOrEqual(64 * mebibyte);
   expect(config.max_bytes).toBeLessThan(wanted.telemetryBytesMax);

@@ -9,13 +9,13 @@ import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { headers } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadCommitted } from "../ingest/journal-reader.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
+import { connectTest, prepareStreams, publishMessage } from "../testing/nats-journal-writer.ts";
 import { NatsEngineStore } from "./nats-engine-store.ts";
-import { connectTest, prepareStreams, startEngine, until } from "./testing/nats-engine.ts";
+import { startEngine, until } from "./testing/nats-engine.ts";
 
 const epochs = 30_000;
 const idOf = (ordinal: number): EpochId => `${ordinal}-${ordinal.toString(16).padStart(8, "0")}`;
@@ -43,17 +43,8 @@ async function publish(gateway: string, ordinal: number): Promise<void> {
   const nonce = `1.${systemRandom.hex(8)}`;
   const options = { gateway, head: { epoch: idOf(ordinal), before, nonce } };
   const message = journalMessage(0, 1, [readingEvent("d1", "temperature", 20)], options);
-  const head = headers();
-  for (const name of names) {
-    const value = message.header(name);
-    if (value !== undefined) head.set(name, value);
-  }
-  await jetstream(connection).publish(`tlm.${gateway}.live`, message.data, { headers: head });
+  await publishMessage(connection, message, gateway);
 }
-
-const names = ["Cw-Version", "Cw-Run", "Cw-Epoch", "Cw-Log", "Cw-From", "Cw-To", "Cw-Nonce"].concat(
-  ["Content-Type", "Content-Encoding", "Cw-Before"],
-);
 
 async function markOf(gateway: string): Promise<{ mark: Mark; partition: number; bytes: number }> {
   const manager = await jetstreamManager(connection);
@@ -94,13 +85,12 @@ test("its mark stays small, its engine is taken over, and what comes of its firs
   const first = await startEngine(server.url, []);
   await publish("g1", 1);
   await until("the first epoch", () => isTaken("g1", 1));
-  await first.engine.stop();
-  await first.connection.close();
+  await first.stop();
   const manager = await jetstreamManager(connection);
   const store = new NatsEngineStore(connection, jetstream(connection), manager, systemRandom);
   await live(store, 2, epochs);
 
-  const { engine, connection: own } = await startEngine(server.url, []);
+  const { engine, stop } = await startEngine(server.url, []);
   await until("the take-over", () => engine.status().phase === "running");
   await publish("g1", epochs + 1);
   await until("another epoch", () => isTaken("g1", epochs + 1));
@@ -114,8 +104,7 @@ test("its mark stays small, its engine is taken over, and what comes of its firs
   await publish("g2", 1);
   await until("another gateway", () => isTaken("g2", 1));
   expect(engine.status()).toMatchObject({ takeOvers: 1, events: 2, lastFault: undefined });
-  await engine.stop();
-  await own.close();
+  await stop();
 
   const { marks, pagesOf } = await loadCommitted(store, async () => ({ first: 1, last: 1 }));
   const reader = new GatewayLedger("g1");

@@ -2,26 +2,27 @@
  * One partition's state: ledgers, detectors and alerts of its gateways. Pure: `take` works a journal
  * message off, `collect` hands out what is to be committed.
  *
- *   P1  What a gateway's commit holds is whole: its mark, its alerts and its dead letters go in one.
+ *   P1  What a gateway's commit holds is whole: its mark, its alerts, its derived events and its dead
+ *       letters go in one.
  *   P2  An event that a committed mark covers, and a tick that a commit has seen, change detector
- *       state and nothing else.
+ *       state and nothing else. A mark says which tick its gateway has seen, for a commit that had
+ *       no room for all gateways.
  *   P3  Rules change at a tick, and nowhere else.
  *   P4  A hole that a replay passes is told once: it is remembered until a snapshot is behind it.
  *   P5  A mark's size is bounded, whatever a gateway does: of doubts and holes the newest are kept.
  */
 
-import { assert } from "@causeway/shared/assert.ts";
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
 import type { EpochPage } from "@causeway/shared/epoch-page.ts";
 import { encodeEpochPage } from "@causeway/shared/epoch-page.ts";
-import type { Reading, ReadingEvent } from "@causeway/shared/event.ts";
 import type { Doubt, Hole, Mark } from "@causeway/shared/mark.ts";
 import { encodeMark } from "@causeway/shared/mark.ts";
-import { isRuleName } from "@causeway/shared/names.ts";
-import { subjects } from "@causeway/shared/subjects.ts";
-import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
-import type { GatewayAlerts, GatewayDetection } from "../alert/alerting.ts";
+import type { SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
+import { partitionCount, siteClockSubject, subjects } from "@causeway/shared/subjects.ts";
+import type { AlertTransition } from "../alert/alert.ts";
 import { GatewayConditions } from "../alert/gateway-conditions.ts";
+import type { RulesState, Told } from "../alert/gateway-step.ts";
+import { takeEvent, takeTick } from "../alert/gateway-step.ts";
 import type { DeadItem, Folded, TakenEvent } from "../ingest/fold.ts";
 import { foldMessage, Ledgers } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
@@ -29,31 +30,35 @@ import type { LedgerBounds } from "../ledger/bounds.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import type { NamedRules } from "../ticks/rule-sets.ts";
 import type { SeenTick, Tick } from "../ticks/tick.ts";
-import { isAfter } from "../ticks/tick.ts";
+import { encodeTick, isAfter, seenAfter } from "../ticks/tick.ts";
+import { noTickMs } from "../ticks/tick-watch.ts";
 import type { CommitMessage } from "./engine-store.ts";
+import type { Waiting } from "./gateway-output.ts";
+import { GatewayOutput } from "./gateway-output.ts";
+import type { RuleCountsBook } from "./rule-counts.ts";
 import type { GatewaySnapshot } from "./snapshot.ts";
 
-/** Closed alerts and dead letters stay for 30 days. */
-const historyTtlSeconds = 30 * 24 * 3_600;
-/** A packed message is cut here, well below the server's max_payload. */
-const messageCharactersMax = 256 * 1_024;
+/** Characters of output that wait in a partition; from there on reading waits for a commit. */
+const outputCharactersMax = 1_024 * 1_024;
 /** P5. A doubt that went comes again with the next batch, a hole may be told again after a crash. */
 const doubtsMax = 16;
 const holesMax = 64;
+/** P6. Who reads none for so long finds newer ones. */
+const siteClockTtlSeconds = 3_600;
+const noTick: SeenTick = { n: 0, at: 0 };
 
 /** The pages of a gateway's ledger, in ascending order. */
 export type PagesOf = (gateway: string) => readonly EpochPage[];
 
 const noPages: PagesOf = () => [];
 
-interface GatewayState {
-  detection: GatewayDetection;
-  alerts: GatewayAlerts;
+interface GatewayState extends RulesState {
   conditions: GatewayConditions;
   /** What the journal lost since the snapshot, and was told (P4). */
   holes: readonly Hole[];
-  transitions: AlertTransition[];
-  dead: DeadItem[];
+  readonly output: GatewayOutput;
+  /** The newest tick that had its effect on it (P2). */
+  seenTick: SeenTick | undefined;
   doubts: Map<string, Doubt>;
   /** Bytes per second that its mark allows; undefined is no bound. */
   cap: number | undefined;
@@ -68,10 +73,53 @@ export interface PartitionCounters {
   doubts: number;
   dead: number;
   transitions: number;
+  /** Transitions of rules in shadow. */
+  shadowed: number;
+  derived: number;
+  /** Derived events that one journal message had no room for. */
+  derivedRefused: number;
+  /** What rules by site were told. */
+  siteInputs: number;
+  /** What one journal message had no room for. */
+  siteInputsRefused: number;
   /** Positions that the journal lost and a mark covers. */
   passed: number;
   /** Journal messages that were gone before they were read. */
   missing: number;
+}
+
+export function noCounts(): PartitionCounters {
+  return {
+    messages: 0,
+    events: 0,
+    readings: 0,
+    replayed: 0,
+    repeats: 0,
+    doubts: 0,
+    dead: 0,
+    transitions: 0,
+    shadowed: 0,
+    derived: 0,
+    derivedRefused: 0,
+    siteInputs: 0,
+    siteInputsRefused: 0,
+    passed: 0,
+    missing: 0,
+  };
+}
+
+export interface Collected {
+  readonly messages: readonly CommitMessage[];
+  readonly characters: number;
+  /** Nothing is left. */
+  readonly complete: boolean;
+}
+
+export interface PartitionSettings {
+  /** The usual ones where they are not given. */
+  readonly ledgerBounds?: LedgerBounds | undefined;
+  /** A gateway of which nothing live came for so long is told as silent; undefined: never. */
+  readonly silentAfterMs?: number | undefined;
 }
 
 export class Partition {
@@ -81,7 +129,7 @@ export class Partition {
   #alertRules: NamedRules;
   #seenTick: SeenTick | undefined;
   readonly #ledgers: Ledgers;
-  readonly #bounds: LedgerBounds | undefined;
+  readonly #settings: PartitionSettings;
   readonly #states = new Map<string, GatewayState>();
   readonly #dirty = new Set<string>();
   readonly #counters: PartitionCounters;
@@ -91,8 +139,13 @@ export class Partition {
   #sequence = 0;
   /** The time of the message that was worked off last. */
   #at = 0;
+  /** Of the tick that was worked off last. */
+  #tickAt: number | undefined;
   #changedAt = 0;
   #urgent = false;
+  readonly #waiting: Waiting = { characters: 0 };
+  /** P6. The newest tick that waits. */
+  #siteClock: CommitMessage | undefined;
   #cap: number | undefined;
 
   constructor(
@@ -100,11 +153,11 @@ export class Partition {
     rules: NamedRules,
     replayUntil: number,
     counters: PartitionCounters,
-    bounds?: LedgerBounds,
+    settings: PartitionSettings = {},
   ) {
     this.number = number;
-    this.#bounds = bounds;
-    this.#ledgers = new Ledgers(bounds);
+    this.#settings = settings;
+    this.#ledgers = new Ledgers(settings.ledgerBounds);
     this.#rules = rules;
     this.#alertRules = rules;
     this.#replayUntil = replayUntil;
@@ -118,8 +171,9 @@ export class Partition {
     pages: PagesOf = noPages,
   ): void {
     for (const { gateway, mark, detection } of gateways) {
-      this.#ledgers.set(GatewayLedger.fromMark(mark, pages(gateway), this.#bounds));
-      this.#state(gateway).detection = this.#rules.alerting.decodeDetection(detection);
+      const { ledgerBounds } = this.#settings;
+      this.#ledgers.set(GatewayLedger.fromMark(mark, pages(gateway), ledgerBounds));
+      this.#state(gateway).detection = this.#rules.alerting.decodeDetection(detection, gateway);
     }
     this.#sequence = sequence;
     this.#changedAt = sequence;
@@ -129,6 +183,7 @@ export class Partition {
   restoreCommitted(alertRules: NamedRules, seenTick: SeenTick | undefined): void {
     this.#alertRules = alertRules;
     this.#seenTick = seenTick;
+    this.#tickAt = seenTick?.at;
   }
 
   /** Lays a committed mark under what is read from now on; after the snapshot. */
@@ -137,7 +192,8 @@ export class Partition {
     const state = this.#state(mark.gateway);
     state.conditions = new GatewayConditions(mark.gateway, mark.open);
     state.holes = mark.holes ?? [];
-    this.#state(mark.gateway).cap = mark.cap;
+    state.seenTick = mark.tick;
+    state.cap = mark.cap;
   }
 
   /** Every gateway whose mark says otherwise gets a new one. */
@@ -151,16 +207,21 @@ export class Partition {
   }
 
   restoreAlerts(gateway: string, text: string): void {
-    this.#state(gateway).alerts = this.#alertRules.alerting.decodeAlerts(text);
+    this.#state(gateway).alerts = this.#alertRules.alerting.decodeAlerts(text, gateway);
   }
 
   get isDirty(): boolean {
-    return this.#dirty.size > 0;
+    return this.#dirty.size > 0 || this.#siteClock !== undefined;
   }
 
   /** Alerts wait: the commit should not. */
   get isUrgent(): boolean {
     return this.#urgent;
+  }
+
+  /** So much waits that reading should, too. */
+  get isFull(): boolean {
+    return this.#waiting.characters >= outputCharactersMax;
   }
 
   /** The last journal message that was worked off. */
@@ -187,6 +248,16 @@ export class Partition {
     return this.#seenTick;
   }
 
+  countRules(book: RuleCountsBook): void {
+    for (const { detection } of this.#states.values()) {
+      const { evaluationErrors, refused } = detection.patterns.counts;
+      book.add("evaluationErrors", evaluationErrors);
+      const inFilter = detection.site?.counts.evaluationErrors;
+      if (inFilter !== undefined) book.add("evaluationErrors", inFilter);
+      book.add("refused", refused);
+    }
+  }
+
   /** Of this instant; whole, since nothing is awaited meanwhile. */
   snapshot(): readonly GatewaySnapshot[] {
     return this.#ledgers.all().map((ledger) => {
@@ -208,7 +279,9 @@ export class Partition {
     const folded = foldMessage(this.#ledgers, message);
     if (folded === undefined) return;
     const { gateway } = folded.source;
-    for (const taken of folded.taken) this.#takeEvent(taken);
+    const state = this.#state(gateway);
+    state.output.begin();
+    for (const taken of folded.taken) this.#takeEvent(state, taken);
     this.#tellConditions(folded, message.storedAt);
     const isNews = this.#ledgers.of(gateway).takeNews();
     if (replaying) return;
@@ -226,54 +299,139 @@ export class Partition {
     if (sequence > this.#replayUntil) this.#passReplay(tick.at);
     this.#sequence = sequence;
     this.#at = tick.at;
+    this.#tickAt = tick.at;
     const rules = named ?? this.#rules;
     if (rules.name !== this.#rules.name) this.#useRules(rules, sequence);
-    if (!isAfter(tick, this.#seenTick)) return;
-    this.#seenTick = { n: tick.n, at: tick.at };
-    const isOther = rules.name !== this.#alertRules.name;
-    this.#alertRules = rules;
-    for (const [gateway, state] of this.#states) {
-      if (isOther) rules.alerting.rejudge(state.alerts);
-      const moment = { id: `clk/${tick.n}`, gateway, at: tick.at };
-      this.#tell(gateway, state, rules.alerting.tick(state.detection, state.alerts, moment));
-      this.#tell(gateway, state, state.conditions.settle({ at: tick.at, cause: moment.id }));
-      // What was only pending ends untold, and must not be pending again after a take-over.
-      if (rules.alerting.changed(state.alerts)) this.#dirty.add(gateway);
+    const isNew = isAfter(tick, this.#seenTick);
+    const isOther = isNew && rules.name !== this.#alertRules.name;
+    if (isNew) {
+      this.#tellSites(tick, rules);
+      this.#seenTick = seenAfter(this.#seenTick, tick, noTickMs);
+      this.#alertRules = rules;
     }
+    for (const [gateway, state] of this.#states) {
+      if (isOther) rules.alerting.rejudge(state.alerts, gateway);
+      this.#tickGateway(gateway, state, tick, isNew && isAfter(tick, state.seenTick));
+    }
+  }
+
+  /** P6. Also where the rules that do so go, so that their alerts end. */
+  #tellSites(tick: Tick, { name, alerting }: NamedRules): void {
+    if (this.number !== partitionCount - 1) return;
+    if (!alerting.judgesSites && !this.#alertRules.alerting.judgesSites) return;
+    const data = encodeTick({ ...tick, rules: name });
+    const ttlSeconds = siteClockTtlSeconds;
+    this.#siteClock = { subject: siteClockSubject, data, rollup: false, ttlSeconds };
+  }
+
+  #tickGateway(gateway: string, state: GatewayState, tick: Tick, hasEffect: boolean): void {
+    const { alerting } = this.#rules;
+    const moment = { id: `clk/${tick.n}`, gateway, at: tick.at };
+    state.output.begin();
+    const { patterns } = state.detection;
+    const { revision } = patterns;
+    const told = takeTick(alerting, state, moment, hasEffect);
+    if (patterns.revision !== revision) this.#changedAt = this.#sequence;
+    if (!hasEffect) return;
+    state.seenTick = tick;
+    this.#tell(gateway, state, told);
+    this.#tellTransitions(
+      gateway,
+      state,
+      state.conditions.settle({ at: tick.at, cause: moment.id }),
+    );
+    this.#tellSilence(gateway, state, { at: tick.at, cause: moment.id });
+    // What was only pending ends untold, and must not be pending again after a take-over.
+    if (alerting.changed(state.alerts)) this.#dirty.add(gateway);
+  }
+
+  /** While ticks stayed away nobody could be heard: the time is counted from when they came again. */
+  #tellSilence(gateway: string, state: GatewayState, moment: { at: number; cause: string }): void {
+    const { silentAfterMs } = this.#settings;
+    const { heardAt } = state.detection;
+    if (silentAfterMs === undefined || heardAt === undefined) return;
+    const since = Math.max(heardAt, this.#seenTick?.steadySince ?? moment.at);
+    if (moment.at - since < silentAfterMs) return;
+    this.#tellTransitions(gateway, state, state.conditions.silence(heardAt, moment));
   }
 
   /** Detectors that are the same in both sets go on. */
   #useRules(rules: NamedRules, sequence: number): void {
-    for (const state of this.#states.values()) {
+    for (const [gateway, state] of this.#states) {
       const encoded = this.#rules.alerting.encodeDetection(state.detection);
-      state.detection = rules.alerting.decodeDetection(encoded);
+      state.detection = rules.alerting.decodeDetection(encoded, gateway);
     }
     this.#rules = rules;
     this.#changedAt = sequence;
   }
 
-  #tell(gateway: string, state: GatewayState, transitions: readonly AlertTransition[]): void {
-    if (transitions.length === 0) return;
-    state.transitions.push(...transitions);
-    this.#counters.transitions += transitions.length;
+  #tell(gateway: string, state: GatewayState, { transitions, derived, site }: Told): void {
+    this.#tellTransitions(gateway, state, transitions);
+    if (site.length > 0) this.#tellSite(gateway, state, site);
+    if (derived.length === 0) return;
+    for (const event of derived) {
+      if (!state.output.addDerived(event)) this.#counters.derivedRefused++;
+      else if (!event.shadow) this.#counters.derived++;
+    }
     this.#dirty.add(gateway);
-    this.#urgent = true;
   }
 
-  /** At most `messagesMax` messages, whole gateways; `complete` says that nothing is left. */
-  collect(commit: number, messagesMax: number): { messages: CommitMessage[]; complete: boolean } {
-    const messages: CommitMessage[] = [];
+  /** P6. */
+  #tellSite(gateway: string, state: GatewayState, inputs: readonly SiteInput[]): void {
+    const { site } = state.detection;
+    if (site === undefined) return;
+    const moment = { tick: this.#seenTick ?? noTick, rules: this.#rules.name };
+    const refused = state.output.addInputs(site.site, inputs, moment);
+    this.#counters.siteInputs += inputs.length - refused;
+    this.#counters.siteInputsRefused += refused;
+    this.#dirty.add(gateway);
+  }
+
+  #tellTransitions(
+    gateway: string,
+    state: GatewayState,
+    transitions: readonly AlertTransition[],
+  ): void {
+    if (transitions.length === 0) return;
+    for (const transition of transitions) {
+      state.output.addTransition(transition);
+      if (transition.shadow) this.#counters.shadowed++;
+      else {
+        this.#counters.transitions++;
+        this.#urgent = true;
+      }
+    }
+    this.#dirty.add(gateway);
+  }
+
+  /**
+   * At most `messagesMax` messages with some `charactersMax` characters, whole gateways; `complete`
+   * says that nothing is left. The first gateway is there in any case.
+   */
+  collect(
+    commit: number,
+    messagesMax: number,
+    charactersMax = Number.POSITIVE_INFINITY,
+  ): Collected {
+    const messages: CommitMessage[] = this.#siteClock === undefined ? [] : [this.#siteClock];
+    this.#siteClock = undefined;
+    const before = messages.length;
+    let characters = 0;
     for (const gateway of this.#dirty) {
-      const room = messages.length > 0 ? messagesMax - messages.length : Number.POSITIVE_INFINITY;
+      const { output } = this.#state(gateway);
+      const isFirst = messages.length === before;
+      const room = isFirst ? Number.POSITIVE_INFINITY : messagesMax - messages.length;
+      if (!isFirst && characters + output.characters > charactersMax) break;
       const own = this.#messagesOf(gateway, commit, room);
       if (own === undefined) break;
       messages.push(...own);
+      for (const { data } of own) characters += data.length;
       this.#dirty.delete(gateway);
-      this.#settle(gateway);
+      output.clear();
     }
     const complete = this.#dirty.size === 0;
     if (complete) this.#urgent = false;
-    return { messages, complete };
+    return { messages, characters, complete };
   }
 
   /** L5, P4: what the replay did not meet by now, the journal no longer has. */
@@ -286,32 +444,38 @@ export class Partition {
       const holes = ledger.passFloor();
       const news = holes.filter((hole) => !state.holes.some((told) => beginsIn(hole, told)));
       state.holes = holes.slice(-holesMax);
-      this.#tell(ledger.gateway, state, state.conditions.incomplete(news, at));
+      this.#tellTransitions(ledger.gateway, state, state.conditions.incomplete(news, at));
       for (const { from, to } of holes) this.#counters.passed += to - from + 1;
     }
   }
 
-  /** Forks and losses that took effect, and those that are over. */
+  /** Forks and losses that took effect, and those that are over; and that it is heard again. */
   #tellConditions({ source: { gateway }, taken, dead, findings }: Folded, at: number): void {
     const last = taken.at(-1);
     if (last?.effect !== true && dead.length === 0 && findings.length === 0) return;
     const state = this.#state(gateway);
+    const { conditions } = state;
     if (last?.effect === true) {
-      this.#tell(gateway, state, state.conditions.settle({ at, cause: last.id }));
+      const live = taken.findLast(({ effect, late }) => effect && !late);
+      const heard = live === undefined ? [] : conditions.hear({ at, cause: live.id });
+      this.#tellTransitions(gateway, state, heard);
+      this.#tellTransitions(gateway, state, conditions.settle({ at, cause: last.id }));
     }
-    for (const finding of findings) this.#tell(gateway, state, state.conditions.find(finding, at));
+    for (const finding of findings) {
+      this.#tellTransitions(gateway, state, conditions.find(finding, at));
+    }
   }
 
   #state(gateway: string): GatewayState {
     const known = this.#states.get(gateway);
     if (known !== undefined) return known;
     const state: GatewayState = {
-      detection: this.#rules.alerting.detection(),
+      detection: this.#rules.alerting.detection(gateway),
       alerts: this.#rules.alerting.alerts(),
       conditions: new GatewayConditions(gateway),
       holes: [],
-      transitions: [],
-      dead: [],
+      output: new GatewayOutput(this.number, gateway, this.#waiting),
+      seenTick: undefined,
       doubts: new Map(),
       cap: this.#cap,
     };
@@ -319,49 +483,26 @@ export class Partition {
     return state;
   }
 
-  #takeEvent(taken: TakenEvent): void {
-    if (taken.effect) this.#counters.events++;
-    else this.#counters.replayed++;
-    const { event } = taken;
-    if (event.kind !== "reading") return;
-    const state = this.#state(taken.gateway);
-    for (let index = 0; index < event.readings.length; index++) {
-      const reading = event.readings[index] as Reading;
-      this.#takeReading(state, taken, event, reading, index);
-    }
-  }
-
   /** P2. */
-  #takeReading(
-    state: GatewayState,
-    taken: TakenEvent,
-    event: ReadingEvent,
-    reading: Reading,
-    index: number,
-  ): void {
-    if (event.device === null) return;
-    const observation = {
-      id: `${taken.id}/${index}`,
-      gateway: taken.gateway,
-      device: event.device,
-      metric: reading.metric,
-      value: reading.value,
-      unit: reading.unit,
-      quality: reading.quality,
-      observedAt: reading.observedAt ?? event.observedAt,
-      receivedAt: taken.receivedAt,
-      late: taken.late,
-    };
-    const verdicts = this.#rules.alerting.observe(state.detection, observation);
-    if (!taken.effect) return;
-    this.#counters.readings++;
-    const transitions = this.#rules.alerting.advance(state.alerts, verdicts, observation);
-    this.#tell(taken.gateway, state, transitions);
+  #takeEvent(state: GatewayState, taken: TakenEvent): void {
+    if (!taken.late) state.detection.heardAt = this.#tickAt;
+    const told = takeEvent(this.#rules.alerting, state, taken);
+    if (!taken.effect) {
+      this.#counters.replayed++;
+      return;
+    }
+    this.#counters.events++;
+    const { event } = taken;
+    if (event.kind === "reading" && event.device !== null) {
+      this.#counters.readings += event.readings.length;
+    }
+    this.#tell(taken.gateway, state, told);
   }
 
   #addDead(gateway: string, dead: readonly DeadItem[]): void {
     if (dead.length === 0) return;
-    this.#state(gateway).dead.push(...dead);
+    const { output } = this.#state(gateway);
+    for (const letter of dead) output.addDead(letter);
     this.#counters.dead += dead.length;
   }
 
@@ -392,17 +533,20 @@ export class Partition {
     const state = this.#state(gateway);
     const isOpenChanged = this.#rules.alerting.changed(state.alerts);
     const ledger = this.#ledgers.of(gateway);
-    this.#tell(gateway, state, state.conditions.restarts(ledger.settle(), this.#at));
-    const messages = [
-      ...this.#alertMessages(gateway, state),
-      ...this.#deadMessages(gateway, state),
-    ];
+    const restarts = state.conditions.restarts(ledger.settle(), this.#at);
+    this.#tellTransitions(gateway, state, restarts);
+    const messages = state.output.messages();
     const others = (isOpenChanged ? 2 : 1) + ledger.changedPages;
     if (messages.length + others > room) return undefined;
     messages.push(...ledger.takePages().map((page) => this.#pageMessage(page)));
     const doubts = [...state.doubts.values()].sort(byEpoch);
     const head = ledger.mark(commit, doubts, state.cap);
-    const mark = encodeMark({ ...head, open: state.conditions.open, holes: state.holes });
+    const mark = encodeMark({
+      ...head,
+      open: state.conditions.open,
+      holes: state.holes,
+      tick: state.seenTick,
+    });
     if (isOpenChanged) {
       const subject = subjects.openAlerts(this.number, gateway);
       messages.push({
@@ -419,39 +563,6 @@ export class Partition {
     const subject = subjects.epochPage(this.number, page.gateway, page.number);
     return { subject, data: encodeEpochPage(page), rollup: true };
   }
-
-  #settle(gateway: string): void {
-    const state = this.#state(gateway);
-    state.transitions = [];
-    state.dead = [];
-  }
-
-  #alertMessages(gateway: string, { transitions }: GatewayState): CommitMessage[] {
-    const byRule = Map.groupBy(transitions, ({ rule }) => rule);
-    return [...byRule].flatMap(([rule, own]) => {
-      assert(isRuleName(rule), `a transition names rule ${rule}`);
-      const subject = subjects.alert(this.number, gateway, rule);
-      return cut(own).map((part): CommitMessage => {
-        const message: AlertMessage = { v: 1, transitions: part };
-        return {
-          subject,
-          data: JSON.stringify(message),
-          rollup: false,
-          ttlSeconds: historyTtlSeconds,
-        };
-      });
-    });
-  }
-
-  #deadMessages(gateway: string, { dead }: GatewayState): CommitMessage[] {
-    const subject = subjects.deadLetter(this.number, gateway);
-    return cut(dead).map((letters) => ({
-      subject,
-      data: JSON.stringify({ v: 1, letters }),
-      rollup: false,
-      ttlSeconds: historyTtlSeconds,
-    }));
-  }
 }
 
 /** A replay takes nothing behind a hole, so the same one is wider the later the replay ends. */
@@ -464,22 +575,4 @@ function beginsIn(hole: Hole, other: Hole): boolean {
 function byEpoch(left: Doubt, right: Doubt): number {
   if (left.kind !== right.kind) return left.kind === "refused" ? -1 : 1;
   return (epochOrdinal(left.epoch) ?? 0) - (epochOrdinal(right.epoch) ?? 0);
-}
-
-/** Pieces of at most `messageCharactersMax`, in order, none empty. */
-function cut<Item>(items: readonly Item[]): Item[][] {
-  const pieces: Item[][] = [];
-  let size = 0;
-  for (const item of items) {
-    const own = JSON.stringify(item).length;
-    const piece = pieces.at(-1);
-    if (piece === undefined || size + own > messageCharactersMax) {
-      pieces.push([item]);
-      size = own;
-    } else {
-      piece.push(item);
-      size += own;
-    }
-  }
-  return pieces;
 }

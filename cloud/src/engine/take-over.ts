@@ -15,21 +15,20 @@ import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { parseGatewaySubject, partitionCount, subjects } from "@causeway/shared/subjects.ts";
-import type { LedgerBounds } from "../ledger/bounds.ts";
 import type { CommittedLedgers } from "../ledger/committed.ts";
 import { loadLedgers } from "../ledger/committed.ts";
 import type { NamedRules, RuleSets } from "../ticks/rule-sets.ts";
 import type { Checkpoint, SnapshotReference } from "./checkpoint.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import type { CommitMessage, CommitOutcome, EngineStore } from "./engine-store.ts";
-import type { PartitionCounters } from "./partition.ts";
+import type { PartitionCounters, PartitionSettings } from "./partition.ts";
 import { Partition } from "./partition.ts";
 import type { MessageIdentity, Place } from "./place.ts";
 import { joinPlaces, newestFound, withPlace } from "./place.ts";
 import type { GatewaySnapshot } from "./snapshot.ts";
 import { decodeSnapshot, snapshotHash } from "./snapshot.ts";
 
-export interface TakeOverParts {
+export interface TakeOverParts extends PartitionSettings {
   readonly store: EngineStore;
   /** The message at a sequence, from the leader; undefined where there is none. */
   readonly messageAt: (sequence: number) => Promise<MessageIdentity | undefined>;
@@ -40,8 +39,6 @@ export interface TakeOverParts {
   readonly tellGap?: (what: string) => Promise<void>;
   readonly random: Random;
   readonly log: Logger;
-  /** The usual ones where they are not given. */
-  readonly ledgerBounds?: LedgerBounds;
 }
 
 /** A partition that this engine may commit, with what it itself wrote last. */
@@ -124,7 +121,7 @@ async function beginPartition(
   const reached = found?.sequence ?? 0;
   const alertRules = await rulesOf(parts, checkpoint.rules);
   const detectionRules = await rulesOf(parts, named?.rules ?? checkpoint.rules);
-  const partition = new Partition(number, detectionRules, reached, counters, parts.ledgerBounds);
+  const partition = new Partition(number, detectionRules, reached, counters, parts);
   partition.restoreCommitted(alertRules, checkpoint.tick);
   const snapshot = await usableSnapshot(parts, number, named, found);
   if (snapshot !== undefined) {
@@ -163,9 +160,10 @@ async function rulesOf({ ruleSets, log }: TakeOverParts, name = ruleSets.own): P
   const alerting = await ruleSets.alertingOf(name);
   if (alerting !== undefined) return { name, alerting };
   log.error({ rules: name }, "a rule set is missing; this process goes on by its own");
-  const own = await ruleSets.alertingOf(ruleSets.own);
-  if (own === undefined) throw new Error("a process does not know its own rules");
-  return { name: ruleSets.own, alerting: own };
+  const { own } = ruleSets; // it may be another one a moment later
+  const ownAlerting = await ruleSets.alertingOf(own);
+  if (ownAlerting === undefined) throw new Error("a process does not know its own rules");
+  return { name: own, alerting: ownAlerting };
 }
 
 /** T4. */

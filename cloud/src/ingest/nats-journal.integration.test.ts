@@ -1,11 +1,10 @@
 // Reading a stream on a real nats-server: in order, told when interrupted, complete when opened again.
-import { connectNats } from "@causeway/shared/nats-connection.ts";
-import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { connectTest } from "../testing/nats-journal-writer.ts";
 import { JournalInterrupted, readJournal } from "./nats-journal.ts";
 
 let server: NatsServer;
@@ -13,11 +12,7 @@ let connection: NatsConnection;
 
 beforeEach(async () => {
   server = await startNatsServer();
-  connection = await connectNats(
-    { servers: [server.url] },
-    { name: "test", reconnect: true },
-    systemRandom,
-  );
+  connection = await connectTest(server.url);
   const manager = await jetstreamManager(connection);
   await manager.streams.add({ name: "J", subjects: ["j.>"], allow_direct: true });
 });

@@ -86,6 +86,7 @@ function watch(
   };
   const abort = () => stop("aborted");
   signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort(); // while the consumer was opened
   const links = connection.status();
   void (async () => {
     for await (const status of links) if (status.type === "disconnect") stop("disconnected");

@@ -113,6 +113,24 @@ describe("late (L6)", () => {
     expect(ledger.isLate(first, "telemetry", 5)).toBe(true);
   });
 
+  test("is what stands behind a branch that came on live while it seemed to be behind another", () => {
+    const ledger = new GatewayLedger("g1");
+    ledger.noteBefore(first, null);
+    ledger.noteBefore(second, { epoch: first, ends: { telemetry: 9, priority: 0 } });
+    const other = "9-0000000b";
+    ledger.noteLive(other);
+    for (let batch = 0; batch < 2; batch++) ledger.noteLive(second);
+    expect(ledger.isLate(second, "telemetry", 1)).toBe(true);
+    expect(ledger.replayMark()).toMatchObject({ run: other, runs: [second] });
+    const reread = GatewayLedger.fromMark(decodeMark(encodeMark(ledger.replayMark())));
+    for (const each of [ledger, reread]) {
+      each.noteBefore(other, null);
+      expect(each.isLate(first, "telemetry", 9)).toBe(true);
+      expect(each.isLate(first, "telemetry", 10)).toBe(false);
+      expect(each.isLate(second, "telemetry", 1)).toBe(false);
+    }
+  });
+
   test("is not what an epoch goes on with beyond the end that a clone states for it", () => {
     const ledger = new GatewayLedger("g1");
     ledger.noteLive(first);

@@ -43,6 +43,7 @@ import { defaultLedgerBounds } from "./bounds.ts";
 import type { ForkFinding } from "./forks.ts";
 import { Forks } from "./forks.ts";
 import { Lineage } from "./lineage.ts";
+import { LiveRuns, runsOf } from "./live-runs.ts";
 import { Pages } from "./pages.ts";
 import { Reach } from "./reach.ts";
 
@@ -71,20 +72,11 @@ export interface Settled {
   readonly isHalfFull: boolean;
 }
 
-/** Newest epochs seen on live that are told apart; beyond it the oldest branch makes nothing late. */
-const runsMax = 64;
-
 export type Judgement =
   | { readonly kind: "repeat" }
   /** Taken from `from` on; `effect` is false where the floor covers it. */
   | { readonly kind: "taken"; readonly from: number; readonly effect: boolean }
   | { readonly kind: "expected"; readonly expected: number };
-
-/** Positions of an epoch up to these stand behind what was seen on live. */
-type Limits = Readonly<Record<Log, number>>;
-
-const nothingLate: Limits = { telemetry: 0, priority: 0 };
-const allLate: Limits = { telemetry: Number.POSITIVE_INFINITY, priority: Number.POSITIVE_INFINITY };
 
 export class GatewayLedger {
   readonly gateway: string;
@@ -94,10 +86,8 @@ export class GatewayLedger {
   /** With what the committed mark knows. */
   readonly #committed = new Lineage();
   readonly #forks = new Forks(this.#committed, (epoch, log) => this.#accounted(epoch, log));
-  /** The newest epochs seen on live, one for each branch, the latest noted last. */
-  #runs: readonly EpochId[] = [];
+  readonly #live = new LiveRuns(this.#lineage);
   #committedRuns: readonly EpochId[] = [];
-  readonly #limits = new Map<EpochId, Limits>();
   #isNews = false;
   readonly #bounds: LedgerBounds;
   readonly #pages: Pages;
@@ -138,7 +128,7 @@ export class GatewayLedger {
     }
     for (const row of rows.values())
       ledger.#link(row, (before) => ledger.#learn(row.epoch, before));
-    ledger.#runs = runsOf(mark);
+    ledger.#live.restore(runsOf(mark));
     if (mark.forks !== undefined) ledger.#forks.restore(mark.forks);
     ledger.#isNews = false;
     return ledger;
@@ -272,15 +262,12 @@ export class GatewayLedger {
 
   /** Remembers the newest epoch that came by `live`; what stands behind it is late from now on. */
   noteLive(epoch: EpochId): void {
-    if (this.#runs.at(-1) === epoch || this.#limitsOf(epoch) !== nothingLate) return;
-    const others = this.#runs.filter((run) => run !== epoch && !this.#isBehind(run, epoch));
-    this.#runs = [...others.slice(1 - runsMax), epoch];
-    this.#limits.clear();
+    this.#live.note(epoch);
   }
 
   /** L6. */
   isLate(epoch: EpochId, log: Log, position: number): boolean {
-    return position <= this.#limitsOf(epoch)[log];
+    return this.#live.isLate(epoch, log, position);
   }
 
   /** All of them. */
@@ -328,7 +315,7 @@ export class GatewayLedger {
       ...(this.#hasPagedNext(row.epoch) ? { hasPagedNext: true } : {}),
     }));
     const head = { commit, gateway: this.gateway, epochs, doubts, cap, paged: this.#paged() };
-    return { ...head, ...this.#runsMarked(), forks: this.#forks.book };
+    return { ...head, ...this.#live.marked(), forks: this.#forks.book };
   }
 
   /**
@@ -341,7 +328,7 @@ export class GatewayLedger {
     const epochs = this.#rows(own, this.#lineage, ownView);
     const head = { commit: 0, gateway: this.gateway, epochs, doubts: [], cap: undefined };
     const paged = isPastFloor ? { paged: this.#paged() } : {};
-    return { ...head, ...paged, ...this.#runsMarked() };
+    return { ...head, ...paged, ...this.#live.marked() };
   }
 
   /**
@@ -373,7 +360,7 @@ export class GatewayLedger {
       }),
     );
     this.#lineage.learnAll(this.#committed);
-    this.#limits.clear();
+    this.#live.lineageChanged();
     for (const run of this.#committedRuns) this.noteLive(run);
     return holes;
   }
@@ -457,7 +444,7 @@ export class GatewayLedger {
       this.#committed.forget(state.epoch);
     }
     this.#reach.clear();
-    this.#limits.clear();
+    this.#live.lineageChanged();
     this.#forks.lineageChanged();
   }
 
@@ -495,34 +482,11 @@ export class GatewayLedger {
 
   #learn(epoch: EpochId, before: Predecessor | null): void {
     this.#epoch(epoch);
-    if (this.#lineage.learn(epoch, before)) this.#limits.clear();
+    if (this.#lineage.learn(epoch, before)) this.#live.lineageChanged();
     if (!this.#committed.learn(epoch, before)) return;
     this.#forks.lineageGrew(epoch);
     this.#changed(this.#epoch(epoch));
     this.#isNews = true;
-  }
-
-  /** Where it is not known yet, the epoch may be of another branch. */
-  #isBehind(epoch: EpochId, head: EpochId): boolean {
-    const behind = this.#lineage.behind(head, epoch);
-    return behind !== "nothing" && behind !== "unknown";
-  }
-
-  #limitsOf(epoch: EpochId): Limits {
-    const known = this.#limits.get(epoch);
-    if (known !== undefined) return known;
-    let limits = nothingLate;
-    for (const run of this.#runs) {
-      const behind = this.#lineage.behind(run, epoch);
-      if (behind === "unknown") limits = allLate;
-      else if (behind !== "nothing") limits = higher(limits, behind);
-    }
-    this.#limits.set(epoch, limits);
-    return limits;
-  }
-
-  #runsMarked(): Pick<Mark, "run" | "runs"> {
-    return { run: this.#runs.at(-1), runs: this.#runs.slice(0, -1) };
   }
 
   #rows(
@@ -562,18 +526,6 @@ function rowsUpTo(pages: readonly EpochPage[], paged: Paged | undefined): readon
     if (number > last) return [];
     return number === last ? epochs.slice(0, paged.rows) : epochs;
   });
-}
-
-function runsOf({ run, runs = [] }: Mark): readonly EpochId[] {
-  return run === undefined ? runs : [...runs, run];
-}
-
-/** Another object than `nothingLate`, also where both ends are 0. */
-function higher(one: Limits, other: Limits): Limits {
-  return {
-    telemetry: Math.max(one.telemetry, other.telemetry),
-    priority: Math.max(one.priority, other.priority),
-  };
 }
 
 function emptyLog(): LogState {

@@ -26,6 +26,11 @@ test("an alert of Causeway's own tells its reason, and where without a device", 
   );
 });
 
+test("an alert about a whole device tells its reason, for one value says little", () => {
+  const wide = transition({ metric: "", rule: "door-open", reason: "door open for 2 min" });
+  expect(titleOf(wide)).toBe("critical: door-open at freezer-1 (gw-1): door open for 2 min");
+});
+
 test("values without unit, without value and long texts stay legible", () => {
   expect(titleOf(transition({ unit: undefined, value: true }))).toMatch(/ is true$/);
   expect(titleOf(transition({ value: null }))).toMatch(/ is without a value$/);

@@ -1,5 +1,6 @@
 /** Alert transitions in words and as the bodies that receivers get. */
 import { CodedError } from "@causeway/shared/errors.ts";
+import { siteIn } from "@causeway/shared/names.ts";
 import { z } from "zod";
 import type { AlertTransition } from "../alert/alert.ts";
 import { severities } from "../alert/alert.ts";
@@ -57,14 +58,17 @@ export function titleOf(transition: AlertTransition): string {
   const { state, severity, rule, at, firingAt } = transition;
   const what = `${rule} at ${placeText(transition)}`;
   if (state === "resolved") return `resolved: ${what} after ${durationText(at - firingAt)}`;
-  if (transition.device === "") return `${severity}: ${what}: ${transition.reason}`;
+  // One value says little where it is about more than one series.
+  if (transition.metric === "") return `${severity}: ${what}: ${transition.reason}`;
   return `${severity}: ${what} is ${valueText(transition)}`;
 }
 
-/** Where it is; of an alert of Causeway's own the gateway, or the cloud as a whole. */
+/** Where it is; of an alert about no device the gateway, the site, or the cloud as a whole. */
 export function placeText({ gateway, device, metric }: Omit<AlertPlace, "rule">): string {
-  if (device !== "") return `${device} ${metric} (${gateway})`;
-  return gateway === deploymentGateway ? "the cloud" : `gateway ${gateway}`;
+  if (device !== "") return `${`${device} ${metric}`.trimEnd()} (${gateway})`;
+  if (gateway === deploymentGateway) return "the cloud";
+  const site = siteIn(gateway);
+  return site === undefined ? `gateway ${gateway}` : `site ${site}`;
 }
 
 /** The body of a notification: the whole transition and its title. */

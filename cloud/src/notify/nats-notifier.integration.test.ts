@@ -6,8 +6,6 @@ import type { AddressInfo } from "node:net";
 import type { LogFields, Logger } from "@causeway/shared/log.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { gatewayId, isRuleName } from "@causeway/shared/names.ts";
-import { connectNats } from "@causeway/shared/nats-connection.ts";
-import { streamPlans } from "@causeway/shared/streams.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
@@ -17,7 +15,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AlertTransition } from "../alert/alert.ts";
-import { ensureStreams } from "../ingest/nats-streams.ts";
+import { connectTest, prepareStreams } from "../testing/nats-journal-writer.ts";
 import { HttpWebhook } from "./http-webhook.ts";
 import { logReceiver } from "./log-receiver.ts";
 import { NatsNotifier } from "./nats-notifier.ts";
@@ -27,7 +25,6 @@ import { transition } from "./testing/transition.ts";
 
 const clock = systemClock();
 const key = signingKey("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "test");
-const mebibyte = 1_024 * 1_024;
 const patience = { timeout: 30_000, interval: 20 };
 
 interface Request {
@@ -91,15 +88,13 @@ afterEach(async () => {
 });
 
 async function connected(): Promise<NatsConnection> {
-  const settings = { servers: [server.url] };
-  const connection = await connectNats(settings, { name: "test", reconnect: true }, systemRandom);
+  const connection = await connectTest(server.url);
   connections.push(connection);
   return connection;
 }
 
 async function layStreams(): Promise<void> {
-  const bounds = { telemetryBytesMax: mebibyte, engineBytesMax: 16 * mebibyte, replicas: 1 };
-  await ensureStreams(await jetstreamManager(await connected()), streamPlans(bounds), silentLogger);
+  await prepareStreams(await jetstreamManager(await connected()));
 }
 
 async function startNotifier(

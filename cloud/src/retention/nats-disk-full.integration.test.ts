@@ -6,16 +6,16 @@ import { join } from "node:path";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import { engineStream } from "@causeway/shared/subjects.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { afterEach, expect, test, vi } from "vitest";
 import { hotRules } from "../engine/testing/engine-world.ts";
+import { startEngine, storedTransitions } from "../engine/testing/nats-engine.ts";
 import {
   connectTest,
+  fill,
   prepareStreams,
   publishReading,
-  startEngine,
-  storedTransitions,
-} from "../engine/testing/nats-engine.ts";
+} from "../testing/nats-journal-writer.ts";
 
 const patience = { timeout: 25_000, interval: 100 };
 const ends: (() => unknown)[] = [];
@@ -52,23 +52,16 @@ test.skipIf(disk === undefined)(
     ends.push(() => connection.close());
     const manager = await jetstreamManager(connection);
     await prepareStreams(manager);
-    const { engine, connection: own } = await startEngine(server.url, hotRules);
-    ends.push(async () => {
-      await engine.stop();
-      await own.close();
-    });
+    const { engine, stop } = await startEngine(server.url, hotRules);
+    ends.push(stop);
     const through = async () => {
       const found = await manager.streams.getMessage(engineStream, { last_by_subj: "mark.*.g1" });
       return found === null ? 0 : decodeMark(found.string()).epochs[0]?.logs.telemetry.through;
     };
     await publishReading(connection, 1, 20);
     await vi.waitFor(async () => expect(await through()).toBe(1), patience);
-    const filling = async () => {
-      const options = { retries: 0, timeout: 1_000 };
-      for (;;)
-        await jetstream(connection).publish("derived.filling", new Uint8Array(200_000), options);
-    };
-    await expect(filling()).rejects.toThrow(/timeout/);
+    const filling = fill(connection, "derived.filling", 200_000, 1_000);
+    await expect(filling).rejects.toThrow(/timeout/);
     await publishReading(connection, 2, 60).catch(() => {}); // the journal may have no room either
     await vi.waitFor(() => expect(engine.status().lastFault).toMatch(/room on its disk/), patience);
     expect(await through()).toBe(1);

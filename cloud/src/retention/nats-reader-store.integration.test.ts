@@ -1,16 +1,12 @@
 // The bucket READERS on a real nats-server.
-import { silentLogger } from "@causeway/shared/log.ts";
-import { connectNats } from "@causeway/shared/nats-connection.ts";
-import { streamPlans } from "@causeway/shared/streams.ts";
 import { readersStream, subjects } from "@causeway/shared/subjects.ts";
-import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { headers } from "@nats-io/nats-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ensureStreams } from "../ingest/nats-streams.ts";
+import { connectTest, prepareStreams } from "../testing/nats-journal-writer.ts";
 import { NatsReaderStore } from "./nats-reader-store.ts";
 import { readerStoreContract } from "./reader-store.contract.ts";
 
@@ -19,8 +15,7 @@ let connection: NatsConnection;
 
 beforeAll(async () => {
   server = await startNatsServer();
-  const purpose = { name: "test", reconnect: true };
-  connection = await connectNats({ servers: [server.url] }, purpose, systemRandom);
+  connection = await connectTest(server.url);
 });
 afterAll(async () => {
   await connection.close();
@@ -29,8 +24,7 @@ afterAll(async () => {
 
 async function emptyStore(): Promise<NatsReaderStore> {
   const manager = await jetstreamManager(connection);
-  const bounds = { telemetryBytesMax: 2 ** 26, engineBytesMax: 2 ** 26, replicas: 1 };
-  await ensureStreams(manager, streamPlans(bounds), silentLogger);
+  await prepareStreams(manager);
   await manager.streams.purge(readersStream);
   return new NatsReaderStore(jetstream(connection), manager);
 }

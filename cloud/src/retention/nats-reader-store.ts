@@ -1,12 +1,10 @@
 /** The bucket READERS on JetStream. */
 import { parseReaderSubject, readersStream, subjects } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import { JetStreamApiError } from "@nats-io/jetstream";
+import { appendAfter } from "../nats-append.ts";
 import type { ReaderState, ReaderStore, StoredReader, WriteOutcome } from "./reader-store.ts";
 import { decodeReader, encodeReader } from "./reader-store.ts";
 
-/** The server's codes of a wrong last sequence; the second while another write is under way. */
-const wrongLast: ReadonlySet<number> = new Set([10_071, 10_164]);
 /** By the bucket's rules a key that was deleted by hand leaves a message that says so. */
 const operationHeader = "KV-Operation";
 
@@ -53,17 +51,9 @@ export class NatsReaderStore implements ReaderStore {
   }
 
   async #publish(name: string, text: string, expected: number): Promise<WriteOutcome> {
-    try {
-      const { seq } = await this.#jetstream.publish(subjects.reader(name), text, {
-        retries: 0,
-        expect: { streamName: readersStream, lastSubjectSequence: expected },
-      });
-      return { kind: "written", revision: seq };
-    } catch (failure) {
-      if (failure instanceof JetStreamApiError && wrongLast.has(failure.code))
-        return { kind: "refused" };
-      throw failure;
-    }
+    const place = { stream: readersStream, subject: subjects.reader(name), expectedLast: expected };
+    const revision = await appendAfter(this.#jetstream, place, text);
+    return revision === undefined ? { kind: "refused" } : { kind: "written", revision };
   }
 
   async remove(name: string): Promise<boolean> {

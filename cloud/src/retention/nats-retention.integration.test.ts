@@ -1,56 +1,52 @@
 // Full streams on a real nats-server push back; nothing is lost, and everything is taken once.
-import type { Clock } from "@causeway/shared/clock.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
-import { connectNats } from "@causeway/shared/nats-connection.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
-import { streamPlans } from "@causeway/shared/streams.ts";
-import { clockSubject, engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import { engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
-import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
 import { JetStreamApiError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { headers } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Finding } from "../alert/deployment-alert.ts";
-import { tail } from "../cli/nats-commands.ts";
 import { retire, streams } from "../cli/nats-streams.ts";
-import { Engine } from "../engine/engine.ts";
-import { NatsEngineStore } from "../engine/nats-engine-store.ts";
+import { tail } from "../cli/nats-tail.ts";
+import type { Engine } from "../engine/engine.ts";
+import { startEngine } from "../engine/testing/nats-engine.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
-import { readJournal } from "../ingest/nats-journal.ts";
-import { ensureStreams } from "../ingest/nats-streams.ts";
+import { hastyClock } from "../testing/hasty-clock.ts";
 import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
-import { KeptRuleSets } from "../ticks/rule-sets.ts";
+import {
+  connectTest,
+  fill,
+  mebibyte,
+  prepareStreams,
+  publishMessage,
+} from "../testing/nats-journal-writer.ts";
 import { openJournalSession } from "./nats-journal-session.ts";
 import { NatsReaderStore } from "./nats-reader-store.ts";
 import { RegisteredReader } from "./registered-reader.ts";
 import { Retention } from "./retention.ts";
 
-const mebibyte = 1_024 * 1_024;
+const bounds = { telemetryBytesMax: mebibyte, engineBytesMax: mebibyte };
 const eventsPerBatch = 1_000;
 const patience = { timeout: 20_000, interval: 50 };
-/** So many times as fast as the real one. */
-const haste = 8;
+const hasty = hastyClock(systemClock(), 8);
 
 let server: NatsServer;
 let connection: NatsConnection;
-let client: JetStreamClient;
 let manager: JetStreamManager;
 const findings: Finding[] = [];
 const stops: (() => Promise<void>)[] = [];
 
 beforeEach(async () => {
   server = await startNatsServer();
-  const purpose = { name: "test", reconnect: true };
-  connection = await connectNats({ servers: [server.url] }, purpose, systemRandom);
-  client = jetstream(connection);
+  connection = await connectTest(server.url);
   manager = await jetstreamManager(connection);
-  const bounds = { telemetryBytesMax: mebibyte, engineBytesMax: mebibyte, replicas: 1 };
-  await ensureStreams(manager, streamPlans(bounds), silentLogger);
+  await prepareStreams(manager, bounds);
   findings.length = 0;
 });
 afterEach(async () => {
@@ -59,41 +55,9 @@ afterEach(async () => {
   await server.remove();
 });
 
-function hastyClock(): Clock {
-  const clock = systemClock();
-  return {
-    bootId: clock.bootId,
-    bootMs: () => clock.bootMs() * haste,
-    wallMs: () => clock.wallMs(),
-    after: (delayMs, act) => clock.after(delayMs / haste, act),
-    soon: (act) => clock.soon(act),
-  };
-}
-
-function startEngine(): Engine {
-  const store = new NatsEngineStore(connection, client, manager, systemRandom);
-  const engine = new Engine({
-    store,
-    journal: (from, signal) => {
-      const read = { stream: telemetryStream, subjects: ["tlm.>", clockSubject], from, signal };
-      return readJournal(connection, client, read);
-    },
-    messageAt: async (seq) => {
-      const { state } = await manager.streams.info(telemetryStream);
-      const found =
-        state.last_seq < seq ? null : await manager.streams.getMessage(telemetryStream, { seq });
-      return found === null
-        ? undefined
-        : { subject: found.subject, nonce: found.header.get("Cw-Nonce") || undefined };
-    },
-    firstSequence: async () => (await manager.streams.info(telemetryStream)).state.first_seq,
-    ruleSets: new KeptRuleSets(store, []),
-    clock: hastyClock(),
-    random: systemRandom,
-    log: silentLogger,
-  });
-  engine.start();
-  stops.push(() => engine.stop());
+async function ownEngine(): Promise<Engine> {
+  const { engine, stop } = await startEngine(server.url, [], hasty, bounds);
+  stops.push(stop);
   return engine;
 }
 
@@ -102,7 +66,7 @@ function startRetention(engine: Engine): Retention {
     open: () => openJournalSession({ servers: [server.url] }, systemRandom),
     engine,
     tell: async (finding) => findings.push(finding),
-    clock: hastyClock(),
+    clock: hasty,
     log: silentLogger,
     replayMs: 24 * 3_600_000,
     slowDownBytesPerSecond: 32_768,
@@ -121,33 +85,12 @@ function batch(number: number): JournalMessage {
   return journalMessage(number, (number - 1) * eventsPerBatch + 1, events);
 }
 
-async function publish({ data, header }: JournalMessage): Promise<void> {
-  const own = headers();
-  for (const name of batchHeaders) {
-    const value = header(name);
-    if (value !== undefined) own.set(name, value);
-  }
-  await client.publish("tlm.g1.live", data, { headers: own, retries: 0 });
-}
-
-const batchHeaders = [
-  "Content-Type",
-  "Content-Encoding",
-  "Cw-Version",
-  "Cw-Run",
-  "Cw-Epoch",
-  "Cw-Log",
-  "Cw-From",
-  "Cw-To",
-  "Cw-Nonce",
-];
-
 /** As a gateway: in order, waiting while the stream is full. */
 async function send(from: number, to: number, onFull: () => void): Promise<void> {
   for (let number = from; number <= to; number++) {
     await vi.waitFor(async () => {
       try {
-        await publish(batch(number));
+        await publishMessage(connection, batch(number));
       } catch (failure) {
         if (failure instanceof JetStreamApiError && failure.code === 10_077) onFull();
         throw failure;
@@ -192,7 +135,7 @@ test("a full journal makes gateways wait, is purged, and everything is taken onc
     tellFull();
   });
   await full;
-  const engine = startEngine();
+  const engine = await ownEngine();
   const retention = startRetention(engine);
   await sent;
   await vi.waitFor(async () => expect(await through()).toBe(total * eventsPerBatch), patience);
@@ -211,7 +154,7 @@ test("a full journal makes gateways wait, is purged, and everything is taken onc
   expect(ids).toHaveLength((total - first + 1) * eventsPerBatch);
 
   for (const stop of stops.splice(0).reverse()) await stop();
-  const next = startEngine();
+  const next = await ownEngine();
   await send(total + 1, total + 1, () => {});
   const all = (total + 1) * eventsPerBatch;
   await vi.waitFor(async () => expect(await through()).toBe(all), patience);
@@ -219,17 +162,17 @@ test("a full journal makes gateways wait, is purged, and everything is taken onc
 });
 
 test("a reader that stands still holds the journal; gateways are slowed, until it is retired", async () => {
-  const readers = new NatsReaderStore(client, manager);
+  const readers = new NatsReaderStore(jetstream(connection), manager);
   const clock = systemClock();
   const parts = { store: readers, messageAt: async () => undefined, clock, random: systemRandom };
   await RegisteredReader.open(parts, { name: "history", kind: "historian" });
-  const engine = startEngine();
+  const engine = await ownEngine();
   const retention = startRetention(engine);
   await send(1, 1, () => {});
   await vi.waitFor(async () => expect((await mark())?.cap).toBeUndefined());
   let number = 1;
   await vi.waitFor(async () => {
-    await publish(batch(++number)).catch(() => number--);
+    await publishMessage(connection, batch(++number)).catch(() => number--);
     expect((await mark())?.cap).toBe(32_768);
   }, patience);
   const held = { purges: 0, floor: { heldBy: "reader history" } };
@@ -248,6 +191,7 @@ test("a reader that stands still holds the journal; gateways are slowed, until i
     { name: "TLM", bytesMax: mebibyte, first: 1, percent: expect.any(Number) },
     { name: "ENGINE" },
     { name: "KV_READERS" },
+    { name: "KV_RULES" },
     { reader: "history", kind: "historian", sequence: 0, lagMessages: expect.any(Number) },
     { floor: 0, heldBy: "reader history" },
   ]);
@@ -259,15 +203,11 @@ test("a reader that stands still holds the journal; gateways are slowed, until i
 });
 
 test("a full stream ENGINE stops commits and says so; with room again everything is taken once", async () => {
-  const engine = startEngine();
+  const engine = await ownEngine();
   await send(1, 1, () => {});
   await vi.waitFor(async () => expect(await through()).toBe(eventsPerBatch), patience);
-  for (let size = 65_536; size >= 16; size = Math.floor(size / 2)) {
-    const filling = async () => {
-      for (;;) await client.publish("derived.filling", new Uint8Array(size), { retries: 0 });
-    };
-    await expect(filling()).rejects.toThrow(/maximum bytes/);
-  }
+  for (let size = 65_536; size >= 16; size = Math.floor(size / 2))
+    await expect(fill(connection, "derived.filling", size)).rejects.toThrow(/maximum bytes/);
   await send(2, 3, () => {});
   await vi.waitFor(() => expect(engine.status().lastFault).toMatch(/^STREAM_FULL: /), patience);
   expect(await through()).toBe(eventsPerBatch);

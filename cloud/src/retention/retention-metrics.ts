@@ -1,7 +1,10 @@
 /** The retention's status as metrics, and as what keeps the cloud from being ready. */
-import type { Metric } from "../api/metric.ts";
+import type { Metric } from "@causeway/shared/metric.ts";
+import { metricsOf } from "@causeway/shared/metric.ts";
 import { fullPercent, percentOf } from "./floor.ts";
 import type { RetentionStatus } from "./retention.ts";
+
+const { gauge, counter } = metricsOf("causeway_cloud_");
 
 export function retentionMetrics(status: RetentionStatus): readonly Metric[] {
   const { journal, engine, floor, readers, purges, purgedMessages, cap } = status;
@@ -42,14 +45,4 @@ export function roomReasons({ journal, engine, floor, fault }: RetentionStatus):
   }
   if (fault !== undefined) reasons.push(`the journal's room cannot be looked after: ${fault}`);
   return reasons;
-}
-
-type Labels = Readonly<Record<string, string>>;
-
-function gauge(name: string, help: string, value: number, labels: Labels = {}): Metric {
-  return { name: `causeway_cloud_${name}`, help, kind: "gauge", value, labels };
-}
-
-function counter(name: string, help: string, value: number): Metric {
-  return { name: `causeway_cloud_${name}`, help, kind: "counter", value };
 }

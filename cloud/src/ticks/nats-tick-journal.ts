@@ -1,14 +1,11 @@
 /** Subject `clk` of stream TLM. */
 import { clockSubject, telemetryStream } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import { JetStreamApiError } from "@nats-io/jetstream";
 import { headers } from "@nats-io/nats-core";
+import { appendAfter } from "../nats-append.ts";
 import type { Tick } from "./tick.ts";
 import { decodeTick, encodeTick } from "./tick.ts";
 import type { JournalTick, TickJournal } from "./ticker.ts";
-
-/** The server's codes of a wrong last sequence; the second while another write is under way. */
-const wrongLast: ReadonlySet<number> = new Set([10_071, 10_164]);
 
 export class NatsTickJournal implements TickJournal {
   readonly #jetstream: JetStreamClient;
@@ -29,17 +26,10 @@ export class NatsTickJournal implements TickJournal {
   async append(tick: Tick, nonce: string, expectedLast: number): Promise<JournalTick | undefined> {
     const head = headers();
     head.set("Cw-Nonce", nonce);
-    try {
-      const { seq } = await this.#jetstream.publish(clockSubject, encodeTick(tick), {
-        retries: 0,
-        headers: head,
-        expect: { streamName: telemetryStream, lastSubjectSequence: expectedLast },
-      });
-      return journalTick(tick, seq, nonce);
-    } catch (failure) {
-      if (failure instanceof JetStreamApiError && wrongLast.has(failure.code)) return undefined;
-      throw failure;
-    }
+    const place = { stream: telemetryStream, subject: clockSubject, expectedLast };
+    const text = encodeTick(tick);
+    const sequence = await appendAfter(this.#jetstream, place, text, { headers: head });
+    return sequence === undefined ? undefined : journalTick(tick, sequence, nonce);
   }
 }
 

@@ -1,5 +1,4 @@
 // The journal's clock on a real nats-server: one writer wins, numbers go on, silence is told.
-import type { Clock } from "@causeway/shared/clock.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
@@ -11,29 +10,21 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { NatsAlertSubjects } from "../alert/nats-alert-subjects.ts";
 import type { RunningEngine } from "../engine/testing/nats-engine.ts";
+import { startEngine, storedTransitions, until } from "../engine/testing/nats-engine.ts";
+import { checkAnswering } from "../notify/nats-answering.ts";
+import { hastyClock } from "../testing/hasty-clock.ts";
 import {
   connectTest,
+  fill,
   prepareStreams,
   publishReading,
-  startEngine,
-  storedTransitions,
-  until,
-} from "../engine/testing/nats-engine.ts";
-import { checkAnswering } from "../notify/nats-answering.ts";
+} from "../testing/nats-journal-writer.ts";
 import { NatsTickJournal } from "./nats-tick-journal.ts";
 import { ruleSetName } from "./rule-sets.ts";
 import { Ticker } from "./ticker.ts";
 
-const speed = 50;
 const system = systemClock();
-/** Its minutes are seconds; requests still take the time they take. */
-const fastClock: Clock = {
-  bootId: system.bootId,
-  bootMs: () => system.bootMs() * speed,
-  wallMs: () => system.wallMs(),
-  after: (delayMs, act) => system.after(delayMs / speed, act),
-  soon: system.soon,
-};
+const fastClock = hastyClock(system, 50);
 
 let server: NatsServer;
 let connection: NatsConnection;
@@ -106,6 +97,7 @@ test("numbers go on after the server was killed, and without a hole while two ti
       return false; // not there yet
     }
   });
+  await Promise.all(tickers.map((ticker) => ticker.stop()));
   const manager = await jetstreamManager(connection);
   const { state } = await manager.streams.info("TLM");
   expect(state.last_seq).toBe((await ticks.last())?.tick.n);
@@ -114,27 +106,13 @@ test("numbers go on after the server was killed, and without a hole while two ti
 test("a journal that takes no ticks is told once by two processes, and its end too", async () => {
   const manager = await jetstreamManager(connection);
   await manager.streams.delete("TLM");
-  await prepareStreams(manager, 64 * 1_024);
+  await prepareStreams(manager, { telemetryBytesMax: 64 * 1_024 });
   await startTicker();
   await startTicker();
   const ticks = await journal();
   await until("a tick", async () => (await ticks.last()) !== undefined);
-  await expect(
-    (async () => {
-      for (const bytes of [8_192, 64, 1]) {
-        for (;;) {
-          const full = jetstream(connection).publish("tlm.g1.live", new Uint8Array(bytes));
-          if (
-            await full.then(
-              () => false,
-              () => true,
-            )
-          )
-            break; // no room for so many bytes
-        }
-      }
-    })(),
-  ).resolves.toBeUndefined();
+  for (const bytes of [8_192, 64, 1])
+    await expect(fill(connection, "tlm.g1.live", bytes)).rejects.toThrow(/maximum bytes/);
   await until("the alert", async () => (await storedTransitions(connection)).length > 0);
   const [told] = await storedTransitions(connection);
   expect(told).toMatchObject({ rule: "system-no-tick", state: "firing", gateway: "_cloud" });

@@ -2,9 +2,9 @@
  * Decides when a process writes the next tick. Several may run: one keeps the clock while the
  * others look on, and a look-out takes over once nothing has changed from one look to its next.
  *
- *   K3  A process announces its rules once, when it starts; afterwards it carries on whatever rules
- *       the last tick names. Two that are configured otherwise do not take turns: the one that
- *       started last has its way.
+ *   K3  A process announces its rules once when it starts, and once each time they change, unless
+ *       they are announced already; afterwards it carries on whatever rules the last tick names.
+ *       Two that are configured otherwise do not take turns: the last change has its way.
  *   K4  An announcement that a rollback took out of the journal is made again, unless another one
  *       had followed it.
  */
@@ -30,12 +30,24 @@ export interface Decision {
 }
 
 export class TickKeeper {
-  readonly #rules: string;
+  #rules: string;
   #announcement: Announcement = { kind: "due" };
   #known: string | undefined;
 
   constructor(rules: string) {
     this.#rules = rules;
+  }
+
+  /** Name of this process' rules. */
+  get rules(): string {
+    return this.#rules;
+  }
+
+  /** K3 */
+  change(rules: string): void {
+    if (rules === this.#rules) return;
+    this.#rules = rules;
+    this.#announcement = { kind: "due" };
   }
 
   /** What to write after `last`, the journal's newest tick; undefined to look on. */
@@ -50,7 +62,9 @@ export class TickKeeper {
 
   wrote({ tick, identity }: StoredTick, announced: boolean): void {
     this.#known = identity;
-    if (announced) this.#announcement = { kind: "made", revision: tick.revision };
+    // They may have changed while the tick was written: then the new ones are still due.
+    if (announced && tick.rules === this.#rules)
+      this.#announcement = { kind: "made", revision: tick.revision };
   }
 
   /** K3, K4. */

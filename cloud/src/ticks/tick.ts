@@ -71,6 +71,15 @@ export function nextTick(
 export interface SeenTick {
   readonly n: number;
   readonly at: number;
+  /** From this tick's time on they came without a gap, in ms; undefined where it is not known. */
+  readonly steadySince?: number | undefined;
+}
+
+/** `tick` as the newest one; ticks further apart than `gapMs` are not without a gap. */
+export function seenAfter(seen: SeenTick | undefined, tick: SeenTick, gapMs: number): SeenTick {
+  const isSteady = seen !== undefined && tick.at - seen.at <= gapMs;
+  const steadySince = (isSteady ? seen.steadySince : undefined) ?? tick.at;
+  return { n: tick.n, at: tick.at, steadySince };
 }
 
 /**

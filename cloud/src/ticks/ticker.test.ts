@@ -15,12 +15,12 @@ class World {
   readonly #random = seededRandom("ticker");
   isConnected = true;
 
-  start(rules: string): Ticker {
+  start(rules: string, keepRules = async () => void this.kept.push(rules)): Ticker {
     const ticker = new Ticker({
       journal: this.journal,
       alerts: this.alerts,
       rules,
-      keepRules: async () => void this.kept.push(rules),
+      keepRules,
       checkConnection: async () => {
         if (!this.isConnected) throw new Error("disconnected");
       },
@@ -86,6 +86,56 @@ describe("the ticker", () => {
     await world.clock.advance(300_000);
     const changes = world.rules().filter((rules, index, all) => rules !== all[index - 1]);
     expect(changes).toEqual(["a", "b", "c"]);
+  });
+
+  test("announces rules that change once each time, and never what is announced already (K3)", async () => {
+    const world = new World();
+    const [first, second] = [world.start("a"), world.start("a")];
+    await world.clock.advance(12_000);
+    for (const rules of ["b", "c", "b"]) {
+      first.change(rules);
+      second.change(rules);
+      await world.clock.advance(60_000);
+    }
+    second.change("d"); // and then back, before a tick
+    second.change("b");
+    await world.clock.advance(300_000);
+    const changes = world.rules().filter((rules, index, all) => rules !== all[index - 1]);
+    expect(changes).toEqual(["a", "b", "c", "b"]);
+    expect(world.journal.ticks.at(-1)?.tick.revision).toBe(4);
+    world.start("e");
+    await world.clock.advance(60_000);
+    first.change("b"); // no change: what another one announced since stays
+    await world.clock.advance(60_000);
+    expect(world.rules().at(-1)).toBe("e");
+  });
+
+  test("names no rules but those that were kept, though they change meanwhile (K3)", async () => {
+    const world = new World();
+    let own = "a";
+    const ticker = world.start("a", async () => {
+      const kept = own;
+      if (own === "b") change("c"); // while b is being kept
+      world.kept.push(kept);
+    });
+    const change = (rules: string) => {
+      own = rules;
+      ticker.change(rules);
+    };
+    await world.clock.advance(12_000);
+    change("b");
+    await world.clock.advance(12_000);
+    const append = world.journal.append.bind(world.journal);
+    world.journal.append = async (...tick) => {
+      const written = await append(...tick);
+      if (tick[0].rules === "d") change("e"); // while the tick is being written
+      return written;
+    };
+    change("d");
+    await world.clock.advance(12_000);
+    const changes = world.rules().filter((rules, index, all) => rules !== all[index - 1]);
+    expect(changes).toEqual(["a", "c", "d", "e"]);
+    expect(world.kept).toEqual(expect.arrayContaining(changes));
   });
 
   test.each([

@@ -30,9 +30,9 @@ export interface JournalTick extends StoredTick {
 export interface TickerParts {
   readonly journal: TickJournal;
   readonly alerts: AlertSubjects;
-  /** Name of the rules that this process is configured with. */
+  /** Name of the rules that this process begins with. */
   readonly rules: string;
-  /** Resolves once those are where every engine can load them. */
+  /** Resolves once this process' rules are where every engine can load them. */
   readonly keepRules: () => Promise<void>;
   /** Rejects where the server cannot be reached. */
   readonly checkConnection: (signal: AbortSignal) => Promise<void>;
@@ -87,6 +87,11 @@ export class Ticker {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+  }
+
+  /** To be called when this process' rules change; its next round announces them. */
+  change(rules: string): void {
+    this.#keeper.change(rules);
   }
 
   status(): TickerStatus {
@@ -147,7 +152,11 @@ export class Ticker {
     this.#note(last);
     const decision = this.#keeper.decide(last, clock.wallMs());
     if (decision === undefined) return "looked on";
-    if (decision.announces) await keepRules();
+    if (decision.announces) {
+      await keepRules();
+      // Others than those that the tick would name may have been kept.
+      if (this.#keeper.rules !== decision.tick.rules) return "outrun";
+    }
     const written = await journal.append(decision.tick, random.hex(16), last?.sequence ?? 0);
     if (written === undefined) return decision.announces ? "outrun" : "looked on";
     this.#keeper.wrote(written, decision.announces);

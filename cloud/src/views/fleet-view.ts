@@ -3,6 +3,7 @@
  * Pure, and bounded in memory. Every change gets the next version, so that a reader who names the
  * version it has is handed just what came after it. Each table gives up its oldest at its bound.
  */
+import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
 import type { AlertTransition } from "../alert/alert.ts";
 import type { Folded, TakenEvent } from "../ingest/fold.ts";
 import type { SeriesBounds, SeriesView } from "./series-table.ts";
@@ -12,6 +13,7 @@ export interface ViewBounds extends SeriesBounds {
   readonly gatewaysMax: number;
   readonly openAlertsMax: number;
   readonly transitionsMax: number;
+  readonly derivedMax: number;
 }
 
 export const defaultViewBounds: ViewBounds = {
@@ -19,6 +21,7 @@ export const defaultViewBounds: ViewBounds = {
   gatewaysMax: 10_000,
   openAlertsMax: 10_000,
   transitionsMax: 200,
+  derivedMax: 200,
   recentMax: 48,
   textMax: 256,
 };
@@ -80,6 +83,11 @@ export interface AlertsView {
   readonly recent: readonly AlertTransition[];
 }
 
+interface DerivedView {
+  readonly version: number;
+  readonly event: DerivedEvent;
+}
+
 export interface ViewSnapshot {
   readonly generation: number;
   readonly version: number;
@@ -108,6 +116,7 @@ export class FleetView {
   readonly #gateways = new Map<string, Mutable<GatewayView>>();
   readonly #open = new Map<string, AlertTransition>();
   #transitions: AlertView[] = [];
+  #derived: DerivedView[] = [];
   #counts = { ...noCounts };
   #version = 0;
   #generation = 1;
@@ -185,6 +194,11 @@ export class FleetView {
     if (this.#transitions.length > this.#bounds.transitionsMax) this.#transitions.shift();
   }
 
+  applyDerived(event: DerivedEvent): void {
+    this.#derived.push({ version: ++this.#version, event });
+    if (this.#derived.length > this.#bounds.derivedMax) this.#derived.shift();
+  }
+
   /** Forgets what came from the journal. */
   resetEvents(): void {
     this.#series.clear();
@@ -197,6 +211,12 @@ export class FleetView {
   resetAlerts(): void {
     this.#open.clear();
     this.#transitions = [];
+    this.#generation++;
+  }
+
+  /** Forgets what rules have emitted. */
+  resetDerived(): void {
+    this.#derived = [];
     this.#generation++;
   }
 
@@ -229,6 +249,19 @@ export class FleetView {
   /** Transitions that came after `version`, oldest first. */
   transitionsSince(version: number): readonly AlertView[] {
     return this.#transitions.filter((alert) => alert.version > version);
+  }
+
+  /** What rules emitted after `version`, oldest first. */
+  derivedSince(version: number): readonly DerivedView[] {
+    return this.#derived.filter((derived) => derived.version > version);
+  }
+
+  /** What rules emitted last, the newest first, at most `limit`. */
+  derived(limit: number): readonly DerivedEvent[] {
+    return this.#derived
+      .slice(-limit)
+      .map(({ event }) => event)
+      .reverse();
   }
 
   alerts(): AlertsView {

@@ -2,31 +2,27 @@
 // that came back older than it was.
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { BatchHead } from "@causeway/shared/batch-codec.ts";
-import { compressBody, encodeHead, joinBody } from "@causeway/shared/batch-codec.ts";
-import { BlockBuilder } from "@causeway/shared/block-codec.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
-import { gatewayId } from "@causeway/shared/names.ts";
-import { connectNats } from "@causeway/shared/nats-connection.ts";
-import { streamPlans } from "@causeway/shared/streams.ts";
-import { subjects } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
+import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { headers } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { ensureStreams } from "../ingest/nats-streams.ts";
 import { transition } from "../notify/testing/transition.ts";
+import { journalMessage } from "../testing/journal-writer.ts";
+import {
+  connectTest,
+  mebibyte,
+  prepareStreams,
+  publishMessage,
+} from "../testing/nats-journal-writer.ts";
 import { FleetView } from "./fleet-view.ts";
 import { NatsViewFeed } from "./nats-view-feed.ts";
 import { readings } from "./testing/taken.ts";
 
-const gateway = gatewayId("gw-1");
-const epoch = "1-00000001";
-const mebibyte = 1_024 * 1_024;
 const patience = { timeout: 30_000, interval: 20 };
 
 let server: NatsServer;
@@ -36,14 +32,9 @@ let feed: NatsViewFeed;
 
 beforeEach(async () => {
   server = await startNatsServer();
-  connection = await connectNats(
-    { servers: [server.url] },
-    { name: "test", reconnect: true },
-    systemRandom,
-  );
+  connection = await connectTest(server.url);
   const manager = await jetstreamManager(connection);
-  const bounds = { telemetryBytesMax: mebibyte, engineBytesMax: mebibyte, replicas: 1 };
-  await ensureStreams(manager, streamPlans(bounds), silentLogger);
+  await prepareStreams(manager, { telemetryBytesMax: mebibyte, engineBytesMax: mebibyte });
   view = new FleetView();
   const client = jetstream(connection);
   const parts = { connection, jetstream: client, manager, view, random: systemRandom };
@@ -58,25 +49,9 @@ afterEach(async () => {
 
 /** One batch of events with consecutive values from position `from`. */
 async function publish(from: number, values: readonly number[], random = "1"): Promise<void> {
-  const to = from + values.length - 1;
-  const head: BatchHead = {
-    run: epoch,
-    epoch,
-    log: "telemetry",
-    from,
-    to,
-    end: undefined,
-    before: undefined,
-    nonce: `0.${random}`,
-    watermark: undefined,
-  };
-  const builder = new BlockBuilder("boot");
-  for (const value of values) builder.add(readings("tank", { level: value }));
-  const body = compressBody(joinBody(gateway, head, { boot: 1_000 }, [builder.finish(from)]));
-  const head2 = headers();
-  for (const [name, value] of encodeHead(head)) head2.set(name, value);
-  const subject = subjects.telemetry(gateway, "live");
-  await jetstream(connection).publish(subject, body, { headers: head2 });
+  const events = values.map((value) => readings("tank", { level: value }));
+  const options = { gateway: "gw-1", head: { nonce: `0.${random}` } };
+  await publishMessage(connection, journalMessage(0, from, events, options), "gw-1");
 }
 
 /** What is asked while the client dials anew is lost, and only a time-out tells so. */
@@ -103,6 +78,18 @@ test("what the journal held before the start is shown, and what comes after", as
   await vi.waitFor(() => expect(alertIds()).toEqual(["early", "late"]), patience);
   expect(view.counters()).toMatchObject({ events: 3, repeats: 0, dead: 0 });
   expect(view.gateways(1)[0]?.storedAt).toBeGreaterThan(Date.now() - 60_000);
+});
+
+test("what rules emit is shown, and one message that cannot be read hides no other", async () => {
+  const emit = (text: string) => jetstream(connection).publish("derived.3.gw-1.door-ajar", text);
+  const message = (id: string) => JSON.stringify({ v: 1, events: [derivedEvent({ id })] });
+  await emit(message("one"));
+  feed.start();
+  await emit("garbage");
+  await emit(message("two"));
+  const ids = () => view.derived(10).map(({ id }) => id);
+  await vi.waitFor(() => expect(ids()).toEqual(["two", "one"]), patience);
+  expect(alertIds()).toEqual([]);
 });
 
 test("a repeated batch is taken once, one that came too early not at all", async () => {

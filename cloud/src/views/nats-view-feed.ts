@@ -1,6 +1,6 @@
 /**
  * Keeps the fleet view fed: reads the journal TLM from its first message, folded by ledgers of its
- * own, and the alerts of ENGINE.
+ * own, and of ENGINE the alerts and what rules emit.
  *
  *   F1  After an interruption the reading goes on behind the last message.
  *   F2  A stream that was rolled back holds another message, or none, where the last one stood;
@@ -13,6 +13,7 @@ import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
+import { decodeDerivedMessage } from "@causeway/shared/rules/derived-event.ts";
 import { clockSubject, engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
@@ -48,27 +49,33 @@ export interface FeedStatus {
 export interface ViewFeedStatus {
   readonly events: FeedStatus;
   readonly alerts: FeedStatus;
+  readonly derived: FeedStatus;
 }
 
 const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
 /** F3. */
 const workMsMax = 20;
+/** Of ENGINE: only the newest derived events are shown, and there may be millions. */
+const derivedLookBack = 20_000;
 
 export class NatsViewFeed {
   readonly #events: Follower;
   readonly #alerts: Follower;
+  readonly #derived: Follower;
   readonly #stopping = new AbortController();
   #running: readonly Promise<void>[] = [];
 
   constructor(parts: ViewFeedParts) {
     this.#events = new Follower(parts, eventsPart(parts));
     this.#alerts = new Follower(parts, alertsPart(parts.view));
+    this.#derived = new Follower(parts, derivedPart(parts));
   }
 
   /** Waits for nothing: the streams may be away. */
   start(): void {
     const { signal } = this.#stopping;
-    this.#running = [this.#events.run(signal), this.#alerts.run(signal)];
+    const followers = [this.#events, this.#alerts, this.#derived];
+    this.#running = followers.map((follower) => follower.run(signal));
   }
 
   async stop(): Promise<void> {
@@ -77,7 +84,11 @@ export class NatsViewFeed {
   }
 
   status(): ViewFeedStatus {
-    return { events: this.#events.status(), alerts: this.#alerts.status() };
+    return {
+      events: this.#events.status(),
+      alerts: this.#alerts.status(),
+      derived: this.#derived.status(),
+    };
   }
 }
 
@@ -85,8 +96,8 @@ export class NatsViewFeed {
 interface FollowedPart {
   readonly stream: string;
   readonly subjects: readonly string[];
-  /** Before the first message is read. */
-  begin(): Promise<void>;
+  /** Before the first message is read: its sequence, or one before it. */
+  begin(): Promise<number>;
   take(message: JournalMessage): void;
   reset(): void;
 }
@@ -102,6 +113,7 @@ function eventsPart({ view, connection, jetstream, manager, random }: ViewFeedPa
         return { first, last };
       };
       reader = new JournalReader(await loadCommitted(store, range));
+      return 1;
     },
     stream: telemetryStream,
     // Ticks too: what waits behind a hole is often released by one.
@@ -117,12 +129,28 @@ function alertsPart(view: FleetView): FollowedPart {
   return {
     stream: engineStream,
     subjects: ["alert.>"],
-    begin: async () => {},
+    begin: async () => 1,
     take({ data }) {
       const text = Buffer.from(data).toString("utf8");
       for (const transition of decodeAlertMessage(text)) view.applyAlert(transition);
     },
     reset: () => view.resetAlerts(),
+  };
+}
+
+function derivedPart({ view, manager }: ViewFeedParts): FollowedPart {
+  return {
+    stream: engineStream,
+    subjects: ["derived.>"],
+    async begin() {
+      const { last_seq: last } = (await manager.streams.info(engineStream)).state;
+      return Math.max(1, last - derivedLookBack);
+    },
+    take({ data }) {
+      const text = Buffer.from(data).toString("utf8");
+      for (const event of decodeDerivedMessage(text)) view.applyDerived(event);
+    },
+    reset: () => view.resetDerived(),
   };
 }
 
@@ -174,8 +202,7 @@ class Follower {
   async #read(signal: AbortSignal, progress: () => void): Promise<void> {
     const { connection, jetstream, clock } = this.#parts;
     const { stream, subjects } = this.#part;
-    const from = (this.#last?.sequence ?? 0) + 1;
-    if (this.#last === undefined) await this.#part.begin();
+    const from = this.#last === undefined ? await this.#part.begin() : this.#last.sequence + 1;
     this.#waitingFor = undefined;
     let begunAt = clock.bootMs();
     for await (const message of readJournal(connection, jetstream, {

@@ -4,8 +4,8 @@
  */
 import { createConnection } from "node:net";
 import mqtt from "mqtt";
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { MqttEdge } from "../testing/mqtt-edge.ts";
+import { describe, expect, test, vi } from "vitest";
+import type { MqttEdge } from "../testing/mqtt-edge.ts";
 import type { ConnectOptions } from "../testing/mqtt-raw-client.ts";
 import {
   connectPacket,
@@ -14,6 +14,7 @@ import {
   RawMqtt,
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
+import { restartEdge, startEdge } from "../testing/system-test-edge.ts";
 import { parsePasswords, passwordLine } from "./access.ts";
 import { parseAcl } from "./acl.ts";
 import type { Access } from "./admission.ts";
@@ -35,17 +36,7 @@ function accessOf(acl: string | undefined, names: readonly string[] = users): Ac
 }
 
 const auth = { anonymous: false, passwordFile: "passwords" };
-const cleanUps: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function startEdge(acl: string | undefined = rules, before?: MqttEdge): Promise<MqttEdge> {
-  const options = { auth, access: accessOf(acl) };
-  const edge = await (before === undefined ? MqttEdge.start(options) : before.restart(options));
-  cleanUps.push(() => edge.remove());
-  return edge;
-}
+const guarded = (acl = rules) => ({ auth, access: accessOf(acl) });
 
 const as = (user: string, more: ConnectOptions = {}): ConnectOptions => ({
   clientId: user,
@@ -80,7 +71,7 @@ async function receivedBy(reader: RawMqtt): Promise<string[]> {
 
 describe("publishing", () => {
   test.each([1, 2] as const)("QoS %d: a denied one closes the connection", async (qos) => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const reader = await subscribed(edge, "devices/#");
     for (let round = 0; round < 2; round++) {
       const client = await edge.connect(as("pump"));
@@ -97,7 +88,7 @@ describe("publishing", () => {
   });
 
   test("QoS 0: a denied one goes nowhere, and the connection goes on", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const reader = await subscribed(edge, "devices/#");
     const client = await edge.connect(as("pump"));
     client.send(
@@ -111,14 +102,14 @@ describe("publishing", () => {
   });
 
   test("a will on a denied topic is refused with its CONNECT", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const will = (topic: string) => as("pump", { will: { topic, payload: "gone", qos: 1 } });
     expect(await codeOf(edge, will("devices/fan/telemetry/t"))).toBe(5);
     expect(await codeOf(edge, will("devices/pump/telemetry/t"))).toBe(0);
   });
 
   test("a will that the rules deny by now is not published", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const reader = await subscribed(edge, "devices/#");
     const will = { topic: "devices/pump/telemetry/t", payload: "gone", qos: 1 };
     const client = await edge.connect(as("pump", { will }));
@@ -131,7 +122,7 @@ describe("publishing", () => {
 
 describe("subscribing", () => {
   test("a denied filter is answered by 0x80, those beside it are granted", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const client = await edge.connect(as("pump"));
     const filters = ["#", "devices/#", "devices/+/t", "devices/pump/#", "$SYS/#", "devices/pump/+"];
     for (const [id, filter] of filters.entries()) client.send(subscribePacket(filter, 1, id + 1));
@@ -145,7 +136,7 @@ describe("subscribing", () => {
   });
 
   test("a denied filter is not kept in the session, nor is what is retained there told", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const fan = await edge.connect(as("fan"));
     fan.send(publishPacket({ topic: "devices/fan/telemetry/t", retain: true }));
     await fan.count(puback, 1);
@@ -153,7 +144,7 @@ describe("subscribing", () => {
     client.send(subscribePacket("devices/#", 1));
     await client.count(suback, 1);
     await client.ping();
-    const later = await startEdge(rules, edge);
+    const later = await restartEdge(edge, guarded());
     const again = await later.connect(as("pump", { clean: false }));
     again.send(publishPacket({ topic: "devices/pump/telemetry/t" }));
     await again.count(puback, 1);
@@ -163,7 +154,7 @@ describe("subscribing", () => {
 
   test("a session from before the rules gets nothing that they deny", async () => {
     const open = "user * both devices/#";
-    const edge = await startEdge(open);
+    const edge = await startEdge(guarded(open));
     const before = await edge.connect(as("pump", { clean: false }));
     before.send(subscribePacket("devices/#", 1));
     await before.count(suback, 1);
@@ -185,7 +176,7 @@ describe("client ids", () => {
   const bound = `${rules}\nuser * connect %u\n`;
 
   test("another's is refused, and does not throw it out", async () => {
-    const edge = await startEdge(bound);
+    const edge = await startEdge(guarded(bound));
     const pump = await edge.connect(as("pump"));
     expect(await codeOf(edge, as("fan", { clientId: "pump" }))).toBe(5);
     await pump.ping();
@@ -193,7 +184,7 @@ describe("client ids", () => {
   });
 
   test("one that the rules no longer allow is disconnected", async () => {
-    const edge = await startEdge(rules);
+    const edge = await startEdge(guarded());
     const [wrong, right] = [
       await edge.connect(as("fan", { clientId: "x" })),
       await edge.connect(as("pump")),
@@ -206,7 +197,7 @@ describe("client ids", () => {
 
 describe("files that have changed", () => {
   test("who is gone, or has another password, is disconnected; who stays is not", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const [pump, fan, reader] = [
       await edge.connect(as("pump")),
       await edge.connect(as("fan")),
@@ -222,7 +213,7 @@ describe("files that have changed", () => {
   });
 
   test("a rule counts at once for who is connected", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const pump = await edge.connect(as("pump"));
     const publish = (id: number) => publishPacket({ topic: "devices/pump/telemetry/t", id });
     pump.send(publish(1));
@@ -238,7 +229,7 @@ describe("files that have changed", () => {
   });
 
   test("a subscriber from before the rules gets nothing more that they deny", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const reader = await subscribed(edge, "devices/#", 0);
     const pump = await edge.connect(as("pump"));
     edge.broker.renew(accessOf(rules.replace("subscribe devices/#", "subscribe devices/reader/#")));
@@ -250,7 +241,7 @@ describe("files that have changed", () => {
 
 describe("one that is refused reads why", () => {
   test("also where it did not wait for the answer, and reads late", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const client = new RawMqtt(edge.port, { reads: false });
     const failures: string[] = [];
     client.socket.on("error", ({ message }) => failures.push(message));
@@ -269,7 +260,7 @@ describe("one that is refused reads why", () => {
   });
 
   test("is cut off where it stays", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const client = new RawMqtt(createConnection({ port: edge.port, allowHalfOpen: true }));
     client.send(connectPacket(as("pump", { password: "x" })));
     await client.count(connack, 1);
@@ -279,7 +270,7 @@ describe("one that is refused reads why", () => {
   });
 
   test("and a library tells it at once", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const url = `mqtt://127.0.0.1:${edge.port}`;
     const options = { username: "pump", password: "x", reconnectPeriod: 0 };
     await expect(mqtt.connectAsync(url, options, false)).rejects.toMatchObject({ code: 5 });
@@ -288,7 +279,7 @@ describe("one that is refused reads why", () => {
 
 describe("guessing", () => {
   test("is answered ever later, and only for that user at that address", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(guarded());
     const wrong = as("pump", { password: "x" });
     const codes: (number | undefined)[] = [];
     for (let attempt = 0; attempt < 5; attempt++) codes.push(await codeOf(edge, wrong));

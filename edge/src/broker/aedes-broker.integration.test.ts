@@ -3,8 +3,8 @@
  * device, the disk or another subscriber does. Clients are raw sockets, so that they can be wrong.
  */
 import { createServer } from "node:net";
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { MqttEdge, readValue } from "../testing/mqtt-edge.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { type MqttEdge, readValue } from "../testing/mqtt-edge.ts";
 import type { ConnectOptions } from "../testing/mqtt-raw-client.ts";
 import {
   packetTypes,
@@ -12,23 +12,12 @@ import {
   pubrelPacket,
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
+import { startEdge } from "../testing/system-test-edge.ts";
 import { parsePasswords, passwordLine } from "./access.ts";
-import type { AedesBrokerOptions } from "./aedes-broker.ts";
 
 const { connack, puback, pubrec, pubcomp, suback } = packetTypes;
 const topic = "devices/d1/telemetry/t";
 const mebibyte = 1_024 * 1_024;
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function startEdge(options: Partial<AedesBrokerOptions> = {}): Promise<MqttEdge> {
-  const edge = await MqttEdge.start(options);
-  cleanUps.push(() => edge.remove());
-  return edge;
-}
-
 const open = (edge: MqttEdge, connect?: ConnectOptions) => edge.connect(connect);
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 const publishes = (ids: readonly number[], qos: 1 | 2 = 1) =>
@@ -286,7 +275,7 @@ describe("bounds", () => {
   test("a taken port is told with the cure", async () => {
     const squatter = createServer();
     await new Promise<void>((resolve) => squatter.listen(0, "127.0.0.1", resolve));
-    cleanUps.push(() => void squatter.close());
+    onTestFinished(() => void squatter.close());
     const address = squatter.address();
     const port = typeof address === "object" ? (address?.port ?? 0) : 0;
     const listeners = [{ host: "127.0.0.1", port, protocol: "mqtt" as const }];

@@ -2,39 +2,21 @@
  * Goal: whoever comes, goes, or is thrown out while the disk is slow, an id is never locked, nothing is
  * read before its sender is known, and nobody is dropped for what the disk does.
  */
-import { afterEach, describe, expect, test, vi } from "vitest";
-import type { EdgeOptions } from "../testing/mqtt-edge.ts";
-import { MqttEdge } from "../testing/mqtt-edge.ts";
+import { describe, expect, test, vi } from "vitest";
+import type { MqttEdge } from "../testing/mqtt-edge.ts";
 import {
   connectPacket,
   packetTypes,
   publishPacket,
   pubrelPacket,
-  RawMqtt,
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
+import { rawClient, startEdge } from "../testing/system-test-edge.ts";
 import { parsePasswords, passwordLine } from "./access.ts";
 import { defaultBrokerBounds } from "./bounds.ts";
 
 const { connack, puback, publish, pubrec, pubcomp, suback } = packetTypes;
 const topic = "devices/d1/telemetry/t";
-
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function start(options: EdgeOptions = {}): Promise<MqttEdge> {
-  const edge = await MqttEdge.start(options);
-  cleanUps.push(() => edge.remove());
-  return edge;
-}
-
-function raw(edge: MqttEdge): RawMqtt {
-  const client = new RawMqtt(edge.port);
-  cleanUps.push(() => client.close());
-  return client;
-}
 
 const line = passwordLine("pump", "secret", Buffer.alloc(16, 1));
 const byPassword = {
@@ -46,13 +28,13 @@ const passing = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)
 
 describe("strangers", () => {
   test("what comes between a CONNECT and its answer is not worked off before the sender is known", async () => {
-    const edge = await start(byPassword);
+    const edge = await startEdge(byPassword);
     const password = "x".repeat(65_536 - 25);
     const connect = connectPacket({ clientId: "x", user: "pump", password });
     // Together with its CONNECT a publish waits; this one comes with the next chunk of the socket.
     expect(connect).toHaveLength(65_536);
     for (let round = 0; round < 5; round++) {
-      const stranger = raw(edge);
+      const stranger = rawClient(edge);
       stranger.send(connect, publishPacket({ topic }), subscribePacket("#"));
       await stranger.untilClosed();
       expect(stranger.packets.map(({ type }) => type)).not.toContain(puback);
@@ -63,12 +45,12 @@ describe("strangers", () => {
   });
 
   test("one with a wrong password takes nothing from the session whose name it uses", async () => {
-    const edge = await start(byPassword);
+    const edge = await startEdge(byPassword);
     const message = { topic, payload: "7", qos: 2, id: 5 } as const;
     const device = await edge.connect({ ...known, clean: false });
     device.send(publishPacket(message));
     await device.count(pubrec, 1);
-    const stranger = raw(edge);
+    const stranger = rawClient(edge);
     stranger.send(connectPacket({ user: "pump", password: "no", clean: true }));
     await stranger.untilClosed();
     expect(device.closed).toBe(false);
@@ -84,7 +66,7 @@ describe("strangers", () => {
 
 describe("a disk that stands still", () => {
   test("pings are answered while publishes wait, and nobody is dropped", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const client = await edge.connect({ keepAlive: 1 });
     edge.gate.shut();
     client.send(...[1, 2, 3].map((id) => publishPacket({ topic, payload: `${id}`, id })));
@@ -100,7 +82,7 @@ describe("a disk that stands still", () => {
   });
 
   test("a client at its bound, which is not read, is not timed out until it is read again", async () => {
-    const edge = await start({ inflightPerClientMax: 2 });
+    const edge = await startEdge({ inflightPerClientMax: 2 });
     const client = await edge.connect({ keepAlive: 1 });
     edge.gate.shut();
     client.send(...[1, 2, 3].map((id) => publishPacket({ topic, payload: `${id}`, id })));
@@ -116,7 +98,7 @@ describe("a disk that stands still", () => {
 
 describe("order", () => {
   test("a live subscriber gets what one client publishes in order, for each QoS, however it is cut", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const subscriber = await edge.connect({ clientId: "subscriber" });
     subscriber.send(subscribePacket("devices/#", 1));
     await subscriber.count(suback, 1);
@@ -147,7 +129,7 @@ describe("order", () => {
 test.each([0, 1, 2] as const)(
   "DUP of a device's publish of QoS %i is not handed on to a subscriber",
   async (qos) => {
-    const edge = await start();
+    const edge = await startEdge();
     const subscriber = await edge.connect({ clientId: "subscriber" });
     subscriber.send(subscribePacket("devices/#", 2));
     await subscriber.count(suback, 1);
@@ -173,7 +155,7 @@ describe("QoS 2 ids", () => {
 
   test("those of a session that is forgotten at the bound go with it", async () => {
     const sessions = { ...defaultBrokerBounds.sessions, countMax: 1 };
-    const edge = await start({ sessions });
+    const edge = await startEdge({ sessions });
     await open(edge, "a", false);
     expect(await idsOf(edge)).toHaveLength(1);
     await (await edge.connect({ clientId: "b", clean: false })).ping();
@@ -181,7 +163,7 @@ describe("QoS 2 ids", () => {
   });
 
   test("a client that leaves more of them open than its bound is disconnected, on whichever connection", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const other = await edge.connect({ clientId: "other" });
     const open = (from: number, count: number) =>
       Array.from({ length: count }, (_, at) => publishPacket({ topic, qos: 2, id: from + at }));
@@ -200,9 +182,9 @@ describe("QoS 2 ids", () => {
 
 describe("one id", () => {
   test("a client that goes while its session is being written does not lock its id", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     edge.gate.shut();
-    const first = raw(edge);
+    const first = rawClient(edge);
     first.send(connectPacket({ clean: false }));
     await vi.waitFor(() => expect(edge.gate.waiting).toBe(1));
     first.close();
@@ -215,9 +197,9 @@ describe("one id", () => {
   });
 
   test("of many that come at once under one id the last is served, and the id is free behind it", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     edge.gate.shut();
-    const clients = Array.from({ length: 6 }, () => raw(edge));
+    const clients = Array.from({ length: 6 }, () => rawClient(edge));
     for (const client of clients) client.send(connectPacket({ clean: false }));
     await vi.waitFor(() => expect(edge.gate.waiting).toBe(1));
     edge.gate.open();
@@ -235,18 +217,18 @@ describe("one id", () => {
 
   test("a session is not taken for one that is away when its client is taken over, however fast", async () => {
     const sessions = { ...defaultBrokerBounds.sessions, countMax: 1 };
-    const edge = await start({ sessions });
+    const edge = await startEdge({ sessions });
     const first = await edge.connect({ clean: false });
     first.send(subscribePacket("devices/#", 1));
     await first.count(suback, 1);
-    const later = [raw(edge), raw(edge)];
+    const later = [rawClient(edge), rawClient(edge)];
     for (const client of later) client.send(connectPacket({ clean: false }));
     await vi.waitFor(() => expect(later.filter(({ closed }) => closed)).toHaveLength(1), 10_000);
     const [survivor] = later.filter(({ closed }) => !closed);
     await survivor?.count(connack, 1);
     expect(survivor?.of(connack)[0]?.body[0], "session present").toBe(1);
     // At the bound of sessions there is nothing to forget.
-    const stranger = raw(edge);
+    const stranger = rawClient(edge);
     stranger.send(connectPacket({ clientId: "stranger", clean: false }));
     await stranger.untilClosed();
     const device = await edge.connect({ clientId: "sensor" });
@@ -255,7 +237,7 @@ describe("one id", () => {
   });
 
   test("a client that takes over is registered behind the end of the one before", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const first = await edge.connect();
     // Aedes takes subscriptions off one by one, a turn later, and a clean session begins at once.
     first.send(subscribePacket("devices/#"));

@@ -3,39 +3,22 @@
  * costs nobody else anything, and what clients do to each other is told with their addresses.
  */
 import { connect as connectSocket } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
-import type { EdgeOptions } from "../testing/mqtt-edge.ts";
-import { MqttEdge } from "../testing/mqtt-edge.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { MqttEdge } from "../testing/mqtt-edge.ts";
 import {
   connectPacket,
   packetTypes,
   publishPacket,
-  RawMqtt,
+  type RawMqtt,
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
+import { rawClient, startEdge } from "../testing/system-test-edge.ts";
 
 const { connack, puback, publish, suback } = packetTypes;
 const topic = "devices/d1/telemetry/t";
 const mebibyte = 1_024 * 1_024;
 const bad = Buffer.from([0x64, 0x2f, 0xc3, 0x28]);
 const disconnect = Buffer.from([0xe0, 0]);
-
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function start(options: EdgeOptions = {}): Promise<MqttEdge> {
-  const edge = await MqttEdge.start(options);
-  cleanUps.push(() => edge.remove());
-  return edge;
-}
-
-function raw(edge: MqttEdge): RawMqtt {
-  const client = new RawMqtt(edge.port);
-  cleanUps.push(() => client.close());
-  return client;
-}
 
 describe("CONNECT", () => {
   test.each([
@@ -46,8 +29,8 @@ describe("CONNECT", () => {
     ["a will topic with a wildcard", { will: { topic: "a/#", payload: "1", qos: 1 } }],
     ["a will topic of 101 levels", { will: { topic: "a/".repeat(100), payload: "1", qos: 1 } }],
   ])("%s closes the connection without an answer", async (_what, options) => {
-    const edge = await start();
-    const client = raw(edge);
+    const edge = await startEdge();
+    const client = rawClient(edge);
     client.send(connectPacket(options));
     await client.untilClosed();
     expect(client.packets).toEqual([]);
@@ -56,30 +39,30 @@ describe("CONNECT", () => {
   });
 
   test("a client id beyond the bound is rejected by its return code", async () => {
-    const edge = await start();
-    const client = raw(edge);
+    const edge = await startEdge();
+    const client = rawClient(edge);
     client.send(connectPacket({ clientId: "x".repeat(257) }));
     await client.untilClosed();
     expect(client.of(connack)[0]?.body[1]).toBe(2);
   });
 
   test("connections beyond the bound are not accepted, and told", async () => {
-    const edge = await start({ connectionsMax: 2 });
+    const edge = await startEdge({ connectionsMax: 2 });
     await edge.connect({ clientId: "a" });
     await edge.connect({ clientId: "b" });
-    const third = raw(edge);
+    const third = rawClient(edge);
     await third.untilClosed();
     await expect.poll(() => edge.system("connections-full")).toHaveLength(1);
   });
 
   test("a keep alive longer than allowed, and none, are refused where a bound is set", async () => {
-    const edge = await start({ keepaliveSecondsMax: 60 });
+    const edge = await startEdge({ keepaliveSecondsMax: 60 });
     for (const [keepAlive, code] of [
       [0, 6],
       [61, 6],
       [60, 0],
     ] as const) {
-      const client = raw(edge);
+      const client = rawClient(edge);
       client.send(connectPacket({ keepAlive }));
       await client.count(connack, 1);
       expect(client.of(connack)[0]?.body[1], `${keepAlive} s`).toBe(code);
@@ -88,8 +71,8 @@ describe("CONNECT", () => {
   });
 
   test("packets sent without waiting for the CONNACK are taken in order", async () => {
-    const edge = await start();
-    const client = raw(edge);
+    const edge = await startEdge();
+    const client = rawClient(edge);
     const ids = Array.from({ length: 200 }, (_, at) => at + 1);
     client.send(
       connectPacket(),
@@ -109,7 +92,7 @@ describe("SUBSCRIBE", () => {
     ["with levels behind #", "#/a"],
     ["of 101 levels", "a/".repeat(100)],
   ])("a filter %s closes the connection", async (_what, filter) => {
-    const edge = await start();
+    const edge = await startEdge();
     const client = await edge.connect();
     client.send(subscribePacket(filter));
     await client.untilClosed();
@@ -129,7 +112,7 @@ describe("PUBLISH", () => {
   ])(
     "%s closes the connection, alone and among good ones, and is no event",
     async (_what, wrong) => {
-      const edge = await start();
+      const edge = await startEdge();
       for (const others of [0, 3]) {
         const client = await edge.connect();
         const good = (id: number) => publishPacket({ topic, payload: `${id}`, id });
@@ -149,7 +132,7 @@ describe("subscribers", () => {
   test.each([0, 1])(
     "one of QoS %i that does not read is cut off, and intake goes on",
     async (qos) => {
-      const edge = await start();
+      const edge = await startEdge();
       const frozen = await edge.connect({ clientId: "frozen" });
       frozen.send(subscribePacket("#", qos));
       await frozen.count(suback, 1);
@@ -184,7 +167,7 @@ describe("subscribers", () => {
 
 describe("bounds", () => {
   test("what all clients together have waiting is bounded, and nothing of it is lost", async () => {
-    const edge = await start({ waitingBytesMax: 256 * 1_024 });
+    const edge = await startEdge({ waitingBytesMax: 256 * 1_024 });
     const clients = await Promise.all(
       Array.from({ length: 10 }, (_, at) => edge.connect({ clientId: `c${at}` })),
     );
@@ -206,7 +189,7 @@ describe("bounds", () => {
   });
 
   test("QoS 0 that a full outbox refuses is dropped and counted, and the connection stays", async () => {
-    const edge = await start({ outboxBytesMax: mebibyte });
+    const edge = await startEdge({ outboxBytesMax: mebibyte });
     const client = await edge.connect();
     const payload = "z".repeat(100_000);
     const sink = await edge.connect({ clientId: "sink" });
@@ -230,7 +213,7 @@ describe("who is there", () => {
     );
 
   test("coming and going is told with how it ended", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const will = { topic, payload: "1", qos: 0 };
     const polite = await edge.connect({ clientId: "polite", will });
     polite.send(disconnect);
@@ -259,7 +242,7 @@ describe("who is there", () => {
   });
 
   test("clients that share an id are told once, with both addresses and the id escaped", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const clientId = 'pump "1"\n';
     const clients: RawMqtt[] = [];
     for (let count = 0; count < 12; count++) {
@@ -281,7 +264,7 @@ describe("who is there", () => {
   });
 
   test("a client that flaps is told of a bounded number of times", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     for (let count = 0; count < 20; count++) (await edge.connect({ clientId: "flap" })).close();
     await expect.poll(() => edge.broker.status().connections).toBe(0);
     expect(await presence(edge)).toHaveLength(6);
@@ -289,9 +272,9 @@ describe("who is there", () => {
 });
 
 test("a connection that says nothing is closed by the connect timeout", async () => {
-  const edge = await start({ timeouts: { connectMs: 500, drainMs: 2_000 } });
+  const edge = await startEdge({ timeouts: { connectMs: 500, drainMs: 2_000 } });
   const socket = connectSocket(edge.port, "127.0.0.1");
-  cleanUps.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   const began = performance.now();
   await new Promise((resolve) => socket.once("close", resolve));
   expect(performance.now() - began).toBeGreaterThan(450);

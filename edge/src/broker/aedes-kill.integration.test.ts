@@ -8,8 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, test } from "vitest";
-import { MqttEdge } from "../testing/mqtt-edge.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { ConnectOptions } from "../testing/mqtt-raw-client.ts";
 import {
   packetTypes,
@@ -19,6 +18,7 @@ import {
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
 import { compiled } from "../testing/system-edge-process.ts";
+import { restartEdge, startEdge } from "../testing/system-test-edge.ts";
 
 const { puback, publish, pubrec, pubcomp, suback } = packetTypes;
 const child = fileURLToPath(new URL("../testing/system-broker-child.ts", import.meta.url));
@@ -27,14 +27,9 @@ const hex = (text: string) => Buffer.from(text, "latin1").toString("hex");
 /** Blocks of telemetry; other records of layout.ts and session-records.ts by their names. */
 const keys = { block: hex("b\0"), id: hex("qi"), will: hex("qw"), queued: hex("qo") };
 
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
 function folder(): string {
   const made = mkdtempSync(join(tmpdir(), "causeway-kill-"));
-  cleanUps.push(() => rmSync(made, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(made, { recursive: true, force: true }));
   return made;
 }
 
@@ -45,7 +40,7 @@ async function doomed(place: string, ...moment: readonly string[]) {
     env: { ...process.env, ...compiled },
   });
   const ended = once(running, "exit");
-  cleanUps.push(async () => {
+  onTestFinished(async () => {
     running.kill("SIGKILL");
     await ended;
   });
@@ -55,14 +50,8 @@ async function doomed(place: string, ...moment: readonly string[]) {
 
 async function connect(port: number, options: ConnectOptions = {}): Promise<RawMqtt> {
   const client = await RawMqtt.open(port, { clean: false, ...options });
-  cleanUps.push(() => client.close());
+  onTestFinished(() => client.close());
   return client;
-}
-
-async function survivor(place: string): Promise<MqttEdge> {
-  const edge = await MqttEdge.start({ folder: place });
-  cleanUps.push(() => edge.stop());
-  return edge;
 }
 
 describe("QoS 1", () => {
@@ -75,7 +64,7 @@ describe("QoS 1", () => {
       client.send(publishPacket({ topic, payload: "7", id: 5 }));
       await ended;
       expect(client.of(puback)).toEqual([]);
-      const edge = await survivor(place);
+      const edge = await startEdge({ folder: place });
       const again = await edge.connect({ clean: false });
       again.send(publishPacket({ topic, payload: "7", id: 5, dup: true }));
       await again.count(puback, 1);
@@ -91,7 +80,7 @@ describe("QoS 1", () => {
     await client.count(puback, 1);
     kill();
     await ended;
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     const again = await edge.connect({ clean: false });
     again.send(
       publishPacket({ topic, payload: "7", id: 5, dup: true }),
@@ -109,7 +98,7 @@ describe("QoS 1", () => {
     const second = await doomed(place, "before", "put", hex("qf"));
     (await connect(second.port)).send(publishPacket({ topic, payload: "7", id: 5, dup: true }));
     await second.ended;
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     const again = await edge.connect({ clean: false });
     again.send(publishPacket({ topic, payload: "7", id: 5, dup: true }));
     await again.count(puback, 1);
@@ -127,7 +116,7 @@ describe("QoS 2", () => {
     client.send(publishPacket(message));
     await ended;
     expect(client.of(pubrec)).toEqual([]);
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     const again = await edge.connect({ clean: false });
     again.send(publishPacket({ ...message, dup: true }));
     await again.count(pubrec, 1);
@@ -145,7 +134,7 @@ describe("QoS 2", () => {
     client.send(pubrelPacket(5));
     await ended;
     expect(client.of(pubcomp)).toEqual([]);
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     const again = await edge.connect({ clean: false });
     again.send(pubrelPacket(5));
     await again.count(pubcomp, 1);
@@ -162,7 +151,7 @@ describe("QoS 2", () => {
     await client.count(pubrec, 1);
     kill();
     await ended;
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     const again = await edge.connect({ clean: false });
     again.send(publishPacket({ ...message, dup: true }));
     await again.count(pubrec, 1);
@@ -180,7 +169,7 @@ test("ids of clean sessions end with the process that was killed", async () => {
   }
   kill();
   await ended;
-  const edge = await survivor(place);
+  const edge = await startEdge({ folder: place });
   const range = { from: Buffer.from("qi"), until: Buffer.from("qj"), countMax: 10 };
   const ids = async () => (await edge.outbox.records.scan(range)).map(([key]) => `${key}`);
   await expect.poll(ids, { timeout: 5_000 }).toHaveLength(1);
@@ -194,10 +183,9 @@ describe("wills and queues", () => {
     const client = await connect(port, { will: { topic, payload: "13", qos: 1 } });
     client.close();
     await ended;
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     await expect.poll(() => edge.values()).toEqual([13]);
-    const after = await edge.restart();
-    cleanUps.push(() => after.stop());
+    const after = await restartEdge(edge);
     expect(await after.values()).toEqual([13]);
   });
 
@@ -214,7 +202,7 @@ describe("wills and queues", () => {
     await other.count(puback, 1);
     kill();
     await ended;
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     await expect.poll(() => edge.values()).toEqual([3, 1]);
   });
 
@@ -228,7 +216,7 @@ describe("wills and queues", () => {
     const client = await connect(port);
     client.send(publishPacket({ topic, payload: "7", id: 5 }));
     await ended;
-    const edge = await survivor(place);
+    const edge = await startEdge({ folder: place });
     const again = await edge.connect({ clean: false });
     again.send(publishPacket({ topic, payload: "7", id: 5, dup: true }));
     await again.count(puback, 1);

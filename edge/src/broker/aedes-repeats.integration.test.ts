@@ -1,25 +1,14 @@
 /** Goal: over real sockets, a repeat of QoS 1 is no second event, and what may be news always is one. */
-import { afterEach, expect, test } from "vitest";
-import type { EdgeOptions } from "../testing/mqtt-edge.ts";
-import { MqttEdge } from "../testing/mqtt-edge.ts";
+import { expect, test } from "vitest";
+import type { MqttEdge } from "../testing/mqtt-edge.ts";
 import type { PublishOptions, RawMqtt } from "../testing/mqtt-raw-client.ts";
 import { packetTypes, publishPacket } from "../testing/mqtt-raw-client.ts";
+import { restartEdge, startEdge } from "../testing/system-test-edge.ts";
 
 const { puback } = packetTypes;
 const topic = "devices/d1/telemetry/t";
 const message = { topic, payload: "1", qos: 1, id: 7 } as const;
 const repeat = { ...message, dup: true } as const;
-
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function start(options: EdgeOptions = {}): Promise<MqttEdge> {
-  const edge = await MqttEdge.start(options);
-  cleanUps.push(() => edge.remove());
-  return edge;
-}
 
 /** Connects, publishes until acknowledged, and breaks off. */
 async function life(edge: MqttEdge, ...publishes: readonly PublishOptions[]): Promise<RawMqtt> {
@@ -31,7 +20,7 @@ async function life(edge: MqttEdge, ...publishes: readonly PublishOptions[]): Pr
 }
 
 test("a repeat on the next connection is acknowledged and no event", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   await life(edge, message);
   await life(edge, repeat);
   expect(await edge.values()).toEqual([1]);
@@ -39,18 +28,18 @@ test("a repeat on the next connection is acknowledged and no event", async () =>
 });
 
 test("so it is over a restart, and a third repeat is taken as new", async () => {
-  let edge = await start();
+  let edge = await startEdge();
   await life(edge, message);
-  edge = await edge.restart();
+  edge = await restartEdge(edge);
   await life(edge, repeat);
-  edge = await edge.restart();
+  edge = await restartEdge(edge);
   await life(edge, repeat);
   expect(await edge.values()).toEqual([1, 1]);
   await edge.stop();
 });
 
 test("a door contact that wakes, says the same under the same id and sleeps is heard each time", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   for (let wake = 0; wake < 5; wake++) await life(edge, message);
   await life(edge, repeat);
   expect(await edge.values()).toEqual([1, 1, 1, 1, 1, 1]);
@@ -61,14 +50,14 @@ test.each<[string, PublishOptions]>([
   ["topic", { ...repeat, topic: `${topic}2` }],
   ["id", { ...repeat, id: 8 }],
 ])("DUP with another %s is new", async (_what, other) => {
-  const edge = await start();
+  const edge = await startEdge();
   await life(edge, message);
   await life(edge, other);
   expect(await edge.events()).toHaveLength(2);
 });
 
 test("DUP of another client, or on the same connection, is new", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   await life(edge, message, repeat);
   const other = await edge.connect({ clientId: "other" });
   other.send(publishPacket(repeat));
@@ -77,7 +66,7 @@ test("DUP of another client, or on the same connection, is new", async () => {
 });
 
 test("bytes behind a PUBACK end it: the id may be in use for news", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   const client = await edge.connect({ clean: false });
   client.send(publishPacket(message));
   await client.count(puback, 1);
@@ -88,7 +77,7 @@ test("bytes behind a PUBACK end it: the id may be in use for news", async () => 
 });
 
 test("a repeat of what still waits for the disk is one event, acknowledged once that is synced", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   const client = await edge.connect({ clean: false });
   edge.gate.shut();
   client.send(publishPacket(message));
@@ -105,7 +94,7 @@ test("a repeat of what still waits for the disk is one event, acknowledged once 
 });
 
 test("a window of publishes that lost its PUBACKs is repeated in full and is no second event", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   const client = await edge.connect({ clean: false });
   const window = Array.from({ length: 100 }, (_, at) => ({
     ...message,
@@ -125,7 +114,7 @@ test("a window of publishes that lost its PUBACKs is repeated in full and is no 
 });
 
 test("a folding that could not be synced closes the connection, and folds the next time", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   await life(edge, message);
   const client = await edge.connect({ clean: false });
   edge.gate.failure = new Error("input/output error");
@@ -143,7 +132,7 @@ test("a folding that could not be synced closes the connection, and folds the ne
 });
 
 test("following repeats costs no sync: groups are written as without", async () => {
-  const edge = await start();
+  const edge = await startEdge();
   const client = await edge.connect({ clean: false });
   client.send(publishPacket({ ...message, id: 51 }));
   // Behind it, what the connection itself brought is written too.

@@ -2,9 +2,8 @@
  * Goal: what a local subscriber was promised survives a restart, in order: its session, its
  * subscriptions, what is queued for it, how far each delivery was, and retained messages.
  */
-import { afterEach, describe, expect, test } from "vitest";
-import type { EdgeOptions } from "../testing/mqtt-edge.ts";
-import { MqttEdge } from "../testing/mqtt-edge.ts";
+import { describe, expect, test } from "vitest";
+import type { MqttEdge } from "../testing/mqtt-edge.ts";
 import type { RawMqtt } from "../testing/mqtt-raw-client.ts";
 import {
   answerPacket,
@@ -14,28 +13,12 @@ import {
   subscribePacket,
   unsubscribePacket,
 } from "../testing/mqtt-raw-client.ts";
+import { restartEdge, startEdge } from "../testing/system-test-edge.ts";
 import { defaultBrokerBounds } from "./bounds.ts";
 
 const { connack, puback, publish, pubrec, pubrel, pubcomp, suback, unsuback } = packetTypes;
 const topic = "devices/d1/telemetry/t";
 const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, at) => from + at);
-
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function start(options: EdgeOptions = {}): Promise<MqttEdge> {
-  const edge = await MqttEdge.start(options);
-  cleanUps.push(() => edge.remove());
-  return edge;
-}
-
-async function restart(edge: MqttEdge, options: EdgeOptions = {}): Promise<MqttEdge> {
-  const next = await edge.restart(options);
-  cleanUps.push(() => next.stop());
-  return next;
-}
 
 async function send(edge: MqttEdge, values: readonly number[], qos: 1 | 2 = 1): Promise<void> {
   const device = await edge.connect({ clientId: `device ${values[0]}` });
@@ -57,19 +40,19 @@ async function subscribed(edge: MqttEdge, filter = "devices/#", qos = 1): Promis
 
 describe("sessions", () => {
   test("what is queued comes in order over restarts, once", async () => {
-    let edge = await start();
+    let edge = await startEdge();
     (await subscribed(edge)).close();
     await send(edge, numbers(150));
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     await send(edge, numbers(150, 151));
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const client = await reader(edge);
     await client.count(publish, 300);
     expect(isPresent(client)).toBe(true);
     expect(payloads(client)).toEqual(numbers(300));
     client.send(...client.published().map(({ id }) => answerPacket(puback, id ?? 0)));
     await client.ping();
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const again = await reader(edge);
     await again.ping();
     expect(isPresent(again)).toBe(true);
@@ -77,26 +60,26 @@ describe("sessions", () => {
   });
 
   test("a session is present also without subscriptions, and a clean one ends it", async () => {
-    let edge = await start();
+    let edge = await startEdge();
     const first = await reader(edge);
     expect(isPresent(first)).toBe(false);
     first.close();
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const second = await reader(edge);
     expect(isPresent(second)).toBe(true);
     second.close();
     expect(isPresent(await reader(edge, true))).toBe(false);
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     expect(isPresent(await reader(edge))).toBe(false);
   });
 
   test("a clean session drops subscriptions and queue for good", async () => {
-    let edge = await start();
+    let edge = await startEdge();
     (await subscribed(edge)).close();
     await send(edge, [1, 2]);
     (await reader(edge, true)).close();
     await send(edge, [3]);
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const client = await reader(edge);
     await client.ping();
     expect(client.published()).toEqual([]);
@@ -104,12 +87,12 @@ describe("sessions", () => {
   });
 
   test("an unsubscribed filter stays so", async () => {
-    let edge = await start();
+    let edge = await startEdge();
     const client = await subscribed(edge);
     client.send(unsubscribePacket("devices/#"));
     await client.count(unsuback, 1);
     client.close();
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     await send(edge, [1]);
     const again = await reader(edge);
     await again.ping();
@@ -117,7 +100,7 @@ describe("sessions", () => {
   });
 
   test("a subscription that is refused is not kept, and gets nothing", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const client = await reader(edge);
     client.send(subscribePacket("$share/g/devices/#", 1));
     await client.count(suback, 1);
@@ -128,7 +111,7 @@ describe("sessions", () => {
   });
 
   test("messages that come while the queue is sent keep their place behind it", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     (await subscribed(edge)).close();
     await send(edge, numbers(2_000));
     const [client] = await Promise.all([reader(edge), send(edge, numbers(2_000, 2_001))]);
@@ -138,11 +121,11 @@ describe("sessions", () => {
 
   test("a full queue loses its oldest, and says how many", async () => {
     const sessions = { ...defaultBrokerBounds.sessions, queueMessagesMax: 10 };
-    let edge = await start({ sessions });
+    let edge = await startEdge({ sessions });
     (await subscribed(edge)).close();
     await send(edge, numbers(30));
     expect(edge.broker.status()).toMatchObject({ queuedMessages: 10, dropped: 20 });
-    edge = await restart(edge, { sessions });
+    edge = await restartEdge(edge, { sessions });
     const client = await reader(edge);
     await client.count(publish, 10);
     expect(payloads(client)).toEqual(numbers(10, 21));
@@ -150,7 +133,7 @@ describe("sessions", () => {
 
   test("beyond its bound the longest absent session is forgotten", async () => {
     const sessions = { ...defaultBrokerBounds.sessions, countMax: 2 };
-    const edge = await start({ sessions });
+    const edge = await startEdge({ sessions });
     const present = async (clientId: string) => {
       const client = await edge.connect({ clientId, clean: false });
       client.close();
@@ -162,7 +145,7 @@ describe("sessions", () => {
   });
 
   test("a subscriber whose queue could not be synced is not told of the publish either", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     (await subscribed(edge)).close();
     const device = await edge.connect();
     edge.gate.failure = new Error("input/output error");
@@ -180,7 +163,7 @@ describe("sessions", () => {
         { timeout: 20_000 },
       )
       .toBe(true);
-    const after = await restart(edge);
+    const after = await restartEdge(edge);
     const client = await reader(after);
     await client.count(publish, 1);
     await client.ping();
@@ -190,7 +173,7 @@ describe("sessions", () => {
 
 describe("redelivery", () => {
   test("what was sent and not acknowledged comes again with DUP and its id, then the rest", async () => {
-    let edge = await start();
+    let edge = await startEdge();
     const client = await subscribed(edge);
     await send(edge, numbers(5));
     await client.count(publish, 5);
@@ -199,7 +182,7 @@ describe("redelivery", () => {
     await client.ping();
     client.close();
     await send(edge, [6]);
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const again = await reader(edge);
     await again.count(publish, 5);
     const expected = client.published().slice(1);
@@ -212,14 +195,14 @@ describe("redelivery", () => {
   });
 
   test("a QoS 2 delivery goes on where it was: its PUBREL, and not the message again", async () => {
-    let edge = await start();
+    let edge = await startEdge();
     const client = await subscribed(edge, "devices/#", 2);
     await send(edge, [1, 2], 2);
     await client.count(publish, 2);
     const [first, second] = client.published().map(({ id }) => id ?? 0);
     client.send(answerPacket(pubrec, first ?? 0));
     await client.count(pubrel, 1);
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const again = await reader(edge);
     await again.count(publish, 1);
     expect(again.ids(pubrel)).toEqual([first]);
@@ -232,7 +215,7 @@ describe("redelivery", () => {
   });
 
   test("a message comes at the lower of the two qualities", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const client = await subscribed(edge, "devices/#", 1);
     await send(edge, [1], 2);
     await client.count(publish, 1);
@@ -248,7 +231,7 @@ describe("redelivery", () => {
   });
 
   test("QoS 2 ids of a session do not outlive it", async () => {
-    const edge = await start();
+    const edge = await startEdge();
     const message = { topic, payload: "1", qos: 2, id: 9 } as const;
     const first = await edge.connect({ clean: false });
     first.send(publishPacket(message));
@@ -274,17 +257,17 @@ describe("retained messages", () => {
   };
 
   test("the last one of a topic is there after a restart, until an empty one deletes it", async () => {
-    let edge = await start();
+    let edge = await startEdge();
     await publishOne(edge, { ...retain, payload: "1" });
     await publishOne(edge, { ...retain, payload: "2" });
     await publishOne(edge, { ...retain, topic: `${topic}/other`, payload: "3" });
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const client = await reader(edge, true);
     client.send(subscribePacket("devices/+/telemetry/t", 1));
     await client.count(publish, 1);
     expect(client.published()).toMatchObject([{ payload: "2", retain: true }]);
     await publishOne(edge, { ...retain, payload: "" });
-    edge = await restart(edge);
+    edge = await restartEdge(edge);
     const other = await reader(edge, true);
     other.send(subscribePacket("#", 1));
     await other.count(publish, 1);
@@ -293,7 +276,7 @@ describe("retained messages", () => {
   });
 
   test("beyond the bound a new topic is not retained, those that are stay, and it is counted", async () => {
-    const edge = await start({ retained: { countMax: 1, bytesMax: 1_024 } });
+    const edge = await startEdge({ retained: { countMax: 1, bytesMax: 1_024 } });
     await publishOne(edge, { ...retain, payload: "1" });
     await publishOne(edge, { ...retain, topic: `${topic}/x`, payload: "2" });
     await publishOne(edge, { ...retain, payload: "3".repeat(2_000) });

@@ -2,34 +2,29 @@
  * Goal: the files that say who may connect may change under a running gateway: what can be used is
  * in force at once, what cannot is told and changes nothing, and no connection breaks that need not.
  */
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { LogFields, Logger } from "@causeway/shared/log.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { authority, authorityFile, pairFiles, pairTexts } from "../testing/file-certificates.ts";
 import { connectPacket, packetTypes, publishPacket, RawMqtt } from "../testing/mqtt-raw-client.ts";
-import { EdgeProcess, edgeFolder, edgeLauncher } from "../testing/system-edge-process.ts";
+import { runEdge, testFolder } from "../testing/system-test-edge.ts";
 import { passwordLine } from "./access.ts";
 import type { Access } from "./admission.ts";
 import { FileAccess } from "./file-access.ts";
 import type { AuthSettings, ListenerSettings } from "./listener-settings.ts";
 
 const { puback } = packetTypes;
-const cleanUps: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
 const salt = Buffer.alloc(16, 5);
 const lines = new Map(["a", "b"].map((user) => [user, passwordLine(user, user, salt)]));
 const passwordsOf = (...users: string[]) => users.map((user) => lines.get(user)).join("\n");
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "causeway-access-"));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -66,7 +61,7 @@ function openAccess(
   const listeners = [...(settings.listeners ?? plain)];
   const access = new FileAccess({ auth: settings.auth, listeners }, clock, log);
   const changes: Access[] = [];
-  cleanUps.push(() => access.stop());
+  onTestFinished(() => access.stop());
   const start = () => access.start((changed) => changes.push(changed));
   return { access, clock, told, changes, start };
 }
@@ -116,33 +111,38 @@ describe("reading", () => {
 });
 
 describe("what cannot be used is told once, and what was in force stays", () => {
-  const folder = newFolder();
-  const [passwordFile, aclFile] = [join(folder, "passwords"), join(folder, "acl")];
-  const [certFile, keyFile] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   const { cert, key } = pairTexts("server");
   const renewed = pairTexts("renewed");
-  const good = {
-    [passwordFile]: passwordsOf("a"),
-    [aclFile]: "user a publish x\n",
-    [certFile]: cert,
-    [keyFile]: key,
-  };
-  const tls = { certFile, keyFile, caFile: authorityFile, requireCertificate: false };
-  const settings = {
-    auth: { anonymous: false, passwordFile, aclFile },
-    listeners: [{ host: "127.0.0.1", port: 0, protocol: "mqtt" as const, tls }],
-  };
+
+  function files() {
+    const folder = newFolder();
+    const [passwordFile, aclFile] = [join(folder, "passwords"), join(folder, "acl")];
+    const [certFile, keyFile] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    const good = {
+      [passwordFile]: passwordsOf("a"),
+      [aclFile]: "user a publish x\n",
+      [certFile]: cert,
+      [keyFile]: key,
+    };
+    const tls = { certFile, keyFile, caFile: authorityFile, requireCertificate: false };
+    const settings = {
+      auth: { anonymous: false, passwordFile, aclFile },
+      listeners: [{ host: "127.0.0.1", port: 0, protocol: "mqtt" as const, tls }],
+    };
+    return { folder, good, settings };
+  }
 
   test.each<[string, string, string | undefined, RegExp]>([
-    ["a plain password", passwordFile, "a:secret", /passwords:1: not name:scrypt/],
-    ["an empty password file", passwordFile, "", /passwords: the file is empty/],
-    ["no password file", passwordFile, undefined, /passwords: there is no such file/],
-    ["a broken rule", aclFile, "user a publish x\nuser a\n", /acl:2: write it as/],
-    ["another's key", keyFile, renewed.key, /key\.pem is not the key of/],
-    ["another's certificate", certFile, renewed.cert, /key\.pem is not the key of/],
-    ["half a certificate", certFile, cert.slice(0, 300), /cert\.pem holds no certificate/],
-  ])("%s", async (_what, path, text, reason) => {
-    mkdirSync(folder, { recursive: true });
+    ["a plain password", "passwords", "a:secret", /passwords:1: not name:scrypt/],
+    ["an empty password file", "passwords", "", /passwords: the file is empty/],
+    ["no password file", "passwords", undefined, /passwords: there is no such file/],
+    ["a broken rule", "acl", "user a publish x\nuser a\n", /acl:2: write it as/],
+    ["another's key", "key.pem", renewed.key, /key\.pem is not the key of/],
+    ["another's certificate", "cert.pem", renewed.cert, /key\.pem is not the key of/],
+    ["half a certificate", "cert.pem", cert.slice(0, 300), /cert\.pem holds no certificate/],
+  ])("%s", async (_what, name, text, reason) => {
+    const { folder, good, settings } = files();
+    const path = join(folder, name);
     const { access, told, changes, clock, start } = openAccess(good, settings);
     start();
     const before = access.access;
@@ -158,22 +158,20 @@ describe("what cannot be used is told once, and what was in force stays", () => 
     access.reload();
     expect(access.status().refusedFiles).toBe(0);
     expect(changes, "nothing has changed in the end").toHaveLength(1);
-    rmSync(folder, { recursive: true });
   });
 
   test("one bad file does not keep a good one from being taken", () => {
-    mkdirSync(folder, { recursive: true });
+    const { folder, good, settings } = files();
     const { access, changes, start } = openAccess(good, settings);
     start();
-    replace(aclFile, "nonsense");
-    replace(passwordFile, passwordsOf("b"));
-    replace(certFile, renewed.cert);
-    replace(keyFile, renewed.key);
+    replace(join(folder, "acl"), "nonsense");
+    replace(join(folder, "passwords"), passwordsOf("b"));
+    replace(join(folder, "cert.pem"), renewed.cert);
+    replace(join(folder, "key.pem"), renewed.key);
     access.reload();
     expect(usersOf(changes.at(-1))).toEqual(["b"]);
     expect(changes.at(-1)?.pairs[0]?.cert).toBe(renewed.cert.trimEnd());
     expect(changes.at(-1)?.acl?.grants({ user: "a", client: "a" }).mayPublish("x")).toBe(true);
-    rmSync(folder, { recursive: true });
   });
 });
 
@@ -206,14 +204,6 @@ test("a certificate that has expired is told at the start and each day, and coun
 
 // The whole program -------------------------------------------------------------------------------
 
-function started(mqtt: Readonly<Record<string, unknown>>) {
-  const { config, remove } = edgeFolder({ mqtt });
-  cleanUps.push(remove);
-  const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
-  cleanUps.push(() => edge.kill());
-  return edge;
-}
-
 const listener = { host: "127.0.0.1", port: 0 };
 
 test("a user that is gone is disconnected, one that stays is not, by SIGHUP at once", async () => {
@@ -222,7 +212,8 @@ test("a user that is gone is disconnected, one that stays is not, by SIGHUP at o
   // No watch sees the folder in which the file is.
   symlinkSync(elsewhere, passwordFile);
   writeFileSync(elsewhere, passwordsOf("a", "b"));
-  const edge = started({ listeners: [listener], auth: { passwordFile } });
+  const mqtt = { listeners: [listener], auth: { passwordFile } };
+  const edge = runEdge(testFolder({ mqtt }).config);
   const { mqttPort } = await edge.ready();
   const enter = (user: string) => RawMqtt.open(mqttPort, { clientId: user, user, password: user });
   const [a, b] = [await enter("a"), await enter("b")];
@@ -250,7 +241,8 @@ test("a new certificate is shown to new connections, a bad one never, and the ol
   };
   write(pairTexts("server"));
   const tls = { certFile, keyFile };
-  const edge = started({ listeners: [{ ...listener, tls }], auth: { anonymous: true } });
+  const mqtt = { listeners: [{ ...listener, tls }], auth: { anonymous: true } };
+  const edge = runEdge(testFolder({ mqtt }).config);
   const { mqttPort, httpUrl } = await edge.ready();
   const metric = async (name: string) => {
     const text = await (await fetch(`${httpUrl}/metrics`)).text();
@@ -258,7 +250,7 @@ test("a new certificate is shown to new connections, a bad one never, and the ol
   };
   const dial = async () => {
     const socket = connectTls({ port: mqttPort, ca: authority, servername: "localhost" });
-    cleanUps.push(() => socket.destroy());
+    onTestFinished(() => void socket.destroy());
     socket.on("error", () => {});
     await new Promise<void>((resolve) => socket.once("secureConnect", () => resolve()));
     return socket;

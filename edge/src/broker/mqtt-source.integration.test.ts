@@ -14,17 +14,19 @@ import type { Clock } from "@causeway/shared/clock.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
+import { freePort } from "@causeway/shared/testing/system-ports.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import mqtt from "mqtt";
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { toolPath } from "../../../deploy/local/tools.mjs";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { wantedTool } from "../../../deploy/local/tools.mjs";
 import { openLevelStore } from "../outbox/level-store.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import { authorityFile, pairFiles } from "../testing/file-certificates.ts";
-import { eventsOf, MqttEdge, readValue } from "../testing/mqtt-edge.ts";
+import { eventsOf, readValue } from "../testing/mqtt-edge.ts";
 import type { PublishOptions } from "../testing/mqtt-raw-client.ts";
 import { packetTypes, publishPacket, RawMqtt } from "../testing/mqtt-raw-client.ts";
-import { EdgeProcess, edgeFolder, edgeLauncher } from "../testing/system-edge-process.ts";
+import type { EdgeProcess } from "../testing/system-edge-process.ts";
+import { runEdge, startEdge, testFolder } from "../testing/system-test-edge.ts";
 import { MqttSource } from "./mqtt-source.ts";
 import type { SourceSettings } from "./source-settings.ts";
 
@@ -32,11 +34,6 @@ const { puback } = packetTypes;
 const [connect, subscribe, pingreq] = [1, 8, 12];
 const topic = "devices/d1/telemetry/t";
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
-const cleanUps: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
 /** A broker that does what a test tells it. */
 class Upstream {
   readonly port: number;
@@ -49,14 +46,15 @@ class Upstream {
 
   static async open(): Promise<Upstream> {
     const server = createServer((socket) => {
-      const visit = new RawMqtt(socket);
-      cleanUps.push(() => visit.close());
-      upstream.visits.push(visit);
+      upstream.visits.push(new RawMqtt(socket));
       upstream.#arrived();
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    cleanUps.push(() => void server.close());
     const upstream = new Upstream((server.address() as AddressInfo).port);
+    onTestFinished(() => {
+      server.close();
+      for (const visit of upstream.visits) visit.close();
+    });
     return upstream;
   }
 
@@ -84,8 +82,7 @@ class Upstream {
 const bounds = { packetBytesMax: 1_000, inflightPerClientMax: 100, waitingBytesMax: 1_000_000 };
 
 async function start(settings: Partial<SourceSettings> = {}, clock: Clock = systemClock()) {
-  const edge = await MqttEdge.start();
-  cleanUps.push(() => edge.remove());
+  const edge = await startEdge();
   const upstream = await Upstream.open();
   const url = `mqtt://127.0.0.1:${upstream.port}`;
   const source = new MqttSource({
@@ -100,7 +97,7 @@ async function start(settings: Partial<SourceSettings> = {}, clock: Clock = syst
     log: silentLogger,
   });
   source.start();
-  cleanUps.push(() => source.stop());
+  onTestFinished(() => source.stop());
   return { edge, upstream, source };
 }
 
@@ -309,22 +306,11 @@ describe("a broker that says nothing more is dialled anew", () => {
 
 // mosquitto ---------------------------------------------------------------------------------------
 
-const mosquitto = toolPath("mosquitto");
-if (mosquitto === undefined) {
-  process.stderr.write("SKIPPED, mosquitto is not here: node deploy/local/tools.mjs mosquitto\n");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+const mosquitto = wantedTool("mosquitto");
 
 async function startMosquitto(): Promise<{ url: string; secureUrl: string; child: ChildProcess }> {
   const folder = mkdtempSync(join(tmpdir(), "causeway-mosquitto-"));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const [port, securePort] = [await freePort(), await freePort()];
   const server = pairFiles("server");
   const settings = [
@@ -347,7 +333,10 @@ async function startMosquitto(): Promise<{ url: string; secureUrl: string; child
   writeFileSync(config, `${settings.join("\n")}\n`);
   const child = spawn(mosquitto ?? "", ["-c", config], { stdio: "ignore" });
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  cleanUps.push(() => child.kill("SIGKILL") && ended);
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await ended;
+  });
   const url = `mqtt://127.0.0.1:${port}`;
   const probe = () => mqtt.connectAsync(url, { reconnectPeriod: 0 }, false);
   await (await vi.waitFor(probe, 10_000)).endAsync();
@@ -378,13 +367,7 @@ describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
       listeners: [],
       sources: [{ name: "plant", url, filters: ["devices/#"] }],
     };
-    const { config, dataDir, remove } = edgeFolder({ mqtt: mqttSettings });
-    cleanUps.push(remove);
-    const run = () => {
-      const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
-      cleanUps.push(() => edge.kill());
-      return edge;
-    };
+    const { config, dataDir } = testFolder({ mqtt: mqttSettings });
     const sourceOf = async (edge: EdgeProcess) => {
       const { httpUrl } = await edge.ready();
       const status = (await (await fetch(`${httpUrl}/api/status`)).json()) as {
@@ -392,7 +375,7 @@ describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
       };
       return status.sources[0];
     };
-    let edge = run();
+    let edge = runEdge(config);
     const connected = async () => {
       await vi.waitFor(async () => expect((await sourceOf(edge))?.isConnected).toBe(true), {
         timeout: 20_000,
@@ -401,7 +384,7 @@ describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
     };
     await connected();
     const publisher = await mqtt.connectAsync(url, { clientId: "publisher" });
-    cleanUps.push(() => publisher.endAsync(true));
+    onTestFinished(() => publisher.endAsync(true));
     let sent = 0;
     const publish = (count: number) =>
       Promise.all(numbers(count).map(() => publisher.publishAsync(topic, `${++sent}`, { qos: 1 })));
@@ -415,7 +398,7 @@ describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
       await edge.kill();
       await flowing;
       await publish(50);
-      edge = run();
+      edge = runEdge(config);
       await connected();
     }
     const end = sent;
@@ -460,13 +443,8 @@ describe.skipIf(mosquitto === undefined)("riding on mosquitto", () => {
 
   test("a broker that is away is dialled until it is back", async () => {
     const { url, child } = await startMosquitto();
-    const { config, remove } = edgeFolder({
-      mqtt: { listeners: [], sources: [{ name: "plant", url }] },
-    });
-    cleanUps.push(remove);
-    const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
-    cleanUps.push(() => edge.kill());
-    const { httpUrl } = await edge.ready();
+    const { config } = testFolder({ mqtt: { listeners: [], sources: [{ name: "plant", url }] } });
+    const { httpUrl } = await runEdge(config).ready();
     const up = async () => {
       const text = await (await fetch(`${httpUrl}/metrics`)).text();
       return /^causeway_edge_source_up\{source="plant"\} (\d)$/m.exec(text)?.[1];

@@ -69,7 +69,7 @@ export class PacketGuard {
       this.#shift = 0;
       return byte >> 4 === 0 ? "malformed" : "fine";
     }
-    this.#length += (byte & 0x7f) * 2 ** this.#shift;
+    this.#length += (byte & 0x7f) << this.#shift;
     this.#shift += 7;
     if (byte & 0x80) return this.#shift > 21 ? "malformed" : "fine";
     if (this.#length > this.#bytesMax) return "too-large";

@@ -10,7 +10,7 @@ import { silentLogger } from "@causeway/shared/log.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import type { IClientOptions, MqttClient } from "mqtt";
 import mqtt from "mqtt";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createWebSocketStream, WebSocket } from "ws";
 import {
   authority,
@@ -20,8 +20,7 @@ import {
   strangerAuthority as stranger,
   tlsOf,
 } from "../testing/file-certificates.ts";
-import type { EdgeOptions } from "../testing/mqtt-edge.ts";
-import { MqttEdge, readValue } from "../testing/mqtt-edge.ts";
+import { type MqttEdge, readValue } from "../testing/mqtt-edge.ts";
 import {
   connectPacket,
   packetTypes,
@@ -29,14 +28,10 @@ import {
   RawMqtt,
   subscribePacket,
 } from "../testing/mqtt-raw-client.ts";
+import { startEdge } from "../testing/system-test-edge.ts";
 import { Listeners } from "./tcp-listeners.ts";
 
 const topic = "devices/d1/telemetry/t";
-const cleanUps: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
 const server = tlsOf("server");
 const four = {
   listeners: [
@@ -52,12 +47,6 @@ const four = {
   },
 };
 
-async function startEdge(options: EdgeOptions = four): Promise<MqttEdge> {
-  const edge = await MqttEdge.start(options);
-  cleanUps.push(() => edge.remove());
-  return edge;
-}
-
 function addressOf(edge: MqttEdge, scheme: string): URL {
   const found = edge.broker.addresses().find((address) => address.startsWith(`${scheme}:`));
   if (found === undefined) throw new Error(`no ${scheme} in ${edge.broker.addresses()}`);
@@ -67,7 +56,7 @@ function addressOf(edge: MqttEdge, scheme: string): URL {
 async function open(url: URL, options: IClientOptions = {}): Promise<MqttClient> {
   const usual = { ca: authority, servername: "localhost", reconnectPeriod: 0 };
   const client = await mqtt.connectAsync(url.href, { clientId: "d1", ...usual, ...options }, false);
-  cleanUps.push(() => client.endAsync(true));
+  onTestFinished(() => client.endAsync(true));
   return client;
 }
 
@@ -101,7 +90,7 @@ async function openBytes({ protocol, port, href }: URL): Promise<Duplex> {
 
 function usual(stream: Duplex): Duplex {
   stream.on("error", () => {});
-  cleanUps.push(() => stream.destroy());
+  onTestFinished(() => void stream.destroy());
   return stream;
 }
 
@@ -109,7 +98,7 @@ function usual(stream: Duplex): Duplex {
 async function openWebSocket(edge: MqttEdge): Promise<WebSocket> {
   const socket = new WebSocket(addressOf(edge, "ws"), "mqtt");
   socket.on("error", () => {});
-  cleanUps.push(() => socket.terminate());
+  onTestFinished(() => socket.terminate());
   await once(socket, "open");
   return socket;
 }
@@ -143,7 +132,7 @@ async function refusal(edge: MqttEdge, path: string, protocols: string[], origin
 
 describe.each(["mqtt", "mqtts", "ws", "wss"])("%s", (scheme) => {
   test("a PUBACK comes only after the append is synced", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(four);
     const client = await open(addressOf(edge, scheme));
     edge.gate.shut();
     let isAcknowledged = false;
@@ -159,7 +148,7 @@ describe.each(["mqtt", "mqtts", "ws", "wss"])("%s", (scheme) => {
   });
 
   test("a thousand publishes keep their order, and come back to a subscriber", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(four);
     const client = await open(addressOf(edge, scheme));
     const received: string[] = [];
     client.on("message", (_topic, payload) => received.push(payload.toString()));
@@ -220,7 +209,7 @@ describe.each(["mqtt", "mqtts", "ws", "wss"])("%s", (scheme) => {
 
 describe("WebSocket", () => {
   test("many packets may stand in one frame, and one packet in many", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(four);
     const socket = await openWebSocket(edge);
     const types = typesFrom(socket);
     const publish = (id: number) => publishPacket({ topic, payload: `${id}`, id });
@@ -232,7 +221,7 @@ describe("WebSocket", () => {
   });
 
   test("a frame of text closes the connection, and what it says is not taken", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(four);
     const socket = await openWebSocket(edge);
     const types = typesFrom(socket);
     const closed = untilClosed(socket);
@@ -264,7 +253,7 @@ describe("WebSocket", () => {
     ["a page of any site, where no password is asked", "/mqtt", ["mqtt"], "https://a.test", 403],
     ["a page without an origin of its own", "/mqtt", ["mqtt"], "null", 403],
   ])("%s", async (_what, path, protocols, origin, status) => {
-    expect(await refusal(await startEdge(), path, protocols, origin)).toBe(status);
+    expect(await refusal(await startEdge(four), path, protocols, origin)).toBe(status);
   });
 
   test("a page of any site may ask for a password", async () => {
@@ -274,7 +263,7 @@ describe("WebSocket", () => {
   });
 
   test("a browser that only looks is told what is here", async () => {
-    const { host } = addressOf(await startEdge(), "ws");
+    const { host } = addressOf(await startEdge(four), "ws");
     const answer = await fetch(`http://${host}/mqtt`);
     expect([answer.status, await answer.text()]).toEqual([426, "MQTT over WebSocket\n"]);
   });
@@ -340,7 +329,7 @@ describe("certificates of clients", () => {
         const sessions: Buffer[] = [];
         socket.on("session", (ticket: Buffer) => sessions.push(ticket));
         const client = new RawMqtt(socket);
-        cleanUps.push(() => client.close());
+        onTestFinished(() => client.close());
         client.send(connectPacket({ user: "pump-7" }));
         await client.count(packetTypes.connack, 1).catch(() => {});
         const code = client.of(packetTypes.connack)[0]?.body[1];
@@ -373,7 +362,7 @@ describe("the door", () => {
   test("counts the connections of all listeners together, those in a handshake too", async () => {
     const edge = await startEdge({ ...four, connectionsMax: 2 });
     const silent = connectTcp(Number(addressOf(edge, "mqtts").port), "127.0.0.1");
-    cleanUps.push(() => silent.destroy());
+    onTestFinished(() => void silent.destroy());
     await once(silent, "connect");
     await open(addressOf(edge, "ws"));
     const third = new RawMqtt(edge.port);
@@ -401,7 +390,7 @@ describe("the door", () => {
   });
 
   test("bytes that are no TLS, and a client that trusts another authority, are told", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(four);
     const port = Number(addressOf(edge, "mqtts").port);
     const plain = new RawMqtt(port);
     plain.send(connectPacket());
@@ -430,7 +419,7 @@ describe("the door", () => {
         notice: () => {},
       });
       await listeners.open();
-      cleanUps.push(() => listeners.close());
+      onTestFinished(() => listeners.close());
       const url = listeners.addresses().find((each) => each.startsWith(`${scheme}:`)) ?? "";
       const silent = connectTcp(Number(new URL(url).port), "127.0.0.1");
       silent.on("error", () => {});
@@ -447,7 +436,7 @@ describe("the door", () => {
   );
 
   test("stopping sends away those who have not arrived too", async () => {
-    const edge = await startEdge();
+    const edge = await startEdge(four);
     const silent = ["mqtt", "mqtts", "ws", "wss"].map((scheme) => {
       const socket = connectTcp(Number(addressOf(edge, scheme).port), "127.0.0.1");
       socket.on("error", () => {});

@@ -4,7 +4,6 @@
  * says, TLS and HTTP, and arrives as a stream of MQTT bytes.
  */
 import type { IncomingMessage } from "node:http";
-import { createServer as createHttpServer } from "node:http";
 import type { Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import type { Duplex } from "node:stream";
@@ -24,6 +23,9 @@ import { RateThrottle } from "./throttle.ts";
 import type { TlsPair } from "./tls-pair.ts";
 import { certificateUser } from "./tls-pair.ts";
 import { upgradeFault, webSocketPath } from "./upgrade.ts";
+
+/** Not imported, for the reason told in http-status.ts. */
+const { createServer: createHttpServer } = process.getBuiltinModule("node:http");
 
 /** A connection of which the first MQTT byte may come. */
 export interface Arrival {

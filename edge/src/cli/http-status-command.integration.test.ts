@@ -1,27 +1,25 @@
 /** Goal: `causeway-edge status` says in one line whether the real gateway is well, with its exit code. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "@causeway/shared/testing/system-nats-server.ts";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "@causeway/shared/testing/system-ports.ts";
+import { beforeAll, expect, test } from "vitest";
 import { EdgeProcess, edgeFolder, edgeLauncher } from "../testing/system-edge-process.ts";
+import { runEdge, testFolder } from "../testing/system-test-edge.ts";
 
-const cleanUps: (() => Promise<void> | void)[] = [];
 let httpUrl: string;
 let tokenFile: string;
 
 beforeAll(async () => {
   const { config, folder, remove } = edgeFolder();
-  cleanUps.push(remove);
   tokenFile = join(folder, "token");
   writeFileSync(tokenFile, "secret");
   const own = ["--set", `http.tokenFile=${tokenFile}`];
   const edge = new EdgeProcess([edgeLauncher, "run", "--config", config, ...own]);
-  cleanUps.push(() => edge.kill());
   ({ httpUrl } = await edge.ready());
-});
-
-afterAll(async () => {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
+  return async () => {
+    await edge.kill();
+    remove();
+  };
 });
 
 const status = (...args: readonly string[]) =>
@@ -51,14 +49,10 @@ test("--json prints one object with health and backlog", async () => {
 });
 
 test("an unhealthy gateway is exit code 1, with the reason in the first line", async () => {
-  const { config, remove } = edgeFolder();
-  cleanUps.push(remove);
   // A machine that boots in 1970.
   const module = "data:text/javascript,const%20right=Date.now;Date.now=()=>right()%251e9";
   const environment = { NODE_OPTIONS: `--import=${module}` };
-  const edge = new EdgeProcess([edgeLauncher, "run", "--config", config], environment);
-  cleanUps.push(() => edge.kill());
-  const { httpUrl: url } = await edge.ready();
+  const { httpUrl: url } = await runEdge(testFolder().config, [], environment).ready();
   const { code, stdout } = await status("--url", url);
   expect(stdout).toMatch(
     /^gateway gw is unhealthy: the clock is behind: events go undated[^\n]*\n/,

@@ -1,23 +1,17 @@
 /** Goal: what a stopped gateway holds can be seen, checked and taken out, and the looking changes nothing. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { packetTypes, publishPacket, RawMqtt } from "../testing/mqtt-raw-client.ts";
-import { EdgeProcess, edgeFolder, edgeLauncher } from "../testing/system-edge-process.ts";
-
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterAll(async () => {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
-});
+import { EdgeProcess, edgeLauncher } from "../testing/system-edge-process.ts";
+import { runEdge, testFolder } from "../testing/system-test-edge.ts";
 
 const published = 300;
 
 /** A gateway that acknowledged some readings and one payload that it could not read. */
 async function gateway() {
-  const { config, dataDir, remove } = edgeFolder();
-  cleanUps.push(remove);
-  const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
-  cleanUps.push(() => edge.kill());
+  const { config, dataDir } = testFolder();
+  const edge = runEdge(config);
   const client = await RawMqtt.open((await edge.ready()).mqttPort);
   for (let id = 1; id <= published; id++) {
     client.send(publishPacket({ topic: "devices/d1/telemetry/t", id, payload: `${id}` }));
@@ -95,8 +89,7 @@ test("a flipped bit is a finding with exit code 1, and nothing is changed", asyn
 });
 
 test("a folder that holds no outbox is not made one", async () => {
-  const { config, folder, remove } = edgeFolder();
-  cleanUps.push(remove);
+  const { config, folder } = testFolder();
   const { code, stderr } = await new EdgeProcess([
     ...[edgeLauncher, "outbox", "verify", "--config", config],
   ]).ended;

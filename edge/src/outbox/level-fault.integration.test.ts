@@ -10,15 +10,15 @@ import { seededRandom } from "@causeway/shared/random.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { afterAll, expect, test, vi } from "vitest";
-import { toolPath } from "../../../deploy/local/tools.mjs";
+import { wantedTool } from "../../../deploy/local/tools.mjs";
 import type { Plan } from "../testing/system-faulty-disk.ts";
 import { runOnFaultyDisk } from "../testing/system-faulty-disk.ts";
 import { appended, contentsOf, fastFolder, openOutbox } from "../testing/system-outbox-image.ts";
 import { openLevelStore } from "./level-store.ts";
 import { Outbox } from "./outbox.ts";
 
-const strace = toolPath("strace");
-const required = (process.env["CAUSEWAY_REQUIRE"] ?? "").split(",").includes("strace");
+const strace = wantedTool("strace") ?? "";
+const straced = test.skipIf(strace === "");
 const isLong = process.env["CAUSEWAY_LONG"] === "1";
 const seed = process.env["CAUSEWAY_SEED"] ?? "fault 1";
 const runs = isLong ? 300 : 4;
@@ -83,57 +83,54 @@ async function check(folder: string, acked: readonly string[]): Promise<void> {
   await outbox.close();
 }
 
-test(`over ${runs} runs with failing system calls nothing acknowledged is missing or doubled`, async ({
-  skip,
-}) => {
-  if (strace === undefined) {
-    expect(required, "CAUSEWAY_REQUIRE names strace, which is not here").toBe(false);
-    process.stderr.write("SKIPPED, strace is not here: node deploy/local/tools.mjs strace\n");
-    skip("strace is not here");
-    return;
-  }
-  let [poisonings, lines] = [0, 0];
-  for (let run = 1; run <= runs; run++) {
-    const random = seededRandom(`${seed} ${run}`);
-    const folder = join(base, `run${run}`);
-    const acked: string[] = [];
-    const plans = [planOf(random), planOf(random)];
-    try {
-      for (const plan of plans) {
-        const result = await runOnFaultyDisk(strace, folder, acked.length * 10 + 1, plan);
-        acked.push(...result.acked);
-        poisonings += result.poisonings;
-        await check(folder, acked);
+straced(
+  `over ${runs} runs with failing system calls nothing acknowledged is missing or doubled`,
+  async () => {
+    let [poisonings, lines] = [0, 0];
+    for (let run = 1; run <= runs; run++) {
+      const random = seededRandom(`${seed} ${run}`);
+      const folder = join(base, `run${run}`);
+      const acked: string[] = [];
+      const plans = [planOf(random), planOf(random)];
+      try {
+        for (const plan of plans) {
+          const result = await runOnFaultyDisk(strace, folder, acked.length * 10 + 1, plan);
+          acked.push(...result.acked);
+          poisonings += result.poisonings;
+          await check(folder, acked);
+        }
+      } catch (failure) {
+        const what = plans.map(({ inject, files }) => `${inject} on ${files}`).join(", then ");
+        throw new Error(`seed "${seed}" run ${run}, ${what}: ${String(failure)}`, {
+          cause: failure,
+        });
       }
-    } catch (failure) {
-      const what = plans.map(({ inject, files }) => `${inject} on ${files}`).join(", then ");
-      throw new Error(`seed "${seed}" run ${run}, ${what}: ${String(failure)}`, { cause: failure });
+      lines += acked.length;
+      rmSync(folder, { recursive: true, force: true });
     }
-    lines += acked.length;
-    rmSync(folder, { recursive: true, force: true });
-  }
-  process.stderr.write(`${runs} runs, ${poisonings} poisonings, ${lines} acknowledged\n`);
-  expect(poisonings).toBeGreaterThan(runs / 3);
-}, 3_600_000);
+    process.stderr.write(`${runs} runs, ${poisonings} poisonings, ${lines} acknowledged\n`);
+    expect(poisonings).toBeGreaterThan(runs / 3);
+  },
+  3_600_000,
+);
 
-test("1,000 groups acknowledged behind a failed write, or sync, are there after SIGKILL", async ({
-  skip,
-}) => {
-  if (strace === undefined) return skip("strace is not here");
-  for (const calls of ["write", "fdatasync"]) {
-    const folder = join(base, `groups-${calls}`);
-    const inject = `inject=${calls}:error=EIO:when=20`;
-    const groups = { waitingMax: smallGroup, until: { lines: 1_000 * smallGroup } };
-    const plan: Plan = { calls, inject, files: ["log"], ...groups, linesMax: 15_000 };
-    const { acked, poisonings } = await runOnFaultyDisk(strace, folder, 1, plan);
-    expect(poisonings, calls).toBe(1);
-    expect(acked.length).toBeGreaterThan(1_000 * smallGroup);
-    await check(folder, acked);
-  }
-});
+straced(
+  "1,000 groups acknowledged behind a failed write, or sync, are there after SIGKILL",
+  async () => {
+    for (const calls of ["write", "fdatasync"]) {
+      const folder = join(base, `groups-${calls}`);
+      const inject = `inject=${calls}:error=EIO:when=20`;
+      const groups = { waitingMax: smallGroup, until: { lines: 1_000 * smallGroup } };
+      const plan: Plan = { calls, inject, files: ["log"], ...groups, linesMax: 15_000 };
+      const { acked, poisonings } = await runOnFaultyDisk(strace, folder, 1, plan);
+      expect(poisonings, calls).toBe(1);
+      expect(acked.length).toBeGreaterThan(1_000 * smallGroup);
+      await check(folder, acked);
+    }
+  },
+);
 
-test("a log that LevelDB cannot open for a moment is not passed over", async ({ skip }) => {
-  if (strace === undefined) return skip("strace is not here");
+straced("a log that LevelDB cannot open for a moment is not passed over", async () => {
   const folder = join(base, "passed-over");
   const nothing: Plan = {
     calls: "openat",

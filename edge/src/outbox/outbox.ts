@@ -25,6 +25,7 @@
  */
 import type { EpochId } from "@causeway/shared/batch-codec.ts";
 import { epochId } from "@causeway/shared/batch-codec.ts";
+import type { ShapedEvent } from "@causeway/shared/block-codec.ts";
 import { BlockBuilder } from "@causeway/shared/block-codec.ts";
 import { crc32c } from "@causeway/shared/checksum.ts";
 import type { Clock } from "@causeway/shared/clock.ts";
@@ -110,6 +111,8 @@ export interface OutboxParts {
 
 interface Group {
   readonly blocks: { readonly log: Log; readonly builder: BlockBuilder }[];
+  /** The newest block of each log. */
+  readonly open: Partial<Record<Log, BlockBuilder>>;
   readonly settles: Settle[];
   bytes: number;
   /** Someone waits for the cursors, though there may be no blocks. */
@@ -223,14 +226,17 @@ export class Outbox {
   }
 
   /** O1, O2. `settle` is called once: OUTBOX_FULL, OUTBOX_POISONED, or undefined when durable. */
-  append(log: Log, event: Event, settle: Settle, companion?: Companion): void {
+  append(log: Log, event: Event | ShapedEvent, settle: Settle, companion?: Companion): void {
     const refusal = this.#refusal(log);
     if (refusal !== undefined) return this.#refuse(refusal, settle);
     const group = this.#group;
-    const block = group.blocks.findLast((candidate) => candidate.log === log);
-    const full = block === undefined || block.builder.size >= blockBytesMax;
-    const builder = full ? new BlockBuilder(this.#parts.clock.bootId) : block.builder;
-    if (full) group.blocks.push({ log, builder });
+    const open = group.open[log];
+    const full = open === undefined || open.size >= blockBytesMax;
+    const builder = full ? new BlockBuilder(this.#parts.clock.bootId) : open;
+    if (full) {
+      group.open[log] = builder;
+      group.blocks.push({ log, builder });
+    }
     const before = builder.size;
     builder.add(event);
     const besides = companion === undefined ? 0 : this.records.join(companion);
@@ -580,5 +586,5 @@ export class Outbox {
 }
 
 function emptyGroup(): Group {
-  return { blocks: [], settles: [], bytes: 0, withCursors: false };
+  return { blocks: [], open: {}, settles: [], bytes: 0, withCursors: false };
 }

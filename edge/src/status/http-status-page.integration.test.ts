@@ -5,17 +5,12 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { toolPath } from "../../../deploy/local/tools.mjs";
+import { wantedTool } from "../../../deploy/local/tools.mjs";
 import { stuckStatus, wellStatus } from "../testing/edge-status.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { HttpStatus } from "./http-status.ts";
 
-const executablePath = toolPath("chromium");
-const isRequired = (process.env["CAUSEWAY_REQUIRE"] ?? "").split(/[ ,]+/).includes("chromium");
-if (executablePath === undefined) {
-  const cure = "bring it by: node deploy/local/tools.mjs chromium";
-  process.stderr.write(`SKIPPED: the status page's tests want Chromium; ${cure}\n`);
-}
+const executablePath = wantedTool("chromium");
 /** To look at; the test itself reads what the page says. */
 const screenshots = mkdtempSync(join(tmpdir(), "causeway-status-"));
 const arguments_ = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
@@ -29,11 +24,8 @@ let http: HttpStatus;
 let status: EdgeStatus;
 
 beforeAll(async () => {
-  if (executablePath === undefined) {
-    if (isRequired) throw new Error("CAUSEWAY_REQUIRE names chromium, and there is none");
-    return;
-  }
-  browser = await chromium.launch({ executablePath, args: arguments_ });
+  if (executablePath !== undefined)
+    browser = await chromium.launch({ executablePath, args: arguments_ });
 });
 afterAll(() => browser?.close());
 beforeEach(async () => {
@@ -81,7 +73,7 @@ const leastContrast = `(() => {
 
 const number = async (page: Page, expression: string) => Number(await page.evaluate(expression));
 
-describe.skipIf(executablePath === undefined && !isRequired)("the status page", () => {
+describe.skipIf(executablePath === undefined)("the status page", () => {
   test.each([
     ["light", "phone", phone],
     ["dark", "phone", phone],

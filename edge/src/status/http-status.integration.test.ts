@@ -1,19 +1,14 @@
 /** Goal: supervisors, Prometheus and people get the same answer, and strangers none. */
 import { connect } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { stuckStatus, wellStatus } from "../testing/edge-status.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { HttpStatus } from "./http-status.ts";
 
-const cleanUps: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
-});
-
 async function serve(status: () => EdgeStatus, token?: string) {
   const http = new HttpStatus({ address: { host: "127.0.0.1", port: 0 }, token, status });
   await http.start();
-  cleanUps.push(() => http.stop());
+  onTestFinished(() => http.stop());
   const get = (path: string, headers: Record<string, string> = {}) =>
     fetch(`${http.url()}${path}`, { headers });
   return { http, get };
@@ -94,6 +89,20 @@ test("a client that holds its connection open does not hold up the stop", async 
   await new Promise((resolve) => socket.once("connect", resolve));
   const closed = new Promise((resolve) => socket.once("close", resolve));
   await http.stop();
-  cleanUps.length = 0;
   await closed;
+});
+
+test("a page that fails is answered with 500, and the gateway goes on", async () => {
+  let isBroken = true;
+  const { get } = await serve(() => {
+    if (isBroken) throw new Error("out of order");
+    return wellStatus;
+  });
+  const answer = await get("/api/status");
+  expect({ status: answer.status, text: await answer.text() }).toEqual({
+    status: 500,
+    text: "out of order\n",
+  });
+  isBroken = false;
+  expect((await get("/api/status")).status).toBe(200);
 });

@@ -1,15 +1,16 @@
 /** The gateway's HTTP: /livez, /readyz, /metrics, /api/status and one status page. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { createServer } from "node:http";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import type { HttpAddress } from "@causeway/shared/http-access.ts";
 import { checkHttpAddress, isAdmitted } from "@causeway/shared/http-access.ts";
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { MetricsText } from "@causeway/shared/http-metrics.ts";
 import { edgeMetrics } from "./edge-metrics.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { healthOf, sectionsOf } from "./edge-status.ts";
-import type { Metric } from "./metric.ts";
 import { statusPage } from "./status-page.ts";
+
+/** An import would load all that node:http names, a WebSocket client too: a tenth of a gateway's start. */
+const { createServer } = process.getBuiltinModule("node:http");
 
 export interface HttpStatusOptions {
   readonly address: HttpAddress;
@@ -25,15 +26,12 @@ interface Answer {
 
 export class HttpStatus {
   readonly #options: HttpStatusOptions;
-  readonly #registry = new Registry();
-  #metrics: readonly Metric[] = [];
+  #metrics: Promise<MetricsText> | undefined;
   #server: Server | undefined;
 
   constructor(options: HttpStatusOptions) {
     checkHttpAddress(options.address, options.token);
     this.#options = options;
-    collectDefaultMetrics({ register: this.#registry });
-    this.#register();
   }
 
   url(): string {
@@ -61,33 +59,10 @@ export class HttpStatus {
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 
-  /** Values are read once for each time that they are asked for. */
-  #register(): void {
-    const byName = new Map(edgeMetrics(this.#options.status()).map((one) => [one.name, one]));
-    for (const { name, help, kind, labels = {} } of byName.values()) {
-      const now = () => this.#metrics.filter((metric) => metric.name === name);
-      const config = { name, help, labelNames: Object.keys(labels), registers: [this.#registry] };
-      if (kind === "gauge") {
-        new Gauge({
-          ...config,
-          collect() {
-            for (const metric of now()) this.set(metric.labels ?? {}, metric.value);
-          },
-        });
-      } else {
-        new Counter({
-          ...config,
-          collect() {
-            this.reset();
-            for (const metric of now()) this.inc(metric.labels ?? {}, metric.value);
-          },
-        });
-      }
-    }
-  }
-
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { code, type, body } = await this.#answer(request);
+    const answer = this.#answer(request);
+    // A page that fails must not end the gateway.
+    const { code, type, body } = await answer.catch((why) => text(500, `${reasonOf(why)}\n`));
     response.writeHead(code, {
       "content-type": type,
       "cache-control": "no-store",
@@ -107,8 +82,9 @@ export class HttpStatus {
     if (!isAdmitted(this.#options.token, request.headers.authorization))
       return text(401, "token needed\n");
     if (path === "/metrics") {
-      this.#metrics = edgeMetrics(this.#options.status());
-      return { code: 200, type: this.#registry.contentType, body: await this.#registry.metrics() };
+      const metrics = await this.#metricsText();
+      const body = await metrics.text(edgeMetrics(this.#options.status()));
+      return { code: 200, type: metrics.contentType, body };
     }
     if (path === "/api/status") return this.#status();
     if (path === "/")
@@ -118,6 +94,14 @@ export class HttpStatus {
         body: statusPage(this.#options.status()),
       };
     return text(404, "not found\n");
+  }
+
+  /** Loaded when first asked for: nobody may ask, and a gateway should be ready soon. */
+  #metricsText(): Promise<MetricsText> {
+    this.#metrics ??= import("@causeway/shared/http-metrics.ts").then(
+      (module) => new module.MetricsText(),
+    );
+    return this.#metrics;
   }
 
   #status(): Answer {

@@ -1,8 +1,9 @@
 /** What the outbox holds and costs, in figures for people and for Prometheus. */
 import type { Log } from "@causeway/shared/event.ts";
 import { logs } from "@causeway/shared/event.ts";
+import type { Metric } from "@causeway/shared/metric.ts";
+import { metricsOf } from "@causeway/shared/metric.ts";
 import type { OutboxUsage } from "../outbox/outbox.ts";
-import type { Metric } from "./metric.ts";
 
 /** Of the disk below the outbox, and of this process. */
 export interface DiskStatus {
@@ -54,81 +55,64 @@ export function outboxRows(outbox: OutboxUsage, disk: DiskStatus): readonly [str
   ];
 }
 
+const { gauge, counter } = metricsOf("causeway_edge_");
+
 export function outboxMetrics(outbox: OutboxUsage, disk: DiskStatus): readonly Metric[] {
   const wear = wearOf(outbox, disk);
   const of = (name: string, help: string, value: (log: Log) => number): Metric[] =>
-    logs.map((log) => ({ name, help, kind: "gauge", value: value(log), labels: { log } }));
-  const gauge = (name: string, help: string, value: number): Metric => {
-    return { name, help, kind: "gauge", value };
-  };
-  const counter = (name: string, help: string, value: number): Metric => {
-    return { name, help, kind: "counter", value };
-  };
+    logs.map((log) => gauge(name, help, value(log), { log }));
   const { backlog, given } = outbox;
   const reasons = new Set(["full", "age", ...Object.keys(given.lost)]);
   return [
-    ...of("causeway_edge_backlog_events", "Events the cloud has not taken", (log) => {
+    ...of("backlog_events", "Events the cloud has not taken", (log) => {
       return backlog[log].events;
     }),
-    ...of("causeway_edge_backlog_bytes", "Their bytes", (log) => backlog[log].bytes),
-    ...of("causeway_edge_backlog_age_seconds", "Age of the oldest, -1 if unknown", (log) =>
+    ...of("backlog_bytes", "Their bytes", (log) => backlog[log].bytes),
+    ...of("backlog_age_seconds", "Age of the oldest, -1 if unknown", (log) =>
       seconds(backlog[log].ageMs),
     ),
-    ...of(
-      "causeway_edge_log_bytes",
-      "Bytes stored, tail included",
-      (log) => outbox.logs[log].bytes,
-    ),
-    ...of("causeway_edge_log_bytes_max", "Bytes that may be stored", (log) => {
+    ...of("log_bytes", "Bytes stored, tail included", (log) => outbox.logs[log].bytes),
+    ...of("log_bytes_max", "Bytes that may be stored", (log) => {
       return outbox.logs[log].bytesMax;
     }),
     gauge(
-      "causeway_edge_drain_seconds",
+      "drain_seconds",
       "Until all is taken at this pace, -1 if not foreseeable",
       seconds(outbox.drainMs),
     ),
-    gauge(
-      "causeway_edge_disk_free_bytes",
-      "Bytes free on the disk, -1 if not watched",
-      outbox.freeBytes ?? -1,
-    ),
+    gauge("disk_free_bytes", "Bytes free on the disk, -1 if not watched", outbox.freeBytes ?? -1),
     counter(
-      "causeway_edge_not_admitted_total",
+      "not_admitted_total",
       "Events not admitted because the outbox was full",
       outbox.refused,
     ),
     counter(
-      "causeway_edge_thinned_total",
+      "thinned_total",
       "Events that became part of a roll-up, since the outbox was made",
       given.thinned,
     ),
-    ...[...reasons].map(
-      (reason): Metric => ({
-        name: "causeway_edge_lost_total",
-        help: "Events given up unsent, since the outbox was made",
-        kind: "counter",
-        value: given.lost[reason] ?? 0,
-        labels: { reason },
-      }),
-    ),
-    counter("causeway_edge_block_bytes_total", "Bytes of blocks written", outbox.writtenBytes),
+    ...[...reasons].map((reason) => {
+      const help = "Events given up unsent, since the outbox was made";
+      return counter("lost_total", help, given.lost[reason] ?? 0, { reason });
+    }),
+    counter("block_bytes_total", "Bytes of blocks written", outbox.writtenBytes),
     counter(
-      "causeway_edge_disk_written_bytes_total",
+      "disk_written_bytes_total",
       "Bytes this process wrote to disks, 0 where nobody counts",
       disk.writtenBytes ?? 0,
     ),
     gauge(
-      "causeway_edge_write_amplification",
+      "write_amplification",
       "Bytes written to disks for each byte of blocks, -1 if unknown",
       wear?.amplification ?? -1,
     ),
     gauge(
-      "causeway_edge_disk_bytes_per_day",
+      "disk_bytes_per_day",
       "Bytes written in a day like this, -1 if unknown",
       wear?.bytesPerDay ?? -1,
     ),
     gauge(
-      "causeway_edge_card_wear_per_year",
+      "card_wear_per_year",
       `Share of a card's life that a year like this takes, at ${cardCycles} cycles; -1 if unknown`,
       wear?.perYear ?? -1,
     ),

@@ -12,11 +12,10 @@ import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { connect } from "@nats-io/transport-node";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { packetTypes, publishPacket, RawMqtt } from "../testing/mqtt-raw-client.ts";
-import { EdgeProcess, edgeFolder, edgeLauncher } from "../testing/system-edge-process.ts";
+import { runEdge, testFolder } from "../testing/system-test-edge.ts";
 
-const cleanUps: (() => Promise<void> | void)[] = [];
 let nats: NatsServer;
 let connection: NatsConnection;
 let wrongBy: (ms: number) => void;
@@ -24,14 +23,11 @@ let environment: Readonly<Record<string, string>>;
 
 beforeAll(async () => {
   nats = await startNatsServer();
-  cleanUps.push(() => nats.remove());
   connection = await connect({ servers: nats.url });
-  cleanUps.push(() => connection.close());
   const manager = await jetstreamManager(connection);
   await manager.streams.add({ name: "TLM", subjects: ["tlm.*.*"] });
   await manager.streams.add({ name: "ENGINE", subjects: ["mark.*.*"], allow_direct: true });
   const folder = mkdtempSync(join(tmpdir(), "causeway-clock-"));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, "wrong-by");
   wrongBy = (ms) => writeFileSync(file, String(ms));
   const module = join(folder, "wrong-clock.mjs");
@@ -42,10 +38,11 @@ beforeAll(async () => {
      Date.now = () => right() + Number(readFileSync(${JSON.stringify(file)}, "utf8"));`,
   );
   environment = { NODE_OPTIONS: `--import=${pathToFileURL(module)}` };
-});
-
-afterAll(async () => {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
+  return async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await connection.close();
+    await nats.remove();
+  };
 });
 
 /** What the journal holds of the device, in its order; undefined where it is undated. */
@@ -79,15 +76,12 @@ async function publish(client: RawMqtt, value: number): Promise<void> {
 const soon = { timeout: 20_000, interval: 50 };
 
 test("a gateway that boots in 1970 dates what it kept, and leaves undated what it sent before", async () => {
-  const { config, remove } = edgeFolder({
+  const { config } = testFolder({
     uplink: { servers: [nats.url] },
     time: { waitMs: 3_000 },
   });
-  cleanUps.push(remove);
   wrongBy(-Date.now());
-  const edge = new EdgeProcess([edgeLauncher, "run", "--config", config], environment);
-  cleanUps.push(() => edge.kill());
-  const { mqttPort, httpUrl } = await edge.ready();
+  const { mqttPort, httpUrl } = await runEdge(config, [], environment).ready();
   const clock = async () => {
     const status = await (await fetch(`${httpUrl}/api/status`)).json();
     return (status as { clock: unknown }).clock;
@@ -120,16 +114,13 @@ test("a gateway that boots in 1970 dates what it kept, and leaves undated what i
 }, 60_000);
 
 test("after SIGKILL the same boot is dated as before, though the clock is wrong again", async () => {
-  const { config, remove } = edgeFolder({ uplink: { servers: ["nats://127.0.0.1:1"] } });
-  cleanUps.push(remove);
+  const { config } = testFolder({ uplink: { servers: ["nats://127.0.0.1:1"] } });
   wrongBy(0);
-  const first = new EdgeProcess([edgeLauncher, "run", "--config", config], environment);
+  const first = runEdge(config, [], environment);
   await first.ready();
   await first.kill();
   wrongBy(-Date.now());
-  const second = new EdgeProcess([edgeLauncher, "run", "--config", config], environment);
-  cleanUps.push(() => second.kill());
-  const { httpUrl } = await second.ready();
+  const { httpUrl } = await runEdge(config, [], environment).ready();
   const { clock } = (await (await fetch(`${httpUrl}/api/status`)).json()) as {
     clock: { wallAheadMs: number };
   };

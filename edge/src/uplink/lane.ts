@@ -43,6 +43,8 @@ export interface Sent {
   readonly from: number;
   readonly to: number;
   readonly bytes: number;
+  /** So many were asked for; an item that spans more is sent whole. */
+  readonly positionsMax: number;
   readonly nonce: string | undefined;
   stored: boolean;
 }
@@ -142,7 +144,8 @@ export function addEpoch(lane: Lane, facts: EpochFacts): void {
   // U8: what an earlier process sent.
   const { bytes } = facts.stored[log];
   const place = { id: undefined, nonce: undefined, from: through + 1, to: stored };
-  lane.sent.push({ ...place, cursor, bytes, stored: true });
+  const positionsMax = Number.POSITIVE_INFINITY;
+  lane.sent.push({ ...place, cursor, bytes, positionsMax, stored: true });
   lane.remembered.set(cursor, stored);
   cursor.next = stored + 1;
 }
@@ -226,10 +229,10 @@ export function newlyRemembered(lane: Lane): readonly Remembered[] {
   ];
 }
 
-/** U7. */
+/** U7: half of what was asked for, since an item that spans more never gets smaller. */
 export function halve(lane: Lane, sent: Sent, reason: string): void {
   const from = Math.max(sent.from, sent.cursor.through + 1);
-  const positions = sent.to - from + 1;
+  const positions = Math.min(sent.to - from + 1, sent.positionsMax);
   lane.positionsMax = Math.max(1, Math.floor(positions / 2));
   if (positions > 1) return;
   lane.stub = { epoch: sent.cursor.epoch, position: from, reason };

@@ -17,21 +17,16 @@ import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { NatsLink } from "./nats-link.ts";
 
 const folder = join(import.meta.dirname, "../../../shared/src/testing/certificates-to-come");
-const cleanUps: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
 async function tlsServer(name: "server" | "forged" = "server"): Promise<NatsServer> {
   const [cert, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
   const users = "authorization { user: gw, password: secret }";
   const settings = `tls { cert_file: "${cert}", key_file: "${key}" }\n${users}\n`;
   const server = await startNatsServer({ settings });
-  cleanUps.push(() => server.remove());
+  onTestFinished(() => server.remove());
   return server;
 }
 
@@ -62,7 +57,7 @@ function link(
   const told: string[] = [];
   made.listen((state, reason) => told.push(reason === undefined ? state : `${state} ${reason}`));
   made.start();
-  cleanUps.push(() => made.close());
+  onTestFinished(() => made.close());
   return (pattern: RegExp) => vi.waitFor(() => expect(told.at(-1)).toMatch(pattern), soon);
 }
 
@@ -103,10 +98,10 @@ test("a server that is not trusted hears no credentials", async () => {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanUps.push(() => new Promise((resolve) => server.close(() => resolve())));
+  onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
   const { port } = server.address() as AddressInfo;
   const own = mkdtempSync(join(tmpdir(), "causeway-clock-"));
-  cleanUps.push(async () => rmSync(own, { recursive: true }));
+  onTestFinished(async () => rmSync(own, { recursive: true }));
   await link({ port, folder: own }, { caName: "stranger", floorMs })(/^down NATS_TLS_FAILED/);
   expect(heard).toBe("");
   const trusting = link({ port, folder: own }, { caName: "authority", floorMs });
@@ -128,13 +123,13 @@ test("a certificate that had ended by the newest time known is refused", async (
 test("without an authority of one's own the clock is told as the reason, not the link", async () => {
   const usual = getCACertificates("default");
   setDefaultCACertificates([...usual, readFileSync(join(folder, "authority.pem"), "utf8")]);
-  cleanUps.push(async () => setDefaultCACertificates(usual));
+  onTestFinished(async () => setDefaultCACertificates(usual));
   await link(await tlsServer(), { floorMs })(/^down CLOCK_BEHIND: /);
 });
 
 test("a mark says when the cloud stored it", async () => {
   const server = await startNatsServer();
-  cleanUps.push(() => server.remove());
+  onTestFinished(() => server.remove());
   const connection = await connect({ servers: server.url });
   const manager = await jetstreamManager(connection);
   await manager.streams.add({ name: "ENGINE", subjects: ["mark.*.*"], allow_direct: true });
@@ -149,7 +144,7 @@ test("a mark says when the cloud stored it", async () => {
   });
   const up = new Promise<void>((resolve) => made.listen((state) => state === "up" && resolve()));
   made.start();
-  cleanUps.push(() => made.close());
+  onTestFinished(() => made.close());
   await up;
   const beforeMs = Date.now();
   const mark = { v: 1, c: 1, g: "gw", run: null, e: [], d: [] };

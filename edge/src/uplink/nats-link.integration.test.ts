@@ -13,13 +13,8 @@ import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { NatsLink } from "./nats-link.ts";
-
-const cleanUps: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
 
 const users = `
 authorization { users: [
@@ -32,7 +27,7 @@ max_payload: 64KB
 
 async function server(settings = users): Promise<NatsServer> {
   const started = await startNatsServer({ settings });
-  cleanUps.push(() => started.remove());
+  onTestFinished(() => started.remove());
   return started;
 }
 
@@ -63,7 +58,7 @@ function link({ url, folder }: NatsServer, settings: Partial<NatsSettings> = {})
   const told: string[] = [];
   made.listen((state, reason) => told.push(reason === undefined ? state : `${state} ${reason}`));
   made.start();
-  cleanUps.push(() => made.close());
+  onTestFinished(() => made.close());
   const when = (pattern: RegExp) =>
     vi.waitFor(() => expect(told.at(-1)).toMatch(pattern), { timeout: 10_000, interval: 10 });
   return { made, told, when };
@@ -135,7 +130,7 @@ test("no stream is tried again, and no answer is known as such", async () => {
   await when(/^up/);
   expect(await made.publish("live", [], body)).toMatchObject({ fault: "retry" });
   nats.pause();
-  cleanUps.push(async () => nats.resume());
+  onTestFinished(async () => nats.resume());
   expect(await made.publish("live", [], body)).toMatchObject({ fault: "no-answer" });
 });
 

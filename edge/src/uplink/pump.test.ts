@@ -271,6 +271,24 @@ test("a batch that is refused shrinks to the one event at fault, which goes as a
   expect(stubs).toMatchObject([{ from: 61, to: 61, event: { reason: "refused", detail: "no" } }]);
 });
 
+test("a batch that is refused shrinks although a loss at its end spans more than is asked for", async () => {
+  const { clock, link, outbox, pump, append, disk } = await start();
+  const poison: Event = { ...eventAt(clock.bootMs()), name: "poison" } as Event;
+  outbox.append("telemetry", poison, () => {});
+  await append("telemetry", 2);
+  await append("telemetry", 5);
+  const key = disk.keys().findLast((known) => known.startsWith("b")) ?? "";
+  disk.corrupt(Buffer.from(key, "latin1"), Buffer.from("rotten"));
+  link.refusedName = "poison";
+  link.tell("up");
+  await clock.advance(30 * 60_000);
+  expect(link.taken(outbox.run)?.telemetry).toBe(8);
+  expect(pump.status()).toMatchObject({ unsentEvents: 0, untakenEvents: 0 });
+  const items = link.sent.flatMap(({ body }) => body.blocks.flatMap((block) => block.items));
+  expect(items.filter(({ event }) => event?.kind === "quarantined")).toMatchObject([{ to: 1 }]);
+  expect(items.at(-1)).toMatchObject({ from: 4, to: 8, event: { reason: "unreadable" } });
+});
+
 test("no position is published before it is synced that it may be", async () => {
   const { clock, link, outbox, append, disk } = await start();
   const bounds: number[] = [];

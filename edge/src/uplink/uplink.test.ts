@@ -222,6 +222,27 @@ describe("U3 go back", () => {
     expect(bench.count("read")).toBe(2);
   });
 
+  test.each([
+    ["refused", 10],
+    ["too large", 10],
+    ["too large", 1],
+  ])("%s alone, an item of %i positions goes as a stub (U7)", (fault, positions) => {
+    const bench = new Bench([epochOf(first, 20)]);
+    bench.up();
+    const asked: unknown[] = [];
+    while (bench.last("read").cut?.stubReason === undefined && asked.length < 9) {
+      asked.push(bench.last("read").cut?.positionsMax);
+      const { batch } = bench.found(positions);
+      if (fault === "too large") bench.fail("split", batch.id);
+      else bench.mark({}, asked.length, [doubtAbout(batch.nonce, 1, "refused")]);
+      bench.pass(31_000);
+      bench.mark({}, asked.length);
+      bench.pass(31_000);
+    }
+    expect(asked).toEqual(positions === 1 ? [undefined] : [undefined, 5, 2, 1]);
+    expect(bench.last("read")).toMatchObject({ from: 1, cut: { positionsMax: 1 } });
+  });
+
   test("too large halves the batch each time, down to a floor", () => {
     const bench = new Bench([epochOf(first, 50_000)], { batchBytes: 64 * 1_024 });
     bench.up();

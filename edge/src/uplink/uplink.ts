@@ -14,7 +14,7 @@
  *   U6  A lower position under a higher commit number is a rollback at once. A lower commit number, or
  *       the same with a lower position, is doubted for `doubtMs` first, since a stale replica may have
  *       answered; meanwhile no tail is given up. The newest commit number outlives the process.
- *   U7  A batch that the cloud refuses, or that is too large, goes again in halves, down to one event,
+ *   U7  A batch that the cloud refuses, or that is too large, goes again in halves, down to one item,
  *       which then goes as a stub; after progress batches are whole again.
  *   U8  What is stored without a gap behind the mark is remembered, over failures, connections and
  *       restarts: it is not sent again, and the window counts it, until U3 says otherwise.
@@ -338,9 +338,9 @@ export class Uplink {
     cursor.next = found.to + 1;
     const id = event.readId;
     const batch = this.#batch(id, lane, cursor, found);
-    const { from, to, bytes } = found;
-    lane.sent.push({ id, cursor, from, to, bytes, nonce: batch.nonce, stored: false });
-    this.#pace.spend(bytes, nowMs);
+    const { positionsMax } = lane;
+    lane.sent.push({ id, cursor, ...found, positionsMax, nonce: batch.nonce, stored: false });
+    this.#pace.spend(found.bytes, nowMs);
     actions.push({ kind: "publish", readId: id, batch });
   }
 

@@ -166,7 +166,7 @@ const isoPattern =
   /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:[zZ]|([+-]\d{2}):?(\d{2})?)?)?$/;
 
 /** ms since 1970; null where there is none, undefined where it cannot be read. */
-function timeOf(ts: unknown): number | null | undefined {
+export function timeOf(ts: unknown): number | null | undefined {
   if (ts === undefined || ts === null) return null;
   if (typeof ts === "number")
     return Number.isFinite(ts) && Math.abs(ts) <= timeMsMax ? Math.round(ts) : undefined;

@@ -4,11 +4,10 @@ import { gaussian, seededRandom } from "../random.ts";
 import type { GatewayDetection, NumericReading } from "./detection.ts";
 import { decodeDetection, detect, emptyDetection, encodeDetection } from "./detection.ts";
 import { rulesSchema } from "./rule.ts";
-import type { RuleSet } from "./rule-set.ts";
 import { compileRules } from "./rule-set.ts";
 
 const seriesMax = 100;
-const compile = (rules: unknown) => compileRules(rulesSchema.parse(rules));
+const compile = (rules: unknown) => compileRules(rulesSchema.parse(rules)).of("g");
 const defaults = compile(undefined);
 
 function reading(second: number, value: number, more: Partial<NumericReading> = {}) {
@@ -17,13 +16,9 @@ function reading(second: number, value: number, more: Partial<NumericReading> = 
   return { device: "d", metric: "t", value, timeMs, receivedAt, late: false, ...more };
 }
 
-function kindsOf(
-  detection: GatewayDetection,
-  readings: readonly NumericReading[],
-  ruleSet: RuleSet = defaults,
-): string[] {
+function kindsOf(detection: GatewayDetection, readings: readonly NumericReading[]): string[] {
   return readings.flatMap((one) =>
-    detect(detection, ruleSet, seriesMax, one).map(({ verdict }) => verdict.kind),
+    detect(detection, seriesMax, one).map(({ verdict }) => verdict.kind),
   );
 }
 
@@ -40,7 +35,7 @@ test("each rule that selects the series gives its verdict, in their order", () =
     { name: "hot", detector: "limits", hi: 80 },
     { name: "odd", detector: "ewma" },
   ]);
-  const verdicts = detect(emptyDetection(), ruleSet, seriesMax, reading(0, 81));
+  const verdicts = detect(emptyDetection(ruleSet), seriesMax, reading(0, 81));
   expect(verdicts.map(({ rule, verdict }) => [rule.name, verdict.kind])).toEqual([
     ["hot", "anomalous"],
     ["odd", "unknown"],
@@ -48,21 +43,21 @@ test("each rule that selects the series gives its verdict, in their order", () =
 });
 
 test("a series that no rule selects takes no place", () => {
-  const detection = emptyDetection();
+  const detection = emptyDetection(defaults);
   expect(kindsOf(detection, [reading(0, 1, { metric: "seq" })])).toEqual([]);
   expect(detection.series.size).toBe(0);
 });
 
 test("normal verdicts are shared between readings", () => {
-  const detection = emptyDetection();
+  const detection = emptyDetection(defaults);
   kindsOf(detection, noise(0, 100));
-  const [one, two] = noise(100, 2).map((next) => detect(detection, defaults, seriesMax, next));
+  const [one, two] = noise(100, 2).map((next) => detect(detection, seriesMax, next));
   expect(one?.[0]?.verdict.kind).toBe("normal");
   expect(one).toBe(two);
 });
 
 test("beyond the bound a new series is not detected on but counted, and old ones go on (T1)", () => {
-  const detection = emptyDetection();
+  const detection = emptyDetection(defaults);
   for (let device = 0; device < 2 * seriesMax; device++) {
     kindsOf(detection, [reading(0, 1, { device: `device-${device}` })]);
   }
@@ -76,8 +71,8 @@ describe("stored and restored", () => {
     "after %i readings it goes on as if it had not been",
     (stored) => {
       const readings = [...noise(0, 200), ...noise(200, 30, 38), ...noise(230, 200)];
-      const whole = kindsOf(emptyDetection(), readings);
-      const detection = emptyDetection();
+      const whole = kindsOf(emptyDetection(defaults), readings);
+      const detection = emptyDetection(defaults);
       kindsOf(detection, readings.slice(0, stored));
       const restored = decodeDetection(encodeDetection(detection), defaults);
       expect(kindsOf(restored, readings.slice(stored))).toEqual(whole.slice(stored));
@@ -85,7 +80,7 @@ describe("stored and restored", () => {
   );
 
   test("a past and the readings beyond the bound are restored too", () => {
-    const detection = emptyDetection();
+    const detection = emptyDetection(defaults);
     detection.readingsBeyond = 7;
     kindsOf(detection, [...noise(0, 100), ...noise(1_000, 10)]);
     kindsOf(detection, noise(100, 10, 20, { late: true }));
@@ -99,14 +94,14 @@ describe("stored and restored", () => {
         { name: "a", detector: "ewma" },
         { name: "b", detector: "ewma", limit },
       ]);
-    const detection = emptyDetection();
-    kindsOf(detection, noise(0, 100), rules(4));
+    const detection = emptyDetection(rules(4));
+    kindsOf(detection, noise(0, 100));
     const restored = decodeDetection(encodeDetection(detection), rules(5));
-    expect(kindsOf(restored, noise(100, 1), rules(5))).toEqual(["normal", "unknown"]);
+    expect(kindsOf(restored, noise(100, 1))).toEqual(["normal", "unknown"]);
   });
 
   test("unknown fields are skipped, another version is refused", () => {
-    const detection = emptyDetection();
+    const detection = emptyDetection(defaults);
     kindsOf(detection, noise(0, 3));
     const json = JSON.parse(encodeDetection(detection));
     json.more = 1;
@@ -123,7 +118,7 @@ describe("late readings (T2)", () => {
   const late = { late: true };
 
   test("from another level disturb no live ones and are judged by what was usual then", () => {
-    const detection = emptyDetection();
+    const detection = emptyDetection(defaults);
     kindsOf(detection, noise(0, 500));
     kindsOf(detection, noise(50_000, 20));
     for (let batch = 0; batch < 20; batch++) {
@@ -136,14 +131,14 @@ describe("late readings (T2)", () => {
   });
 
   test("of a later outage begin from what was usual by then", () => {
-    const detection = emptyDetection();
+    const detection = emptyDetection(defaults);
     kindsOf(detection, [...noise(0, 200), ...noise(1_000, 200), ...noise(500, 100, 20, late)]);
     kindsOf(detection, [...noise(1_200, 3_000, 60), ...noise(9_000, 5, 60)]);
     expect(kindsOf(detection, noise(5_000, 100, 60, late))).not.toContain("anomalous");
   });
 
   test("that are newer than all that was seen of the series are as good as live ones", () => {
-    const detection = emptyDetection();
+    const detection = emptyDetection(defaults);
     kindsOf(detection, noise(0, 200, 20, late));
     expect(kindsOf(detection, noise(200, 2))).toEqual(["normal", "normal"]);
   });

@@ -1,5 +1,5 @@
 /**
- * What the detectors know of the series of one gateway. It depends on the readings alone, never on
+ * What the rules know of the series of one gateway. It depends on the readings alone, never on
  * what became of their verdicts, so a replay of the readings restores it (D1).
  *
  * T1 Bounded: beyond `seriesMax` series a new one is not detected on; its readings are counted.
@@ -9,8 +9,13 @@
  * T3 A series whose unit has changed begins anew: numbers of two units say nothing of each other.
  * T4 Detectors that look at a device as a whole have one state for it, which all its series hold;
  *    it is stored with the first of them, and `null` stands with the others.
+ * T5 Silence is counted to the gateway's time, never to the cloud's: a gateway that is offline does
+ *    not make its devices look silent. Its time is that of the newest live telemetry, or of a
+ *    heartbeat by which nothing before it is still on its way. It begins anew with each epoch, since
+ *    the one before may have been dated by a clock that was wrong.
  *
- * Encoded: {"v":1, "beyond": readings not detected on,
+ * Encoded: {"v":1, "beyond": readings not detected on, "time"?: [epoch, ms], "heard"?: ms,
+ *           "patterns"?: as pattern-codec.ts has them, "site"?: as site-filter.ts has it,
  *           "rules":  [[name, detector version], …],
  *           "series": [[device, metric, newest receivedAt, states, until | null, states | null,
  *                       unit], …]}
@@ -19,7 +24,10 @@
  */
 import { z } from "zod";
 import { parseState } from "./parse-state.ts";
-import type { CompiledRule, RuleSet, RuleVerdict, Selection } from "./rule-set.ts";
+import { GatewayPatterns } from "./pattern/gateway-patterns.ts";
+import { decodePatterns, encodePatterns } from "./pattern/pattern-codec.ts";
+import { SiteFilter } from "./pattern/site-filter.ts";
+import type { CompiledDetectorRule, GatewayRules, RuleVerdict, Selection } from "./rule-set.ts";
 import { SeriesMap } from "./series-map.ts";
 
 export const detectionVersion = 1;
@@ -59,29 +67,58 @@ interface Series {
   unit: string;
 }
 
+/** T5. */
+interface GatewayTime {
+  readonly epoch: string;
+  /** In ms. */
+  readonly at: number;
+}
+
 export interface GatewayDetection {
+  readonly rules: GatewayRules;
+  readonly patterns: GatewayPatterns;
   readonly series: SeriesMap<Series>;
   /** By device and rule: the states that all series of the device share. */
   readonly shared: SeriesMap<unknown>;
   /** Readings that were not detected on, since the table of series is full (T1). */
   readingsBeyond: number;
+  /** What its site is told; undefined where no rule looks at the site. */
+  readonly site: SiteFilter | undefined;
+  time: GatewayTime | undefined;
+  /** The last tick before the last live event, in ms; undefined while there is none. */
+  heardAt: number | undefined;
 }
 
-export function emptyDetection(): GatewayDetection {
-  return { series: new SeriesMap(), shared: new SeriesMap(), readingsBeyond: 0 };
+export function emptyDetection(rules: GatewayRules): GatewayDetection {
+  return {
+    rules,
+    patterns: new GatewayPatterns(rules.patterns),
+    site: rules.site && new SiteFilter(rules.site),
+    series: new SeriesMap(),
+    shared: new SeriesMap(),
+    readingsBeyond: 0,
+    time: undefined,
+    heardAt: undefined,
+  };
+}
+
+/** T5: everything that the gateway had before `at`, in ms, has come. */
+export function noteGatewayTime(detection: GatewayDetection, epoch: string, at: number): void {
+  const { time } = detection;
+  if (time?.epoch === epoch && time.at >= at) return;
+  detection.time = { epoch, at };
 }
 
 /** A verdict of each rule that selects the series, live or in shadow; updates `detection`. */
 export function detect(
   detection: GatewayDetection,
-  ruleSet: RuleSet,
   seriesMax: number,
   reading: NumericReading,
 ): readonly RuleVerdict[] {
   const { device, metric } = reading;
   let series = detection.series.get(device, metric);
   if (series === undefined) {
-    const selection = ruleSet.select(device, metric);
+    const selection = detection.rules.select(device, metric);
     if (selection.rules.length === 0) return selection.normal;
     if (detection.series.size >= seriesMax) {
       detection.readingsBeyond += 1;
@@ -164,21 +201,17 @@ function judge(
   return verdicts ?? normal;
 }
 
-export interface SilentSeries {
-  readonly device: string;
-  readonly metric: string;
-  readonly verdicts: readonly RuleVerdict[];
-}
-
-/** What silence up to `at`, in ms, brings: the verdicts of the rules that miss readings. */
-export function detectSilence({ series }: GatewayDetection, at: number): readonly SilentSeries[] {
-  const found: SilentSeries[] = [];
+/** What silence up to the gateway's time brings: the verdicts of the rules that miss readings (T5). */
+export function detectSilence({ series, time }: GatewayDetection): readonly RuleVerdict[] {
+  if (time === undefined) return nothing;
+  const { at } = time;
+  const found: RuleVerdict[] = [];
   for (const [device, metric, { selection, receivedAt }] of series.entries()) {
-    const verdicts = selection.rules.flatMap((rule) => {
+    for (const rule of selection.rules) {
       const verdict = rule.detector.tick?.(at - receivedAt);
-      return verdict === undefined || verdict.kind === "normal" ? [] : [{ rule, verdict }];
-    });
-    if (verdicts.length > 0) found.push({ device, metric, verdicts });
+      if (verdict === undefined || verdict.kind === "normal") continue;
+      found.push({ rule, verdict, place: { device, metric }, at });
+    }
   }
   return found;
 }
@@ -195,10 +228,11 @@ export function lastScores(
   return selection.rules.map(({ detector }, index) => detector.score?.(states[index]) ?? 0);
 }
 
-export function encodeDetection({ series, readingsBeyond }: GatewayDetection): string {
-  const indexes = new Map<CompiledRule, number>();
+export function encodeDetection(detection: GatewayDetection): string {
+  const { series, readingsBeyond, time, heardAt, patterns, site } = detection;
+  const indexes = new Map<CompiledDetectorRule, number>();
   const rules: (readonly [name: string, detectorVersion: string])[] = [];
-  const indexOf = (rule: CompiledRule): number => {
+  const indexOf = (rule: CompiledDetectorRule): number => {
     const known = indexes.get(rule);
     if (known !== undefined) return known;
     indexes.set(rule, rules.length);
@@ -218,7 +252,13 @@ export function encodeDetection({ series, readingsBeyond }: GatewayDetection): s
     if (unit !== "") rows.push([...row, ...before, unit]);
     else rows.push(past === undefined ? row : [...row, ...before]);
   }
-  return JSON.stringify({ v: detectionVersion, beyond: readingsBeyond, rules, series: rows });
+  return JSON.stringify({
+    ...{ v: detectionVersion, beyond: readingsBeyond, rules, series: rows },
+    ...(time === undefined ? {} : { time: [time.epoch, time.at] }),
+    ...(heardAt === undefined ? {} : { heard: heardAt }),
+    ...(patterns.set.patterns.length === 0 ? {} : { patterns: encodePatterns(patterns) }),
+    ...(site === undefined ? {} : { site: site.encode() }),
+  });
 }
 
 const statesSchema = z.array(z.tuple([z.int(), z.unknown()], z.unknown()));
@@ -240,15 +280,31 @@ const detectionSchema = z.object({
       z.unknown(),
     ),
   ),
+  time: z.tuple([z.string(), z.number()], z.unknown()).optional(),
+  heard: z.number().optional(),
+  patterns: z.unknown().optional(),
+  site: z.unknown().optional(),
 });
 
 /** Throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
-export function decodeDetection(text: string, ruleSet: RuleSet): GatewayDetection {
-  const { beyond, rules, series: rows } = parseState("detection", detectionSchema, text);
-  const detection: GatewayDetection = { ...emptyDetection(), readingsBeyond: beyond };
+export function decodeDetection(
+  text: string,
+  gatewayRules: GatewayRules,
+  gateway = "",
+): GatewayDetection {
+  const parsed = parseState("detection", detectionSchema, text);
+  const { beyond, rules, series: rows, time, heard, patterns, site } = parsed;
+  const detection: GatewayDetection = {
+    ...emptyDetection(gatewayRules),
+    patterns: decodePatterns(patterns, gatewayRules.patterns),
+    site: gatewayRules.site && SiteFilter.decode(site, gatewayRules.site, gateway),
+    readingsBeyond: beyond,
+    time: time && { epoch: time[0], at: time[1] },
+    heardAt: heard,
+  };
   const keys = rules.map(([name, version]) => keyOf(name, version));
   for (const [device, metric, receivedAt, present, until, past, unit = ""] of rows) {
-    const selection = ruleSet.select(device, metric);
+    const selection = gatewayRules.select(device, metric);
     if (selection.rules.length === 0) continue;
     const decode = (encoded: z.infer<typeof statesSchema>, isPresent: boolean): States => {
       const states = new Map(encoded.map(([index, state]) => [keys[index], state]));

@@ -3,10 +3,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { ruleSchema } from "./rule.ts";
+import { detectorRuleSchema } from "./rule.ts";
 
 const page = readFileSync(join(import.meta.dirname, "../../../docs/detectors.md"), "utf8");
-const ofEveryRule = ["name", "devices", "metrics", "severity", "for", "keepFiringFor", "mode"];
+const ofEveryRule = [
+  ...["name", "devices", "metrics", "gateways", "site", "labels", "tags", "family"],
+  ...["severity", "for", "keepFiringFor", "mode", "message", "examples"],
+];
 
 interface Option {
   readonly properties: Readonly<
@@ -16,7 +19,7 @@ interface Option {
 }
 
 function parameters(): string[] {
-  const schema = z.toJSONSchema(ruleSchema, { io: "input", unrepresentable: "any" });
+  const schema = z.toJSONSchema(detectorRuleSchema, { io: "input", unrepresentable: "any" });
   return ((schema as unknown as { oneOf: Option[] }).oneOf ?? []).flatMap((option) => {
     const { detector, ...others } = option.properties;
     return Object.entries(others)

@@ -60,7 +60,7 @@ test("what is left out has a default", () => {
 });
 
 test("without rules there is one, over every metric but seq; an empty list means none", () => {
-  expect(load("{}")).toMatchObject([{ detector: "ewma", metrics: ["*", "!seq"], mode: "live" }]);
+  expect(load("{}")).toMatchObject([{ detector: "auto", metrics: ["*", "!seq"], mode: "live" }]);
   expect(load("rules: []")).toEqual([]);
 });
 
@@ -76,7 +76,7 @@ test.each([
   ],
   [
     "{ name: a }",
-    "1:9 rules.0.detector: one of auto, limits, ewma, rate, flat, absence, holt-winters",
+    "1:9 rules.0.when: a rule has a detector or a condition: write detector: … or when: …",
   ],
   ["{ name: a, detector: ewma, hi: 5 }", "1:36 rules.0.hi: unknown setting"],
   ["{ name: a, detector: limits }", "rules.0.hi: give at least one of hihi, hi, lo, lolo"],

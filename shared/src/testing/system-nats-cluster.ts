@@ -1,6 +1,7 @@
 /** Starts a real cluster of nats-servers for a test: free ports, own stores, each killable alone. */
 import type { NatsServer } from "./system-nats-server.ts";
-import { freePort, startNatsServer } from "./system-nats-server.ts";
+import { startNatsServer } from "./system-nats-server.ts";
+import { freePort } from "./system-ports.ts";
 
 export interface NatsCluster {
   readonly servers: readonly NatsServer[];

@@ -10,10 +10,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort, listening } from "./system-ports.ts";
 
 export interface NatsServer {
   readonly url: string;
@@ -44,10 +44,6 @@ wait $server
 kill $guard`;
 
 const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const startTimeoutMs = 60_000;
-/** Nothing may listen there yet, and a second asker must not get it. */
-const givenPorts = new Set<number>();
-const portRange = { least: 10_000, count: 22_000 };
 const children = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL");
@@ -133,46 +129,4 @@ function isStopped(pid: number): boolean {
     /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/task/${task}/status`, "utf8"))?.at(1),
   );
   return states.every((state) => state === "T" || state === "t");
-}
-
-/**
- * A port that was free a moment ago, below those that outgoing connections take theirs from: while
- * its server is down no client gets it, nor connects to itself on it.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = portRange.least + Math.floor(Math.random() * portRange.count);
-    if (givenPorts.has(port) || !(await isFree(port))) continue;
-    givenPorts.add(port);
-    return port;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-  });
-}
-
-/** Asks until something accepts connections; there is no event to wait on in another process. */
-async function listening(port: number, child: ChildProcess): Promise<void> {
-  const deadline = Date.now() + startTimeoutMs;
-  while (!(await accepts(port))) {
-    if (child.exitCode !== null) throw new Error(`nats-server ended with ${child.exitCode}`);
-    if (Date.now() > deadline) throw new Error(`nats-server does not listen on ${port}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: "127.0.0.1", port });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

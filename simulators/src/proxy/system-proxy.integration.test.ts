@@ -4,14 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { Program } from "../scenario/system-program.ts";
 import { runProgram, startProgram, until } from "../scenario/system-program.ts";
-
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
 
 interface Ready {
   readonly addresses: { readonly proxy: string; readonly control: string };
@@ -19,9 +14,9 @@ interface Ready {
 
 async function startCommand(...args: readonly string[]): Promise<Ready & { program: Program }> {
   const folder = mkdtempSync(join(tmpdir(), "causeway-proxy-"));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const program = startProgram("causeway-sim", ["proxy", ...args], join(folder, "proxy.log"));
-  cleanUps.push(() => program.kill("SIGKILL"));
+  onTestFinished(() => program.kill("SIGKILL"));
   const told = () => readFileSync(program.logFile, "utf8").trim();
   await until(async () => told().includes("ready"), 10_000, "the proxy");
   return { ...(JSON.parse(told()) as Ready), program };
@@ -30,7 +25,7 @@ async function startCommand(...args: readonly string[]): Promise<Ready & { progr
 test("a request goes through it, later as told over HTTP, and SIGTERM ends it", async () => {
   const server = createServer((_request, response) => response.end("hello"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanUps.push(() => void server.close());
+  onTestFinished(() => void server.close());
   const address = server.address();
   const target = typeof address === "object" ? `${address?.port}` : "";
   const flags = ["--listen", "127.0.0.1:0", "--target", target, "--control", "127.0.0.1:0"];

@@ -3,14 +3,9 @@ import type { Server, Socket } from "node:net";
 import { connect, createServer } from "node:net";
 import { seededRandom } from "@causeway/shared/random.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
-import { afterEach, expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { HttpControl } from "./http-control.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
-
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
 
 const host = "127.0.0.1";
 
@@ -35,7 +30,7 @@ function side(socket: Socket): Side {
     socket.on("end", () => resolve(how));
     socket.on("close", () => resolve(how));
   });
-  cleanUps.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   return { socket, text: () => text, ended };
 }
 
@@ -48,7 +43,7 @@ interface Pair {
 async function startProxy(): Promise<{ proxy: TcpProxy; listener: Server }> {
   const listener = createServer({ allowHalfOpen: true });
   await new Promise<void>((resolve) => listener.listen(0, host, resolve));
-  cleanUps.push(() => void listener.close());
+  onTestFinished(() => void listener.close());
   const address = listener.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const proxy = new TcpProxy({
@@ -58,7 +53,7 @@ async function startProxy(): Promise<{ proxy: TcpProxy; listener: Server }> {
     random: seededRandom("proxy"),
   });
   await proxy.start();
-  cleanUps.push(() => proxy.stop());
+  onTestFinished(() => proxy.stop());
   return { proxy, listener };
 }
 
@@ -158,7 +153,7 @@ test("over HTTP conditions are changed, connections ended, and faults told", asy
   const { proxy, client, server } = await connected();
   const control = new HttpControl(proxy);
   await control.start({ host, port: 0 });
-  cleanUps.push(() => control.stop());
+  onTestFinished(() => control.stop());
   const ask = async (method: string, path: string, body?: string) => {
     const answer = await fetch(`http://${host}:${control.port}${path}`, {
       method,

@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:http";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
-import { afterEach, expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { runProgram } from "./system-program.ts";
 import { Stack } from "./system-stack.ts";
 
@@ -21,11 +21,6 @@ interface Posted {
   readonly metric: string;
   readonly firingAt: number;
 }
-
-const cleanUps: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
 
 async function webhook(): Promise<{ url: string; posted: Posted[]; keys: string[] }> {
   const posted: Posted[] = [];
@@ -42,7 +37,7 @@ async function webhook(): Promise<{ url: string; posted: Posted[]; keys: string[
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanUps.push(() => new Promise((resolve) => server.close(() => resolve())));
+  onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
   const address = server.address();
   const port = typeof address === "object" ? address?.port : 0;
   return { url: `http://127.0.0.1:${port}/`, posted, keys };
@@ -60,7 +55,7 @@ async function replayOnce(): Promise<Run> {
   const stack = await Stack.start({
     cloud: `receivers: [{ name: test, kind: webhook, url: "${url}" }]`,
   });
-  cleanUps.push(() => stack.remove());
+  onTestFinished(() => stack.remove());
   const shape = ["--device", "machine", "--speed", "max", "--time", "original"];
   const replayed = await runProgram("causeway-sim", [
     "replay",

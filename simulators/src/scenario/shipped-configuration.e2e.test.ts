@@ -4,22 +4,18 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
-import { afterEach, expect, test } from "vitest";
+import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
+import { freePort } from "@causeway/shared/testing/system-ports.ts";
+import { expect, onTestFinished, test } from "vitest";
 import { runProgram, startProgram, until } from "./system-program.ts";
 
 const configFile = join(dirname(fileURLToPath(import.meta.url)), "../../../deploy/nats/nats.conf");
 const environment = { NATS_CLOUD_PASSWORD: "cloud-secret", NATS_GATEWAY1_PASSWORD: "edge-secret" };
-const cleanUps: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
 test("readings cross from the gateways' account, and strangers stay out", async () => {
   const folder = mkdtempSync(join(tmpdir(), "causeway-shipped-"));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const server = await startNatsServer({ configFile, environment });
-  cleanUps.push(() => server.remove());
+  onTestFinished(() => server.remove());
   const write = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
@@ -53,7 +49,7 @@ http: { host: 127.0.0.1, port: ${edgeHttp} }
     ["causeway-edge", edgeConfig],
   ] as const) {
     const program = startProgram(name, ["run", "--config", config], join(folder, `${name}.log`));
-    cleanUps.push(async () => {
+    onTestFinished(async () => {
       program.kill("SIGKILL");
       await program.exited;
     });

@@ -4,6 +4,7 @@
  */
 import type { AlertTransition } from "@causeway/cloud/alert/alert.ts";
 import type { GatewayAlerts, GatewayDetection } from "@causeway/cloud/alert/alerting.ts";
+import { observationOf } from "@causeway/cloud/alert/alerting.ts";
 import type { Place } from "@causeway/cloud/engine/place.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import { nameIn } from "./attempts.ts";
@@ -71,7 +72,10 @@ export class Branch {
     this.incomplete = new Set(from?.incomplete);
     this.isWhole = from?.isWhole ?? true;
     this.#references = new Map(
-      [...(from?.references() ?? [])].map(([gateway, own]) => [gateway, copyOfReference(own)]),
+      [...(from?.references() ?? [])].map(([gateway, own]) => [
+        gateway,
+        copyOfReference(own, gateway),
+      ]),
     );
   }
 
@@ -105,10 +109,12 @@ export class Branch {
     own.changes.add(id);
     if (rules === own.rules) return [];
     const [before, after] = [alertingOf(own.rules), alertingOf(rules)];
-    own.detection = after.decodeDetection(before.encodeDetection(own.detection));
+    own.detection = after.decodeDetection(before.encodeDetection(own.detection), gateway);
     own.rules = rules;
-    after.rejudge(own.alerts);
-    return after.tick(own.detection, own.alerts, { id: `clk/${n}`, gateway, at });
+    after.rejudge(own.alerts, gateway);
+    const moment = { id: `clk/${n}`, gateway, at };
+    const verdicts = after.tick(own.detection, moment);
+    return after.advance(own.alerts, verdicts, observationOf(moment));
   }
 
   /** The attempt that takes effect with this; undefined where it is none, or had its effect before. */
@@ -131,19 +137,22 @@ export class Branch {
     const known = this.#references.get(gateway);
     if (known !== undefined) return known;
     const alerting = alertingOf(firstRules);
-    const [detection, alerts] = [alerting.detection(), alerting.alerts()];
+    const [detection, alerts] = [alerting.detection(gateway), alerting.alerts()];
     const fresh = { rules: firstRules, changes: new Set<string>(), detection, alerts };
     this.#references.set(gateway, fresh);
     return fresh;
   }
 }
 
-function copyOfReference({ rules, changes, detection, alerts }: Reference): Reference {
+function copyOfReference(
+  { rules, changes, detection, alerts }: Reference,
+  gateway: string,
+): Reference {
   const alerting = alertingOf(rules);
   return {
     rules,
     changes: new Set(changes),
-    detection: alerting.decodeDetection(alerting.encodeDetection(detection)),
-    alerts: alerting.decodeAlerts(alerting.encodeAlerts(alerts)),
+    detection: alerting.decodeDetection(alerting.encodeDetection(detection), gateway),
+    alerts: alerting.decodeAlerts(alerting.encodeAlerts(alerts), gateway),
   };
 }

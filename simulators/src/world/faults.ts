@@ -11,7 +11,6 @@ import type { Random } from "@causeway/shared/random.ts";
 interface FaultKind {
   readonly kind: "chance" | "incident" | "setting";
   readonly about: string;
-  readonly byDefault: boolean;
   /** How often, against others of its kind; of a chance, in percent at most. */
   readonly weight: number;
 }
@@ -67,7 +66,7 @@ const kinds = {
   "reader-registered": setting(35, "beside the engine somebody else reads the journal"),
   "journal-small": setting(35, "TLM has little room, and is purged of what nobody needs"),
   "payload-small": setting(25, "the server takes small messages only"),
-  "event-poison": off("setting", "some events make a batch that the cloud cannot read"),
+  "event-poison": setting(12, "some events make a batch that the cloud cannot read"),
   "stale-mark-at-start": setting(30, "the first mark that a process reads may be stale"),
 } as const satisfies Record<string, FaultKind>;
 
@@ -75,7 +74,6 @@ export type FaultName = keyof typeof kinds;
 
 export const faultKinds: Readonly<Record<FaultName, FaultKind>> = kinds;
 export const faultNames = Object.keys(kinds) as readonly FaultName[];
-export const defaultFaults = faultNames.filter((name) => kinds[name].byDefault);
 
 /** What a world is held to, told in checkers.ts. */
 export type CheckName =
@@ -97,20 +95,15 @@ export type CheckName =
 export type Violate = (check: CheckName, what: string) => void;
 
 function chance(weight: number, about: string): FaultKind {
-  return { kind: "chance", about, byDefault: true, weight };
+  return { kind: "chance", about, weight };
 }
 
 function incident(weight: number, about: string): FaultKind {
-  return { kind: "incident", about, byDefault: true, weight };
+  return { kind: "incident", about, weight };
 }
 
 function setting(weight: number, about: string): FaultKind {
-  return { kind: "setting", about, byDefault: true, weight };
-}
-
-function off(kind: FaultKind["kind"], about: string): FaultKind {
-  const weights = { setting: 100, chance: 10, incident: 2 };
-  return { kind, about, byDefault: false, weight: weights[kind] };
+  return { kind: "setting", about, weight };
 }
 
 /** The faults of one world, and their dice. */

@@ -1,7 +1,7 @@
 // The goal: whoever reads of a failure can see it again, by the command that stands there.
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { defaultFaults } from "./faults.ts";
+import { faultNames } from "./faults.ts";
 import { storyOf } from "./story.ts";
 import { commitOf } from "./system-commit.ts";
 import { drain } from "./system-drain.ts";
@@ -37,11 +37,11 @@ test("a failure tells seed, commit, what broke, and the command that replays it"
 });
 
 test("the usual faults go by their short name", async () => {
-  const plan = { seed: "1", minutes: 0.1, faults: defaultFaults, traceLinesMax: 1 };
+  const plan = { seed: "1", minutes: 0.1, faults: faultNames, traceLinesMax: 1 };
   const result = await runWorld(plan, drain);
-  const story = storyOf(result, { minutes: 1, faults: defaultFaults, commit: "unknown" });
+  const story = storyOf(result, { minutes: 1, faults: faultNames, commit: "unknown" });
   expect(story).toContain("--faults default --trace");
-  expect(optionsIn(story).faults).toEqual(defaultFaults);
+  expect(optionsIn(story).faults).toEqual(faultNames);
 });
 
 test("the commit is that of the working tree, and says where that was changed", () => {

@@ -1,6 +1,6 @@
 /** What a failing world tells: its last lines, what did not hold, and how to see it again. */
 import type { FaultName } from "./faults.ts";
-import { defaultFaults } from "./faults.ts";
+import { faultNames } from "./faults.ts";
 import type { WorldResult } from "./world.ts";
 
 export interface Replay {
@@ -21,6 +21,6 @@ export function storyOf(result: WorldResult, { minutes, faults, commit }: Replay
 
 function named(faults: readonly FaultName[]): string {
   const text = faults.join(",");
-  if (text === defaultFaults.join(",")) return "default";
+  if (text === faultNames.join(",")) return "default";
   return text || "none";
 }

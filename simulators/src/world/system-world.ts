@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import { wholeNumber } from "../arguments.ts";
 import type { FaultName } from "./faults.ts";
-import { defaultFaults, faultKinds, faultNames } from "./faults.ts";
+import { faultKinds, faultNames } from "./faults.ts";
 import { storyOf } from "./story.ts";
 import { commitOf } from "./system-commit.ts";
 import { drain } from "./system-drain.ts";
@@ -35,23 +35,14 @@ export interface WorldOptions {
 }
 
 const help = `
-Faults on by default (a world draws some of them):
-${listOf((name) => faultKinds[name].byDefault)}
-Off by default; "default,NAME" adds one:
-${listOf((name) => !faultKinds[name].byDefault)}
+Faults (a world draws some of them):
+${faultNames.map((name) => `  ${name.padEnd(20)} ${faultKinds[name].about}`).join("\n")}
 Exit code 1 where something that must hold does not. The same seed, minutes and faults replay it.
 
 Examples:
   causeway-sim world --seeds 1000 --minutes 3 --jobs 2
   causeway-sim world --seed 42 --minutes 3 --trace
-  causeway-sim world --seeds 200 --faults default,journal-rolled-back`;
-
-function listOf(wanted: (name: FaultName) => boolean): string {
-  return faultNames
-    .filter(wanted)
-    .map((name) => `  ${name.padEnd(20)} ${faultKinds[name].about}`)
-    .join("\n");
-}
+  causeway-sim world --seeds 200 --faults edge-power-cut,journal-rolled-back`;
 
 export function declareWorld(command: Command): Command {
   return command
@@ -70,8 +61,8 @@ export function declareWorld(command: Command): Command {
         .argParser(wholeNumber(1, minutesMax)),
     )
     .addOption(
-      new Option("--faults <names>", "a comma list; default, all, none")
-        .default(defaultFaults, "default")
+      new Option("--faults <names>", "a comma list; default (all of them), none")
+        .default(faultNames, "default")
         .argParser(parseFaults),
     )
     .addOption(
@@ -90,8 +81,7 @@ function parseFaults(text: string): readonly FaultName[] {
   for (const word of text.split(",")) {
     const name = faultNames.find((known) => known === word);
     if (name !== undefined) wanted.add(name);
-    else if (word === "default") for (const each of defaultFaults) wanted.add(each);
-    else if (word === "all") for (const each of faultNames) wanted.add(each);
+    else if (word === "default" || word === "all") for (const each of faultNames) wanted.add(each);
     else if (word !== "none") throw new InvalidArgumentError(`${word} is no fault; see --help.`);
   }
   return faultNames.filter((name) => wanted.has(name));

@@ -14,6 +14,7 @@ import type { GatewayId } from "@causeway/shared/names.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
 import type { Attempt } from "./attempts.ts";
+import type { Branch } from "./branch.ts";
 import {
   checkAcknowledged,
   checkHistorian,
@@ -40,6 +41,7 @@ import { EngineStreamClient, MemoryEngineStream } from "./memory-engine-stream.t
 import type { Publication } from "./memory-journal.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 import { isBehindPlaces, isBehindSnapshot } from "./needs.ts";
+import { keyOf } from "./plain-reader.ts";
 import { ProcessClock, worldBeginsMs } from "./process-clock.ts";
 import { firstRules, secondRules } from "./rules.ts";
 import type { Drain } from "./timeline.ts";
@@ -239,7 +241,7 @@ export class World {
           this.history.refused(gateway, headers);
           return refusal("wait-full", "10077 maximum bytes exceeded");
         }
-        const isRefused = isPoisoned(body);
+        const isRefused = this.dice.has("event-poison") && isPoisoned(body);
         const data = isRefused ? body.subarray(0, body.length >> 1) : body;
         const publication = { subject: `tlm.${partition}.${gateway}.${lane}`, headers, data };
         const message = this.journal.append(publication, worldBeginsMs + this.timeline.nowMs);
@@ -359,7 +361,8 @@ export class World {
 
   #isQuiet(): boolean {
     if (!this.devices.every(({ isIdle }) => isIdle)) return false;
-    if (!this.edges.every(isTakenAndReleased)) return false;
+    const { branch } = this.history;
+    if (!this.edges.every((edge) => isTakenAndReleased(edge, branch))) return false;
     return this.historian === undefined || !isBehind(this.history);
   }
 
@@ -367,7 +370,9 @@ export class World {
     const violate: Violate = (...told) => this.violate(...told);
     const { history, journal } = this;
     for (const edge of this.edges) {
-      if (!isTakenAndReleased(edge)) this.violate("C7", `${edge.name} ${unreleasedOf(edge)}`);
+      if (!isTakenAndReleased(edge, history.branch)) {
+        this.violate("C7", `${edge.name} ${openOf(edge, history.branch)}`);
+      }
       checkTraffic(edge.name, edge.traffic(), history.excuse(edge.gateway), violate);
     }
     const idle = this.devices.every(({ isIdle }) => isIdle);
@@ -400,25 +405,32 @@ function isPoisoned(body: Uint8Array): boolean {
   return expandBody(body).includes(poison);
 }
 
-/** C7 of checkers.ts. */
-function isTakenAndReleased({ process }: EdgeMachine): boolean {
+/** C7 of checkers.ts. What the gateway was told is not enough: the cloud may have gone back since. */
+function isTakenAndReleased(edge: EdgeMachine, branch: Branch): boolean {
+  const { process } = edge;
   if (process === undefined || process.gateway.status().uplink.untakenEvents > 0) return false;
-  return process.outbox
+  const isReleased = process.outbox
     .epochs()
     .every(({ last, released }) => logs.every((log) => released[log] === last[log]));
+  return isReleased && openLogsOf(edge, branch).length === 0;
 }
 
-function unreleasedOf({ process }: EdgeMachine): string {
-  if (process === undefined) return "does not run in the end";
-  const { untakenEvents } = process.gateway.status().uplink;
-  const epochs = process.outbox
-    .epochs()
-    .flatMap(({ id, last, released }) =>
-      logs
-        .filter((log) => released[log] < last[log])
-        .map((log) => `${id} ${log} ${released[log]} of ${last[log]}`),
-    );
-  return `has ${untakenEvents} events that were not taken; released ${epochs.join(", ")}`;
+/** What is not released, or is not taken whatever the gateway believes. */
+function openLogsOf({ process, gateway }: EdgeMachine, { covered }: Branch): readonly string[] {
+  const epochs = process?.outbox.epochs() ?? [];
+  return epochs.flatMap(({ id, last, released }) =>
+    logs.flatMap((log) => {
+      const taken = covered.get(keyOf(gateway, id, log)) ?? 0;
+      if (released[log] === last[log] && taken >= last[log]) return [];
+      return [`${id} ${log} released ${released[log]}, taken ${taken} of ${last[log]}`];
+    }),
+  );
+}
+
+function openOf(edge: EdgeMachine, branch: Branch): string {
+  if (edge.process === undefined) return "does not run in the end";
+  const { untakenEvents } = edge.process.gateway.status().uplink;
+  return `has ${untakenEvents} events that were not taken; ${openLogsOf(edge, branch).join("; ")}`;
 }
 
 function outboxBoundsOf(dice: Dice): OutboxBounds {

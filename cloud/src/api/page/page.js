@@ -111,7 +111,7 @@
     } = counters;
     const before = lastCounters;
     lastCounters = { now, readings };
-    const spanMs = before === undefined ? 0 : now - before.now;
+    const spanMs = before ? now - before.now : 0;
     const rate =
       spanMs > 0 ? Math.max(0, readings - before.readings) / (spanMs / 1_000) : undefined;
     figure("Events taken", whole.format(events));
@@ -185,7 +185,7 @@
   const placeOf = ({ gateway, device, metric }) => `${gateway}\n${device}\n${metric}`;
 
   function spotOf({ gateway, device, metric }) {
-    if (device) return `${device} · ${metric} (${gateway})`;
+    if (device) return `${device}${metric && ` · ${metric}`} (${gateway})`;
     return gateway === "_cloud" ? "cloud" : gateway;
   }
 

@@ -77,7 +77,9 @@ function coveredTooFar(): void {
 
 function detectorsForgotten(): void {
   const alerting = alertingOf(firstRules);
-  vi.spyOn(alerting, "decodeDetection").mockImplementation(() => alerting.detection());
+  vi.spyOn(alerting, "decodeDetection").mockImplementation((_text, gateway) =>
+    alerting.detection(gateway),
+  );
 }
 
 /** What was taken to its end is no longer known. */
@@ -176,7 +178,7 @@ function purgePastSnapshots(session: JournalSession): Partial<JournalSession> {
 }
 
 export const cloudPlants: readonly Planted[] = [
-  { name: "taking out of order", patch: gapsAccepted, finds: ["C2", "C3"] },
+  { name: "taking out of order", patch: gapsAccepted, finds: ["C2", "C3", "C10"] },
   { name: "output on replay", patch: outputOnReplay, finds: ["C3"] },
   { name: "no output for what was never taken", patch: coveredTooFar, finds: ["C2", "C4"] },
   {
@@ -199,7 +201,11 @@ export const cloudPlants: readonly Planted[] = [
     finds: ["C3"],
   },
   { name: "detectors that forget at a take-over", patch: detectorsForgotten, finds: ["C4"] },
-  { name: "a snapshot without its own ledger", patch: snapshotWithoutLedger, finds: ["C2", "C4"] },
+  {
+    name: "a snapshot without its own ledger",
+    patch: snapshotWithoutLedger,
+    finds: ["C2", "C4", "C5"],
+  },
   {
     name: "a torn snapshot loaded",
     plant: () => ({ engineStore: tornSnapshotLoaded }),

@@ -1,6 +1,6 @@
 /** Worlds of which not one may break a promise. */
 import { expect } from "vitest";
-import { defaultFaults } from "../faults.ts";
+import { faultNames } from "../faults.ts";
 import { storyOf } from "../story.ts";
 import { commitOf } from "../system-commit.ts";
 import { drain } from "../system-drain.ts";
@@ -10,7 +10,7 @@ import { runWorld } from "../world.ts";
 quickenZstd();
 
 export const minutes = 3;
-export const plan = { minutes, faults: defaultFaults, traceLinesMax: 40 };
+export const plan = { minutes, faults: faultNames, traceLinesMax: 40 };
 
 export async function keepPromise(from: number, seeds: number): Promise<void> {
   let [incidents, alerts, attempts] = [0, 0, 0];

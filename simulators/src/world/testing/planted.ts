@@ -1,7 +1,7 @@
 /** What the planted bugs have in common. */
 import { expect } from "vitest";
 import type { FaultName } from "../faults.ts";
-import { defaultFaults } from "../faults.ts";
+import { faultNames } from "../faults.ts";
 import { drain } from "../system-drain.ts";
 import type { WorldPlant } from "../world.ts";
 import { runWorld } from "../world.ts";
@@ -34,7 +34,7 @@ const seedsMax = 40;
 
 /** The seeds that it took. */
 export async function findPlanted(planted: Planted): Promise<number> {
-  const { plant = () => ({}), patch, finds, faults = defaultFaults, sure = [] } = planted;
+  const { plant = () => ({}), patch, finds, faults = faultNames, sure = [] } = planted;
   patch?.();
   for (let seed = 1; seed <= seedsMax; seed++) {
     const plan = { seed: `${seed}`, minutes: 3, faults, sure, traceLinesMax: 1, plant: plant() };

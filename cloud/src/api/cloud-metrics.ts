@@ -1,25 +1,15 @@
-/** What /metrics tells, as a list; http-metrics.ts writes it in Prometheus' form. */
+/** What the view, its clients and the receivers tell, as metrics. */
+import type { Metric } from "@causeway/shared/metric.ts";
+import { metricsOf } from "@causeway/shared/metric.ts";
 import type { ReceiverStatus } from "../notify/nats-notifier.ts";
 import type { ViewCounters } from "../views/fleet-view.ts";
 import type { FeedStatus, ViewFeedStatus } from "../views/nats-view-feed.ts";
 
-export interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: "counter" | "gauge";
-  readonly value: number;
-  /** The same keys in every metric of one name. */
-  readonly labels?: Readonly<Record<string, string>>;
-}
+const { gauge, counter } = metricsOf("causeway_cloud_");
 
-type Labels = Readonly<Record<string, string>>;
-
-function gauge(name: string, help: string, value: number, labels: Labels = {}): Metric {
-  return { name: `causeway_cloud_${name}`, help, kind: "gauge", value, labels };
-}
-
-function counter(name: string, help: string, value: number, labels: Labels = {}): Metric {
-  return { name: `causeway_cloud_${name}`, help, kind: "counter", value, labels };
+interface ClientCounts {
+  readonly count: number;
+  readonly dropped: number;
 }
 
 /** Counters of the view restart with it: they count since the journal's first message. */
@@ -40,14 +30,21 @@ export function viewMetrics(counters: ViewCounters): readonly Metric[] {
   ];
 }
 
-export function feedMetrics({ events, alerts }: ViewFeedStatus): readonly Metric[] {
+export function clientMetrics({ count, dropped }: ClientCounts): readonly Metric[] {
+  return [
+    gauge("stream_clients", "Open streams", count),
+    counter("stream_dropped_total", "Slow clients cut", dropped),
+  ];
+}
+
+export function feedMetrics({ events, alerts, derived }: ViewFeedStatus): readonly Metric[] {
   const of = (feed: string, status: FeedStatus) => [
     gauge("feed_sequence", "Last message read for the view", status.sequence, { feed }),
     gauge("feed_reading", "1 while it is read", status.waitingFor === undefined ? 1 : 0, { feed }),
     counter("feed_interruptions_total", "Readings broken off", status.interruptions, { feed }),
     counter("feed_rebuilds_total", "Times found rolled back", status.rebuilds, { feed }),
   ];
-  return [...of("events", events), ...of("alerts", alerts)];
+  return [...of("events", events), ...of("alerts", alerts), ...of("derived", derived)];
 }
 
 export function receiverMetrics(receivers: readonly ReceiverStatus[]): readonly Metric[] {

@@ -1,13 +1,14 @@
 // Names of metrics are a contract with dashboards and alert rules.
 import { expect, test } from "vitest";
 import { FleetView } from "../views/fleet-view.ts";
-import { feedMetrics, receiverMetrics, viewMetrics } from "./metric.ts";
+import { clientMetrics, feedMetrics, receiverMetrics, viewMetrics } from "./cloud-metrics.ts";
 
 const feed = { sequence: 7, messages: 7, interruptions: 0, rebuilds: 0, waitingFor: undefined };
 const receiver = { delivered: 3, retries: 1, dead: 0, late: 0, repeats: 0, waitingFor: "HTTP 503" };
 const all = [
   ...viewMetrics(new FleetView().counters()),
-  ...feedMetrics({ events: feed, alerts: feed }),
+  ...clientMetrics({ count: 1, dropped: 2 }),
+  ...feedMetrics({ events: feed, alerts: feed, derived: feed }),
   ...receiverMetrics([{ receiver: "ops", ...receiver }]),
 ];
 

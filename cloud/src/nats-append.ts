@@ -1,0 +1,29 @@
+/** Appends to a stream by compare and set. */
+import type { JetStreamClient, JetStreamPublishOptions } from "@nats-io/jetstream";
+import { JetStreamApiError } from "@nats-io/jetstream";
+
+/** The server's codes of a wrong last sequence; the second while another write is under way. */
+const wrongLast: ReadonlySet<number> = new Set([10_071, 10_164]);
+
+interface Place {
+  readonly stream: string;
+  readonly subject: string;
+  /** Sequence of the subject's last message, 0 where there is none. */
+  readonly expectedLast: number;
+}
+
+/** The message's sequence; undefined, and nothing stored, where another is last. */
+export async function appendAfter(
+  jetstream: JetStreamClient,
+  { stream: streamName, subject, expectedLast }: Place,
+  data: string,
+  options: Partial<JetStreamPublishOptions> = {},
+): Promise<number | undefined> {
+  const expect = { streamName, lastSubjectSequence: expectedLast };
+  try {
+    return (await jetstream.publish(subject, data, { ...options, retries: 0, expect })).seq;
+  } catch (failure) {
+    if (failure instanceof JetStreamApiError && wrongLast.has(failure.code)) return undefined;
+    throw failure;
+  }
+}

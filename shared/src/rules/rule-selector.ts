@@ -1,0 +1,50 @@
+/**
+ * Whom a rule looks at. What a gateway or a device does not have, a site, a family or a label, is
+ * selected by a list of exclusions alone.
+ */
+import type { DeviceFacts, GatewayFacts } from "./fleet.ts";
+import type { Rule } from "./rule.ts";
+import type { Selects } from "./selector.ts";
+import { selectorOf } from "./selector.ts";
+
+export interface RuleSelector {
+  /** Its site included. */
+  gateway(id: string, facts: GatewayFacts): boolean;
+  site(name: string): boolean;
+  device(id: string, facts: DeviceFacts): boolean;
+  metric(name: string): boolean;
+}
+
+export function ruleSelectorOf(rule: Rule): RuleSelector {
+  const [gateways, sites] = [optional(rule.gateways), optional(rule.site)];
+  const [devices, metrics] = [selectorOf(rule.devices), selectorOf(rule.metrics)];
+  const families = optional(rule.family);
+  const labels = Object.entries(rule.labels ?? {}).map(([label, patterns]) => {
+    return [label, selectorOf(patterns), isExcluding(patterns)] as const;
+  });
+  const tags = rule.tags ?? [];
+  return {
+    gateway: (id, facts) =>
+      gateways(id) &&
+      sites(facts.site) &&
+      labels.every(([label, selects, ifMissing]) => {
+        const value = Object.hasOwn(facts.labels, label) ? facts.labels[label] : undefined;
+        return value === undefined ? ifMissing : selects(value);
+      }),
+    site: sites,
+    device: (id, facts) =>
+      devices(id) && families(facts.family) && tags.every((tag) => facts.tags.includes(tag)),
+    metric: metrics,
+  };
+}
+
+/** Of something that may be missing, which is told as "". */
+function optional(patterns: readonly string[] | undefined): Selects {
+  if (patterns === undefined) return () => true;
+  const [selects, ifMissing] = [selectorOf(patterns), isExcluding(patterns)];
+  return (name) => (name === "" ? ifMissing : selects(name));
+}
+
+function isExcluding(patterns: readonly string[]): boolean {
+  return patterns.every((pattern) => pattern.startsWith("!"));
+}

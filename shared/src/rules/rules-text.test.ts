@@ -1,0 +1,66 @@
+// The goal: a command changes what it was told to change in a text that people write, and no more.
+
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { textOfRule, textOfRules, withMode } from "./rules-text.ts";
+
+const text = `# all our rules
+
+rules:
+  # freezers of the shop
+  - name: warm # the first one
+    detector: limits
+    hi: -15 # by the law
+    message: >-
+      a long message that nobody wants to be folded again, since it is written so and is to stay so for ever
+
+  - { name: door, when: on, mode: shadow } # on trial
+fleet:
+  gateways: [] # none yet
+`;
+
+test("a mode is set where there is none and where there is one; comments stay", () => {
+  const changed = withMode(withMode(text, "warm", "off"), "door", "live");
+  for (const comment of text.match(/#.*$/gm) ?? []) expect(changed).toContain(comment);
+  const [warm, door] = parse(text).rules;
+  expect(parse(changed)).toEqual({
+    ...parse(text),
+    rules: [
+      { ...warm, mode: "off" },
+      { ...door, mode: "live" },
+    ],
+  });
+  const before = text.split("\n");
+  const added = changed.split("\n").filter((line) => !before.includes(line));
+  expect(added).toEqual(["    mode: off", "  - { name: door, when: on, mode: live } # on trial"]);
+});
+
+test("a name that is not there is refused", () => {
+  expect(() => withMode(text, "window", "off")).toThrow("RULES_UNKNOWN: there is no rule window");
+});
+
+test("a change that would reach other rules is refused", () => {
+  const shared = `rules:
+  - &base { name: a, detector: auto }
+  - { <<: *base, name: b }
+`;
+  const merged = `%YAML 1.1\n---\n${shared}`;
+  expect(() => withMode(merged, "a", "off")).toThrow(/^CONFIG_INVALID: the text of a is shared/);
+  expect(withMode(merged, "b", "off")).toMatch(/name: b, mode: "?off"? }/);
+});
+
+test("one rule is shown as it was written", () => {
+  expect(textOfRule(text, "warm")).toBe(`- name: warm # the first one
+  detector: limits
+  hi: -15 # by the law
+  message: >-
+    a long message that nobody wants to be folded again, since it is written so and is to stay so for ever
+`);
+  expect(textOfRule(text, "door")).toBe("- { name: door, when: on, mode: shadow }\n");
+  expect(textOfRule(text, "window")).toBeUndefined();
+});
+
+test("rules that have no text of their own are shown as YAML", () => {
+  const written = { rules: [{ name: "a", devices: ["*"] }], fleet: { gateways: [], devices: [] } };
+  expect(parse(textOfRules(written))).toEqual(written);
+});
