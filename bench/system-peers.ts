@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { freePort, listening } from "@causeway/shared/testing/system-ports.ts";
-import { EdgeProcess, edgeFolder } from "../edge/src/testing/system-edge-process.ts";
+import { EdgeProcess, edgeFolder, edgeLauncher } from "../edge/src/testing/system-edge-process.ts";
 
 export interface Running {
   readonly port: number;
@@ -21,7 +21,6 @@ export interface Peer {
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 const bareAedes = fileURLToPath(new URL("./system-bare-aedes.ts", import.meta.url));
-const edgeMain = join(checkout, "edge/src/main.ts");
 
 const mosquittoPath = () =>
   found("mosquitto", [
@@ -83,7 +82,7 @@ function found(name: string, places: readonly string[]): string | undefined {
 /** Without a cloud: it keeps what it takes. */
 async function startEdge(): Promise<Running> {
   const { config, remove } = edgeFolder();
-  const edge = new EdgeProcess([process.execPath, edgeMain, "run", "--config", config]);
+  const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
   const { mqttPort } = await edge.ready();
   const stop = async () => {
     await edge.kill();

@@ -6,13 +6,15 @@ import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import type { PlacedFault, SettingsFault } from "@causeway/shared/settings.ts";
 import { collect, program } from "@causeway/shared/system-cli.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
+import { systemLogger } from "@causeway/shared/system-log.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import type { Command } from "commander";
 import { createAlerting } from "./alert/alerting.ts";
 import type { Found } from "./backtest/comparison.ts";
 import { isDifference } from "./backtest/comparison.ts";
-import { backtestLines, rangeOf } from "./cli/backtest.ts";
+import { testReceiver } from "./cli/alert-test.ts";
+import { backtestLines, promoted, rangeOf } from "./cli/backtest.ts";
 import { backtestCsv } from "./cli/csv-backtest.ts";
 import { showPlot } from "./cli/file-plot.ts";
 import { rowsOf } from "./cli/file-rows.ts";
@@ -20,11 +22,15 @@ import { scoreFile } from "./cli/file-score.ts";
 import { backtestJournal } from "./cli/nats-backtest.ts";
 import type { CommandParts } from "./cli/nats-commands.ts";
 import { alerts, audit } from "./cli/nats-commands.ts";
+import { deadAlerts } from "./cli/nats-dead-alerts.ts";
+import { acknowledge, addSilence, endSilence, listSilences } from "./cli/nats-silences.ts";
 import { retire, streams } from "./cli/nats-streams.ts";
 import { tail } from "./cli/nats-tail.ts";
+import type { SilenceFlags } from "./cli/silence.ts";
 import { parseFrom } from "./cli/tail.ts";
 import type { CloudConfig } from "./config.ts";
 import { cloudSchema } from "./config.ts";
+import { openReceivers } from "./notify/system-receivers.ts";
 import { configuredRules, readRulesText } from "./rules/file-rules.ts";
 import { checkRules, rules as rulesCommand } from "./rules/nats-rules-commands.ts";
 import { tellCheck } from "./rules/rules-check.ts";
@@ -47,11 +53,11 @@ const cli = program(
   "Takes what gateways send once, finds what is abnormal, tells people",
 );
 
-/** Where a configuration is looked for when none is named; `npm start` writes the second. */
 const rulesActs =
   "check FILE, put FILE, list, show [NAME], history, diff A [B] (exit 1 where they differ), remove, " +
   "mode NAME live|shadow|off";
 
+/** Where a configuration is looked for when none is named; `npm start` writes the second. */
 const usualFiles = ["cloud.yaml", ".data/cloud.yaml"];
 
 function withConfig(command: Command): Command {
@@ -184,20 +190,77 @@ interface AlertFlags extends ConfigOptions {
   readonly open?: boolean;
   readonly transitions?: boolean;
   readonly shadow?: boolean;
+  readonly note: string;
+  readonly by?: string;
 }
+
+const alertActs =
+  "ack ALERT --note TEXT, test RECEIVER, dead [RECEIVER]; without one, alerts are printed";
 
 cli.command(
   "alerts",
-  "Print alerts, each in its last state",
+  "Print alerts, each in its last state; acknowledge one; test a receiver; list what none took",
   (command) =>
     withConfig(command)
+      .argument("[act]", alertActs)
+      .argument("[name]", "of a receiver, or the id of an alert")
       .option("--json", "a JSON object a line")
+      .option("--note <text>", "of an acknowledgement", "")
+      .option("--by <name>", "who acknowledges (default: who is logged in)")
       .option("--open", "only those that fire now")
       .option("--transitions", "every firing and resolving as it was decided, as JSON")
       .option("--shadow", "those of rules in shadow, which nobody is told of"),
-  async ({ json = false, open = false, ...options }: AlertFlags) => {
+  async ({ json = false, open = false, ...options }: AlertFlags, act, name) => {
     const { transitions = false, shadow = false } = options;
-    return alerts(commandParts(options), { json, openOnly: open, transitions, shadow });
+    if (act === "ack") {
+      if (name === undefined) throw new CodedError("CLI_USAGE", "alerts ack ALERT: name an alert");
+      return acknowledge(commandParts(options), name, { note: options.note, by: options.by });
+    }
+    if (act === "test") return testOneReceiver(options, name, json);
+    if (act === "dead") return deadAlerts(commandParts(options), name, json);
+    if (act !== undefined) throw new CodedError("CLI_USAGE", `alerts ${act}: ${alertActs}`);
+    const { fleet } = rulesOf(options);
+    return alerts(commandParts(options), { json, openOnly: open, transitions, shadow, fleet });
+  },
+);
+
+function testOneReceiver(options: ConfigOptions, name: string | undefined, asJson: boolean) {
+  if (name === undefined)
+    throw new CodedError("CLI_USAGE", "alerts test RECEIVER: name one of receivers");
+  const parts = commandParts(options);
+  const { receivers, logLevel } = readConfig(options);
+  const log = systemLogger(logLevel, { service: "causeway-cloud" });
+  return testReceiver(
+    openReceivers(receivers, parts.clock, parts.random, log),
+    name,
+    parts,
+    asJson,
+  );
+}
+
+cli.command(
+  "silence",
+  "Keep alerts quiet that labels select: once until a time, or in windows that come again",
+  (command) =>
+    withConfig(command)
+      .argument("<act>", "add, list, end ID")
+      .argument("[id]", "of a silence")
+      .option("--match <label=pattern>", "rule, gateway, device, …; may be repeated", collect, [])
+      .option("--for <span>", "such as 2h")
+      .option("--from <time>", "ISO 8601 (default: now)")
+      .option("--until <time>", "ISO 8601")
+      .option("--cron <cron>", "windows begin then, such as 0 22 * * SUN")
+      .option("--duration <span>", "of each window")
+      .option("--zone <zone>", "of the cron (default: UTC)")
+      .option("--author <name>", "default: who is logged in")
+      .option("--comment <text>", "why")
+      .option("--all", "list those that are over too")
+      .option("--json", "a JSON object a line"),
+  async (flags: ConfigOptions & SilenceFlags, act = "", id = "") => {
+    if (act === "add" && id === "") return addSilence(commandParts(flags), flags);
+    if (act === "list" && id === "") return listSilences(commandParts(flags), flags);
+    if (act === "end" && id !== "") return endSilence(commandParts(flags), id);
+    throw new CodedError("CLI_USAGE", `silence ${act}: write add, list, or end ID`);
   },
 );
 
@@ -220,7 +283,7 @@ cli.command(
       .option("--revision <n>", "to show; or the one that must be there to be changed"),
   async ({ json = false, note = "", revision, ...options }: RulesFlags, act = "", ...given) => {
     const args = given.filter((argument) => argument !== undefined);
-    if (act === "check" && args[0] !== undefined) return checkRules(args[0], { json, write });
+    if (act === "check" && args.length === 1) return checkRules(args[0] ?? "", { json, write });
     if (revision !== undefined && !/^[0-9]{1,15}$/.test(revision))
       throw new CodedError("CLI_USAGE", `--revision ${revision}: write a number`);
     const asked = revision === undefined ? undefined : Number(revision);
@@ -307,6 +370,7 @@ interface BacktestFlags extends ConfigOptions {
   readonly time: string;
   readonly value: string;
   readonly plot?: string;
+  readonly shadow?: boolean;
   readonly json?: boolean;
 }
 
@@ -319,14 +383,16 @@ cli.command(
       .option("--from <time>", "over the journal: alerts from start, ISO 8601 or ms since 1970")
       .option("--to <time>", "until now, ISO 8601 or ms since 1970")
       .option("--input <file>", "over a CSV file in place of the journal; .gz is unpacked")
-      .option("--device <name>", "that the rows of --input are of", "input")
+      .option("--device <name>", "that the rows of --input are of, for rules to select", "input")
       .option("--delimiter <character>", "between the columns of --input", ",")
       .option("--time <column>", "of --input: ISO 8601, or seconds or ms since 1970", "timestamp")
       .option("--value <columns>", "of --input: metrics, separated by commas", "value")
+      .option("--shadow", "rules in shadow too, as though they were live")
       .option("--plot <file>", "readings and alerts as SVG; - is this terminal")
       .option("--json", "a JSON object a line, alerts that do not differ too"),
   async ({
     rules,
+    shadow = false,
     from,
     to,
     input,
@@ -340,12 +406,14 @@ cli.command(
       withRulesFile(readSettings(cloudSchema, rules, []), rules),
       rules,
     );
-    const alerting = createAlerting(compileRules(judged.rules, judged.fleet));
-    const names = judged.rules.filter(({ mode }) => mode === "live").map(({ name }) => name);
-    const tell = async ({ compared, chart }: Found) => {
+    const tried = shadow ? judged.rules.map(promoted) : judged.rules;
+    const alerting = createAlerting(compileRules(tried, judged.fleet));
+    const names = tried.filter(({ mode }) => mode === "live").map(({ name }) => name);
+    const untold = tried.filter(({ mode }) => mode === "shadow").length;
+    const tell = async ({ compared, hasJudged, chart }: Found) => {
       const isJournal = input === undefined;
-      for (const line of backtestLines(compared, { asJson: json, hasBefore: isJournal }))
-        process.stdout.write(`${line}\n`);
+      const telling = { asJson: json, hasBefore: isJournal, untold, hasJudged };
+      for (const line of backtestLines(compared, telling)) process.stdout.write(`${line}\n`);
       if (plot !== undefined) await showPlot(await chart(), plot);
       return compared.some(isDifference) ? 1 : 0;
     };

@@ -25,8 +25,8 @@ function load(text: string) {
   return loadSettings(cloudSchema, { fileName: "rules.md", text, environment: {}, sets: [] });
 }
 
-test("there are the first rule, the fleet and six more", () => {
-  expect(blocks).toHaveLength(8);
+test("there are the first rule, the fleet, one by site and six more", () => {
+  expect(blocks).toHaveLength(9);
   const examples = blocks
     .flatMap((text) => load(text).rules)
     .flatMap((rule) => rule.examples ?? []);

@@ -30,7 +30,10 @@ import { engineJournal } from "./engine/nats-engine-journal.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
 import { ensureStreams } from "./ingest/nats-streams.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
+import { planOf } from "./notify/plan-settings.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
+import { circumstancesOf } from "./operate/circumstances.ts";
+import { NatsOperationsFeed, NatsOperationsStore } from "./operate/nats-operations.ts";
 import { openJournalSession } from "./retention/nats-journal-session.ts";
 import { Retention } from "./retention/retention.ts";
 import { retentionMetrics, roomReasons } from "./retention/retention-metrics.ts";
@@ -67,7 +70,7 @@ export async function run(
   const clock = systemClock();
   const random = systemRandom;
   const token = config.http.tokenFile === undefined ? undefined : readSecret(config.http.tokenFile);
-  const receivers = openReceivers(config.receivers, clock, log);
+  const receivers = openReceivers(config.receivers, clock, random, log);
   const dial = () =>
     connectNats(config.nats, { name: "causeway-cloud", reconnect: true }, systemRandom);
   const connection = await whenThere(dial, order, log);
@@ -129,14 +132,15 @@ export async function run(
     random,
     log,
   });
+  const parts = { connection, jetstream: client, manager, clock, random, log };
+  const spoken = new NatsOperationsFeed(parts);
   const notifier = new NatsNotifier({
-    connection,
-    jetstream: client,
-    manager,
-    receivers,
-    clock,
-    random,
-    log,
+    ...{ ...parts, batches: store, receivers },
+    settingsOf: (name) => planOf(config.receivers.find((own) => own.name === name)),
+    spokenOf: {
+      loaded: () => spoken.loaded(),
+      circumstances: () => circumstancesOf(spoken.operations, hotRules.current.fleet),
+    },
   });
   const api = new HttpApi({
     address: config.http,
@@ -156,6 +160,12 @@ export async function run(
     version,
     log,
     clock,
+    operations: {
+      view: spoken.operations,
+      store: new NatsOperationsStore(client, manager),
+      fleet: () => hotRules.current.fleet,
+      newId: () => random.hex(12),
+    },
   });
   const lifecycle = await startAll([
     { name: "connection", start: () => watch(connection, log), stop: () => connection.close() },
@@ -164,6 +174,7 @@ export async function run(
     { name: "engine", start: () => engine.start(), stop: () => engine.stop() },
     { name: "sites", start: () => sites.start(), stop: () => sites.stop() },
     { name: "retention", start: () => retention.start(), stop: () => retention.stop() },
+    { name: "silences", start: () => spoken.start(), stop: () => spoken.stop() },
     { name: "notifier", start: () => notifier.start(), stop: () => notifier.stop() },
     { name: "views", start: () => feed.start(), stop: () => feed.stop() },
     { name: "api", start: () => api.start(), stop: () => api.stop() },

@@ -13,9 +13,14 @@ WORKDIR /app
 COPY --from=packages /app ./
 COPY shared/src shared/src
 COPY cloud/src cloud/src
-RUN mkdir /data && chown node:node /data
+COPY cloud/bin cloud/bin
+# The launcher keeps what is compiled, and wants Node where a checkout has it.
+RUN mkdir -p node_modules/node/bin .cache /data && ln -s "$(command -v node)" node_modules/node/bin/node \
+  && chown node:node .cache /data
 USER node
+# Compiled once here; what is kept is of this user only.
+RUN cloud/bin/causeway-cloud --help
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK CMD ["node", "-e", "fetch('http://127.0.0.1:8080/livez').then(a=>process.exit(a.ok?0:1),()=>process.exit(1))"]
-CMD ["node", "cloud/src/main.ts", "run", "--config", "/etc/causeway/cloud.yaml"]
+CMD ["cloud/bin/causeway-cloud", "run", "--config", "/etc/causeway/cloud.yaml"]

@@ -46,6 +46,15 @@ const tools = {
     programs: (root) => [join(root, "usr/bin/promtool")],
     versionFlag: "--version",
   },
+  /** Its templates have a fixed place in the system: unpacked elsewhere it would not start. */
+  alertmanager: {
+    commands: ["prometheus-alertmanager", "alertmanager"],
+    places: () => [],
+    packages: ["prometheus-alertmanager"],
+    programs: (root) => [join(root, "usr/bin/prometheus-alertmanager")],
+    versionFlag: "--version",
+    system: true,
+  },
   strace: {
     commands: ["strace"],
     places: () => [],

@@ -3,6 +3,7 @@
  * is free to improve. A message names the thing, the value found and the cure.
  */
 export const errorCodes = {
+  ALERT_UNKNOWN: "there is no alert of this id",
   BATCH_MALFORMED: "a batch or block whose bytes do not follow the wire format",
   BATCH_TOO_LARGE: "a batch that would expand beyond its bound",
   BATCH_VERSION_UNKNOWN: "a batch of a major version this build does not know",
@@ -29,6 +30,7 @@ export const errorCodes = {
   NATS_JETSTREAM_MISSING: "nats-server runs without JetStream or is too old",
   NATS_TLS_FAILED: "no TLS connection to nats-server: a certificate, its name, or the protocol",
   NATS_UNREACHABLE: "no nats-server answers at the configured addresses",
+  OPERATION_INVALID: "a silence or an acknowledgement that cannot be understood",
   OUTBOX_CORRUPT: "bytes in the outbox that fail their checksum or layout",
   OUTBOX_FULL: "the outbox reached its bound; nothing more is acknowledged",
   OUTBOX_LOCKED: "the outbox is open in another process",
@@ -43,6 +45,7 @@ export const errorCodes = {
   RULES_CHANGED: "the rules in bucket RULES were changed by someone else meanwhile",
   RULES_UNKNOWN: "there is no rule of this name, or no such revision of the rules",
   SECURITY_REFUSED: "a setting that would open the system to anyone",
+  SILENCE_UNKNOWN: "there is no silence of this id",
   STREAM_FULL: "a stream has reached its bound and takes nothing more",
   STREAM_MISMATCH: "a JetStream stream exists with settings that break the promise",
 } as const;

@@ -117,6 +117,7 @@ describe("the file", () => {
     const { code, lines } = told({ text });
     expect(code).toBe("CONFIG_UNREADABLE");
     expect(lines[0]?.startsWith(place), lines[0]).toBe(true);
+    expect(lines[0]).not.toMatch(/at line|YAML\./); // the place is told, and nobody here programs
   });
 });
 

@@ -5,7 +5,7 @@
  * Every fault is told with its place: `edge.yaml:7:5 mqtt.listeners.0.port: …`; one in a text that
  * is a language of its own, with its place in the text.
  */
-import type { Document } from "yaml";
+import type { Document, YAMLParseError } from "yaml";
 import { LineCounter, parseDocument, parse as parseYaml } from "yaml";
 import type { z } from "zod";
 import { CodedError, reasonOf } from "./errors.ts";
@@ -61,6 +61,12 @@ export class SettingsInvalid extends CodedError {
   }
 }
 
+/** The parser's own words are for those who program with it. */
+function wordsOf({ code, message }: YAMLParseError): string {
+  if (code === "MULTIPLE_DOCS") return "a second document begins: there is room for one alone";
+  return (message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:?$/, "");
+}
+
 /**
  * The settings as `schema` understands them; CONFIG_UNREADABLE or CONFIG_INVALID otherwise, also for
  * what `findFaults` finds in settings that are good for themselves.
@@ -78,8 +84,7 @@ export function loadSettings<Schema extends z.ZodType>(
   };
   const broken = document.errors[0];
   if (broken !== undefined) {
-    const why = broken.message.split("\n")[0];
-    throw new CodedError("CONFIG_UNREADABLE", `${place(broken.pos[0])} ${why}`);
+    throw new CodedError("CONFIG_UNREADABLE", `${place(broken.pos[0])} ${wordsOf(broken)}`);
   }
   const overrides = [
     ...environmentOverrides(schema, sources.environment),

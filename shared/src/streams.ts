@@ -1,11 +1,15 @@
 /** The JetStream streams as data; shells create them or check what is there against this. */
 import {
+  acksStream,
   clockSubject,
   engineStream,
+  notifyBucket,
+  notifyStream,
   partitionCount,
   readersStream,
   rulesBucket,
   rulesStream,
+  silencesStream,
   subjects,
   telemetryStream,
 } from "./subjects.ts";
@@ -38,15 +42,21 @@ export const rulesRevisionsMax = 64;
 /** All revisions, each as large as can be. */
 const rulesBytesMax = 64 * 1_024 * 1_024;
 
+/** 100,000 alerts that fire, for three receivers. */
+const notifyBytesMax = 256 * 1_024 * 1_024;
+/** Some 10,000 silences, or 30,000 acknowledgements. */
+const operationsBytesMax = 16 * 1_024 * 1_024;
+
 /** The server's least duplicate window; no message ids are used, so it costs nothing. */
 export const duplicateWindowMs = 100;
 
 /**
  * TLM is the wire and the journal: no age limit, no TTL, no roll-up, no atomic batches, so that a
  * gateway's hostile headers are refused by the server. ENGINE holds state, alerts and derived
- * events: no age limit, what has happened carries a TTL of its own. READERS holds what the journal's
- * registered readers have worked off, RULES the text of the rules and what it was before; `nats kv`
- * shows both. Full means refused (`discard: new`), never silently dropped.
+ * events: no age limit, what has happened carries a TTL of its own. READERS holds what the
+ * journal's registered readers have worked off, RULES the text of the rules and what it was before,
+ * NOTIFY who was told what, SILENCES and ACKS what people say about alerts; `nats kv` shows them.
+ * Full means refused (`discard: new`), never silently dropped.
  */
 export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
   return [
@@ -107,5 +117,29 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
       maxBytes: rulesBytesMax,
       replicas: bounds.replicas,
     },
+    {
+      name: notifyStream,
+      subjects: [`$KV.${notifyBucket}.>`],
+      transform: undefined,
+      allowAtomicPublish: true,
+      allowRollup: true,
+      allowMessageTtl: false,
+      keptPerSubject: 1,
+      maxBytes: notifyBytesMax,
+      replicas: bounds.replicas,
+    },
+    ...[
+      { name: silencesStream, subjects: [subjects.silence(">")] },
+      { name: acksStream, subjects: [subjects.acknowledgement(">")] },
+    ].map((bucket) => ({
+      ...bucket,
+      transform: undefined,
+      allowAtomicPublish: false,
+      allowRollup: true,
+      allowMessageTtl: true,
+      keptPerSubject: 1,
+      maxBytes: operationsBytesMax,
+      replicas: bounds.replicas,
+    })),
   ];
 }

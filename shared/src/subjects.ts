@@ -15,6 +15,14 @@ export const readersBucket = "READERS";
 export const readersStream = `KV_${readersBucket}`;
 export const rulesBucket = "RULES";
 export const rulesStream = `KV_${rulesBucket}`;
+/** Who was told what. */
+export const notifyBucket = "NOTIFY";
+export const notifyStream = `KV_${notifyBucket}`;
+/** What people have said about alerts. */
+export const silencesBucket = "SILENCES";
+export const silencesStream = `KV_${silencesBucket}`;
+export const acksBucket = "ACKS";
+export const acksStream = `KV_${acksBucket}`;
 
 /** What stands behind those of the partitions: the checkpoint of the stage that judges sites. */
 export const siteCheckpoint = 64;
@@ -54,9 +62,16 @@ export const subjects = {
   snapshotFilter: (partition: number, generation: string) => `snap.${partition}.*.${generation}.*`,
   ruleSet: (name: string) => `rules.${name}`,
   deadLetter: (partition: number, gateway: string) => `dlq.${partition}.${gateway}`,
+  /** What a receiver of alerts did not take. */
+  deadNotification: (receiver: string) => `dlq.notify.${receiver}`,
+  deadNotifications: "dlq.notify.*",
   reader: (name: string) => `$KV.${readersBucket}.${name}`,
   /** The text of the rules, where it is not the configuration's. */
   rulesText: `$KV.${rulesBucket}.rules`,
+  /** A record of what a receiver was told; `record` may hold dots. */
+  ledger: (receiver: string, record: string) => `$KV.${notifyBucket}.${receiver}.${record}`,
+  silence: (id: string) => `$KV.${silencesBucket}.${id}`,
+  acknowledgement: (alert: string) => `$KV.${acksBucket}.${alert}`,
 } as const;
 
 export interface StoredTelemetry {

@@ -43,7 +43,7 @@ const isDeploy = (path: string) => path.startsWith("deploy/");
 
 // Rule 2 ------------------------------------------------------------------------------------------
 
-const technologies = /^(?:aedes|level|nats|http|mqtt|tcp|file|system|duckdb|postgres)-/;
+const technologies = /^(?:aedes|level|nats|http|mqtt|smtp|tcp|file|system|duckdb|postgres)-/;
 const isPure = ({ path }: Source) =>
   !technologies.test(basename(path)) &&
   basename(path) !== "main.ts" &&
@@ -52,7 +52,7 @@ const isPure = ({ path }: Source) =>
 
 const pureModules = new Set(["node:crypto", "node:zlib", "node:buffer", "node:string_decoder"]);
 const drivers =
-  /^(?:aedes|level|mqtt|fastify|pino|prom-client|pg|@nats-io|@fastify|@duckdb)(?:[-/]|$)/;
+  /^(?:aedes|level|mqtt|nodemailer|fastify|pino|prom-client|pg|@nats-io|@fastify|@duckdb)(?:[-/]|$)/;
 
 const checkPurity: Check = (file) => {
   if (!isPure(file)) return [];

@@ -346,6 +346,29 @@ describe("alert state", () => {
     expect(JSON.parse(gateway.encodeAlerts()).refused).toBe(1);
   });
 
+  test("one message holds all of a gateway, however many alerts it has and long their names (B1)", () => {
+    const [perMode, messageBytesMax] = [5_000, 960 * 1_024];
+    const alerting = alertingOf([hot, { ...hot, name: "trial", mode: "shadow" }]);
+    const gateway = new Gateway(alerting);
+    const name = "a-device-with-a-name-of-some-length";
+    const storm = (second: number, value: number) =>
+      Array.from({ length: perMode }, (_, device) =>
+        observation(second, { device: `${name}-${device}`, value }),
+      );
+    const fired = gateway.takeAll(storm(1, 90));
+    const size = () => Buffer.byteLength(gateway.encodeAlerts());
+    expect(size()).toBeLessThan(messageBytesMax);
+    const live = fired.filter(({ shadow }) => shadow === undefined);
+    expect(live.length).toBeGreaterThan(2_000);
+    expect(JSON.parse(gateway.encodeAlerts()).refused).toBe(2 * perMode - fired.length);
+    const ended = gateway.takeAll(storm(2, 20));
+    expect(ended.map(({ id }) => id).sort()).toEqual(fired.map(({ id }) => id).sort());
+    gateway.takeAll(storm(3, 90));
+    expect(size()).toBeLessThan(messageBytesMax);
+    const text = gateway.encodeAlerts();
+    expect(alerting.encodeAlerts(alerting.decodeAlerts(text, "g"))).toBe(text);
+  });
+
   test.each<[string, object[]]>([
     ["is removed", []],
     ["goes into shadow", [{ ...hot, mode: "shadow" }]],

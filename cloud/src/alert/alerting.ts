@@ -13,7 +13,7 @@ import {
   emptyDetection,
   encodeDetection,
 } from "@causeway/shared/rules/detection.ts";
-import { observePatterns, tickPatterns } from "@causeway/shared/rules/pattern/gateway-patterns.ts";
+import { observeReading, tickPatterns } from "@causeway/shared/rules/pattern/gateway-patterns.ts";
 import type { RuleSet, RuleVerdict } from "@causeway/shared/rules/rule-set.ts";
 import type { AlertTransition } from "./alert.ts";
 import { GatewayAlerts } from "./gateway-alerts.ts";
@@ -85,7 +85,7 @@ export function createAlerting(ruleSet: RuleSet, bounds = alertingBounds): Alert
       const verdicts = judge(detection, observation, seriesPerGatewayMax);
       const { patterns } = detection;
       if (patterns.set.patterns.length === 0) return verdicts;
-      const found = observePatterns(patterns, { ...observation, kind: "reading" }, verdicts);
+      const found = observeReading(patterns, observation, verdicts);
       return verdicts.length === 0 ? found : [...verdicts, ...found];
     },
     tick(detection, { id, gateway, at }) {

@@ -2,9 +2,10 @@
  * The alerts of one gateway, as its commits hold them. They depend on verdicts alone and never on
  * the states of detectors, which a replay restores on its own.
  *
- * B1 Bounded: at `alertsMax` fingerprints of a mode the one that has been inactive for longest is
- *    forgotten (its occurrences count from 1 again); where all are open, a new one is refused and
- *    counted. So a rule that is tried in shadow takes no room from those that are live.
+ * B1 Bounded, by number and by bytes, since one message holds all of a gateway: at `alertsMax`
+ *    fingerprints of a mode, or `bytesMax`, those that have been inactive for longest are forgotten
+ *    (their occurrences count from 1 again); where all are open, a new one is refused and counted.
+ *    So a rule that is tried in shadow takes no room from those that are live.
  * B2 A fingerprint that never fired is kept only while it is pending.
  * B3 What a later rule set no longer judges, or judges in another mode, is withdrawn: it could not
  *    come back to normal.
@@ -27,9 +28,16 @@ export const alertsVersion = 1;
 type Mode = CompiledRule["mode"];
 type RuleInMode = Pick<CompiledRule, "name" | "mode">;
 
+/** Both together stay well below the server's max_payload; some 3,000 open alerts are that large. */
+const bytesMax: Readonly<Record<Mode, number>> = { live: 704 * 1_024, shadow: 192 * 1_024 };
+/** Of the longest row beside its names. */
+const openBytes = 224;
+const inactiveBytes = 72;
+
 /** B1, of one mode. */
 interface Table {
   count: number;
+  bytes: number;
   /** In the order in which they became so. */
   readonly inactive: Set<Alert>;
 }
@@ -38,9 +46,11 @@ export class GatewayAlerts {
   readonly #alertsMax: number;
   readonly #bySeries = new SeriesMap<Alert[]>();
   readonly #tables: Readonly<Record<Mode, Table>> = {
-    live: { count: 0, inactive: new Set() },
-    shadow: { count: 0, inactive: new Set() },
+    live: { count: 0, bytes: 0, inactive: new Set() },
+    shadow: { count: 0, bytes: 0, inactive: new Set() },
   };
+  /** Of each alert, as counted in its table. */
+  readonly #bytes = new Map<Alert, number>();
   #refused: number;
   #isChanged = false;
   /** Open, and judged by no rule any more (B3). */
@@ -70,17 +80,12 @@ export class GatewayAlerts {
 
   /** A new one, inactive; undefined where there is no room (B1). */
   add({ name, mode }: RuleInMode, device: string, metric: string): Alert | undefined {
-    const { count, inactive: known } = this.#tables[mode];
-    if (count >= this.#alertsMax) {
-      const [longest] = known;
-      if (longest === undefined) {
-        this.#refused += 1;
-        this.#isChanged = true;
-        return undefined;
-      }
-      this.#remove(longest);
-    }
     const alert: Alert = { rule: name, device, metric, mode, occurrences: 0, phase: inactive };
+    if (!this.#makeRoom(mode, 1, bytesOf(alert, openBytes))) {
+      this.#refused += 1;
+      this.#isChanged = true;
+      return undefined;
+    }
     this.#insert(alert);
     return alert;
   }
@@ -90,9 +95,13 @@ export class GatewayAlerts {
     this.#isChanged = true;
     const known = this.#tables[alert.mode].inactive;
     known.delete(alert);
-    if (alert.phase.kind !== "inactive") return;
-    if (alert.occurrences === 0) this.#remove(alert);
-    else known.add(alert);
+    if (alert.phase.kind === "inactive" && alert.occurrences === 0) {
+      this.#remove(alert);
+      return;
+    }
+    this.#weigh(alert);
+    if (alert.phase.kind === "inactive") known.add(alert);
+    else this.#makeRoom(alert.mode, 0, 0);
   }
 
   encode(): string {
@@ -133,7 +142,26 @@ export class GatewayAlerts {
     this.unjudged = unjudged;
   }
 
+  /** Whether so many more have room, those that were inactive for longest forgotten. */
+  #makeRoom(mode: Mode, alerts: number, bytes: number): boolean {
+    const table = this.#tables[mode];
+    const isFull = () =>
+      table.count + alerts > this.#alertsMax || table.bytes + bytes > bytesMax[mode];
+    for (const longest of table.inactive) {
+      if (!isFull()) return true;
+      this.#remove(longest);
+    }
+    return !isFull();
+  }
+
+  #weigh(alert: Alert): void {
+    const bytes = bytesOf(alert, alert.phase.kind === "inactive" ? inactiveBytes : openBytes);
+    this.#tables[alert.mode].bytes += bytes - (this.#bytes.get(alert) ?? 0);
+    this.#bytes.set(alert, bytes);
+  }
+
   #insert(alert: Alert): void {
+    this.#weigh(alert);
     const alerts = this.#bySeries.get(alert.device, alert.metric);
     if (alerts === undefined) this.#bySeries.set(alert.device, alert.metric, [alert]);
     else alerts.push(alert);
@@ -148,7 +176,13 @@ export class GatewayAlerts {
     const table = this.#tables[alert.mode];
     table.inactive.delete(alert);
     table.count -= 1;
+    table.bytes -= this.#bytes.get(alert) ?? 0;
+    this.#bytes.delete(alert);
   }
+}
+
+function bytesOf({ rule, device, metric }: Alert, beside: number): number {
+  return Buffer.byteLength(JSON.stringify([rule, device, metric])) + beside;
 }
 
 const alertsSchema = z.object({

@@ -4,7 +4,8 @@ import { FleetView } from "../views/fleet-view.ts";
 import { clientMetrics, feedMetrics, receiverMetrics, viewMetrics } from "./cloud-metrics.ts";
 
 const feed = { sequence: 7, messages: 7, interruptions: 0, rebuilds: 0, waitingFor: undefined };
-const receiver = { delivered: 3, retries: 1, dead: 0, late: 0, repeats: 0, waitingFor: "HTTP 503" };
+const counts = { delivered: 3, retries: 1, dead: 0, outstanding: 2, alerts: 5, unfollowed: 0 };
+const receiver = { ...counts, waitingFor: "HTTP 503" };
 const all = [
   ...viewMetrics(new FleetView().counters()),
   ...clientMetrics({ count: 1, dropped: 2 }),

@@ -48,12 +48,14 @@ export function feedMetrics({ events, alerts, derived }: ViewFeedStatus): readon
 }
 
 export function receiverMetrics(receivers: readonly ReceiverStatus[]): readonly Metric[] {
-  return receivers.flatMap(({ receiver, delivered, retries, dead, late, waitingFor }) => [
-    counter("notifications_total", "Transitions delivered", delivered, { receiver }),
+  return receivers.flatMap(({ receiver, delivered, retries, dead, ...status }) => [
+    counter("notifications_total", "Notifications delivered", delivered, { receiver }),
     counter("notification_retries_total", "Tries that failed", retries, { receiver }),
-    counter("notifications_dead_total", "Transitions refused or given up", dead, { receiver }),
-    counter("notifications_late_total", "Late transitions, not sent", late, { receiver }),
-    gauge("receiver_up", "0 while it is waited for", waitingFor === undefined ? 1 : 0, {
+    counter("notifications_dead_total", "Notifications refused or given up", dead, { receiver }),
+    gauge("notifications_outstanding", "On their way", status.outstanding, { receiver }),
+    gauge("notifier_alerts", "Alerts followed", status.alerts, { receiver }),
+    counter("notifier_unfollowed_total", "Beyond the bound", status.unfollowed, { receiver }),
+    gauge("receiver_up", "0 while it is waited for", status.waitingFor === undefined ? 1 : 0, {
       receiver,
     }),
   ]);

@@ -17,6 +17,8 @@ import type { FleetView } from "../views/fleet-view.ts";
 import { defaultViewBounds } from "../views/fleet-view.ts";
 import { clientMetrics, viewMetrics } from "./cloud-metrics.ts";
 import { HttpClients } from "./http-clients.ts";
+import type { ApiOperations } from "./http-operations.ts";
+import { addOperations, spokenOf } from "./http-operations.ts";
 import { readPage } from "./http-page.ts";
 import type { LiveFacts } from "./live-stream.ts";
 import { LiveStream } from "./live-stream.ts";
@@ -38,6 +40,8 @@ export interface HttpApiOptions {
   readonly version: string;
   readonly log: Logger;
   readonly clock: Clock;
+  /** What people say of alerts; undefined where it cannot be said here. */
+  readonly operations?: ApiOperations;
 }
 
 const bodyBytesMax = 1_024;
@@ -71,8 +75,10 @@ export class HttpApi {
   constructor(options: HttpApiOptions) {
     checkHttpAddress(options.address, options.token);
     this.#options = options;
-    const { view, clock } = options;
-    const stream = new LiveStream(view, () => this.#facts(), clock.wallMs().toString(36));
+    const { view, clock, operations } = options;
+    const instance = clock.wallMs().toString(36);
+    const spoken = operations === undefined ? undefined : spokenOf(operations, clock);
+    const stream = new LiveStream(view, () => this.#facts(), instance, spoken);
     this.#clients = new HttpClients(stream, clock);
     this.#app = fastify({
       logger: false,
@@ -84,6 +90,7 @@ export class HttpApi {
     this.#guard();
     this.#addHealth();
     this.#addFleet();
+    if (operations !== undefined) addOperations(this.#app, { view, operations, clock, refuse });
     this.#addPage();
   }
 
@@ -171,7 +178,7 @@ export class HttpApi {
     this.#app.get("/api/gateways", () => ({
       gateways: view.gateways(defaultViewBounds.gatewaysMax),
     }));
-    this.#app.get("/api/alerts", () => view.alerts());
+    if (this.#options.operations === undefined) this.#app.get("/api/alerts", () => view.alerts());
     this.#app.get("/api/derived", (request, reply) => {
       const query = derivedQuery.safeParse(request.query);
       if (!query.success) {

@@ -33,6 +33,12 @@ export interface LiveFacts {
   readonly reasons: readonly string[];
 }
 
+/** What people say of alerts; shown to all as one frame whenever it changes. */
+export interface Spoken {
+  version(): number;
+  value(): unknown;
+}
+
 /** A series without its curve: the client appends the value to the one it has. */
 export type SeriesUpdate = Omit<SeriesView, "recent">;
 
@@ -41,6 +47,8 @@ export class LiveStream {
   readonly #facts: () => LiveFacts;
   /** Names this start of the process. */
   readonly #instance: string;
+  readonly #spoken: Spoken | undefined;
+  #spokenVersion = -1;
   #generation: number;
   #seriesVersion: number;
   #alertVersion: number;
@@ -48,7 +56,8 @@ export class LiveStream {
   #ticks = 0;
   #gateways = "";
 
-  constructor(view: FleetView, facts: () => LiveFacts, instance: string) {
+  constructor(view: FleetView, facts: () => LiveFacts, instance: string, spoken?: Spoken) {
+    this.#spoken = spoken;
     this.#view = view;
     this.#facts = facts;
     this.#instance = instance;
@@ -82,6 +91,7 @@ export class LiveStream {
       this.#countersFrame(),
       frame("gateways", this.#gatewayRows()),
       ...this.#alertsFor(since),
+      ...this.#spokenFrames(),
       ...derivedFrames(this.#view.derivedSince(since ?? 0)),
       ...this.#seriesFor(since ?? 0),
     ].join("");
@@ -91,11 +101,19 @@ export class LiveStream {
   tick(): string {
     this.#ticks++;
     const frames = [...this.#newAlerts(), ...this.#newDerived(), ...this.#newSeries()];
+    if (this.#spoken !== undefined && this.#spoken.version() !== this.#spokenVersion) {
+      this.#spokenVersion = this.#spoken.version();
+      frames.push(...this.#spokenFrames());
+    }
     if (this.#ticks % ticksPerCounters === 0) {
       frames.push(this.#countersFrame(), ...this.#changedGateways());
     }
     if (this.#ticks % ticksPerHeartbeat === 0) frames.push(heartbeatFrame);
     return frames.join("");
+  }
+
+  #spokenFrames(): string[] {
+    return this.#spoken === undefined ? [] : [frame("silences", this.#spoken.value())];
   }
 
   #newAlerts(): string[] {

@@ -31,6 +31,15 @@ export class Backtest {
     return this.#transitions;
   }
 
+  /** Whether a rule has looked at anything; by site none can be sure that it does not. */
+  get hasJudged(): boolean {
+    const states = [...this.#states.values()];
+    const hasKeys = states.some(({ detection: { series, patterns } }) => {
+      return series.size > 0 || patterns.byPattern.some(({ keys }) => keys.size > 0);
+    });
+    return hasKeys || this.#alerting.judgesSites;
+  }
+
   take(taken: TakenEvent): void {
     // What the engine has committed had its effect there; here it has it again.
     const state = this.#state(taken.gateway);

@@ -21,6 +21,8 @@ export interface Compared {
 /** What a backtest found. */
 export interface Found {
   readonly compared: readonly Compared[];
+  /** Whether a rule has looked at anything. */
+  readonly hasJudged: boolean;
   chart(): Promise<Chart>;
 }
 

@@ -1,5 +1,6 @@
 /** What `causeway-cloud backtest` is asked for, and what it prints. */
 import { CodedError } from "@causeway/shared/errors.ts";
+import type { Rule } from "@causeway/shared/rules/rule.ts";
 import type { Compared } from "../backtest/comparison.ts";
 import { comparedText, isDifference, summaryText } from "../backtest/comparison.ts";
 import type { Extent } from "../plot/chart.ts";
@@ -31,15 +32,27 @@ export interface Telling {
   readonly asJson: boolean;
   /** Whether there is anything that was told before. */
   readonly hasBefore: boolean;
+  /** Rules in shadow, which tell nobody. */
+  readonly untold: number;
+  readonly hasJudged: boolean;
+}
+
+export function promoted(rule: Rule): Rule {
+  return rule.mode === "shadow" ? { ...rule, mode: "live" } : rule;
 }
 
 /** People are shown what differs and how much does not; JSON has all of it, one object a line. */
 export function backtestLines(
   compared: readonly Compared[],
-  { asJson, hasBefore }: Telling,
+  { asJson, hasBefore, untold, hasJudged }: Telling,
 ): readonly string[] {
   if (asJson) return compared.map(({ in: side, alert }) => JSON.stringify({ in: side, ...alert }));
+  const inShadow = untold === 1 ? "1 rule is in shadow" : `${untold} rules are in shadow`;
+  const idle = hasJudged
+    ? ""
+    : `; no rule looks at ${hasBefore ? "the journal" : "it: see --device"}`;
+  const more = untold === 0 ? idle : `; ${inShadow} and told nobody: see --shadow`;
   if (!hasBefore)
-    return [...compared.map(({ alert }) => alertText(alert)), `${compared.length} alerts`];
-  return [...compared.filter(isDifference).map(comparedText), summaryText(compared)];
+    return [...compared.map(({ alert }) => alertText(alert)), `${compared.length} alerts${more}`];
+  return [...compared.filter(isDifference).map(comparedText), `${summaryText(compared)}${more}`];
 }

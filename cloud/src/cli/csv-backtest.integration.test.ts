@@ -76,8 +76,28 @@ test("each run prints and plots the same bytes", async () => {
   expect(one).toContain(">still</text>");
 });
 
-test("without an alert the exit code is 0", async () => {
-  expect(await backtest("none.yaml")).toMatchObject({ code: 0, stdout: "0 alerts\n" });
+test("a rule on trial is shown as though it were live where that is asked for", async () => {
+  await writeFile(
+    join(folder, "trial.yaml"),
+    JSON.stringify({ rules: [{ ...rules[0], mode: "shadow" }] }),
+  );
+  expect(await backtest("trial.yaml")).toMatchObject({
+    code: 0,
+    stdout: "0 alerts; 1 rule is in shadow and told nobody: see --shadow\n",
+  });
+  const { code, stdout } = await backtest("trial.yaml", "--shadow");
+  expect([code, stdout.split("\n").slice(1)]).toEqual([1, ["1 alerts", ""]]);
+});
+
+test("without an alert the exit code is 0, and it is told where no rule looked at anything", async () => {
+  const stdout = "0 alerts; no rule looks at it: see --device\n";
+  expect(await backtest("none.yaml")).toMatchObject({ code: 0, stdout });
+  await writeFile(
+    join(folder, "pump.yaml"),
+    JSON.stringify({ rules: [{ name: "pump", devices: ["pump-*"], when: "value > 1" }] }),
+  );
+  expect(await backtest("pump.yaml")).toMatchObject({ code: 0, stdout });
+  expect(await backtest("pump.yaml", "--device", "pump-1")).toMatchObject({ code: 1 });
 });
 
 test.each([

@@ -63,7 +63,8 @@ export async function backtestCsv(
   const compared = compare(backtest.transitions, [], range);
   const series = gathered.map(({ label, points }) => ({ label, points: points.points }));
   const shown = { title: run.title, series, range, rules: run.rules, hasBefore: false };
-  return { compared, chart: async () => backtestChart(compared, shown) };
+  const { hasJudged } = backtest;
+  return { compared, hasJudged, chart: async () => backtestChart(compared, shown) };
 }
 
 /** Ticks and heartbeats up to a time; time that steps back makes none. */

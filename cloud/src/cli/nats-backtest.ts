@@ -61,6 +61,7 @@ export function backtestJournal<Result>(
     const compared = compare(backtest.transitions, told, range);
     return tell({
       compared,
+      hasJudged: backtest.hasJudged,
       chart: async () => {
         const series = await gather(journal, seriesToPlot(compared), range);
         const title = `${new Date(range.from).toISOString()} to ${new Date(range.to).toISOString()}`;

@@ -5,6 +5,8 @@ import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
+import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
+import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { engineStream } from "@causeway/shared/subjects.ts";
 import type { StreamInfo } from "@nats-io/jetstream";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
@@ -12,7 +14,12 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import { JournalInterrupted, readJournal } from "../ingest/nats-journal.ts";
+import { isStreamMissing } from "../ingest/nats-streams.ts";
 import { loadLedgers, wholeMarks } from "../ledger/committed.ts";
+import { standings, standingText } from "../operate/alert-standing.ts";
+import { circumstancesOf } from "../operate/circumstances.ts";
+import { NatsOperationsStore } from "../operate/nats-operations.ts";
+import { Operations } from "../operate/operations.ts";
 import { alertLines, alertText } from "./alert-list.ts";
 import { auditLines, auditText, isFinding } from "./audit.ts";
 
@@ -82,6 +89,8 @@ export interface AlertOptions {
   readonly transitions: boolean;
   /** Those of rules in shadow, instead of those that somebody is told of. */
   readonly shadow: boolean;
+  /** Of the configuration, for silences by its labels. */
+  readonly fleet?: FleetDocument;
 }
 
 export function alerts(parts: CommandParts, options: AlertOptions): Promise<number> {
@@ -91,32 +100,59 @@ export function alerts(parts: CommandParts, options: AlertOptions): Promise<numb
       for (const transition of found) parts.write(JSON.stringify(transition));
       return 0;
     }
-    for (const line of alertLines(found)) {
+    const { fleet = emptyFleet } = options;
+    const circumstances = circumstancesOf(await spokenOf(connection), fleet);
+    const lines = alertLines(found);
+    const open = new Set(lines.flatMap(({ id, state }) => (state === "firing" ? [id] : [])));
+    const firing = found.filter(({ id, state }) => state === "firing" && open.has(id));
+    const standing = standings(firing, circumstances, parts.clock.wallMs());
+    for (const line of lines) {
       if (options.openOnly && line.state !== "firing") continue;
-      parts.write(options.json ? JSON.stringify(line) : alertText(line));
+      const own = standing.get(line.id);
+      const text = alertText(line) + standingText(own);
+      parts.write(options.json ? JSON.stringify({ ...line, ...own }) : text);
     }
     return 0;
   });
 }
 
-/** An interrupted reading goes on behind the last message. */
+/** A cloud of a former version has no buckets for it. */
+async function spokenOf(connection: NatsConnection): Promise<Operations> {
+  const manager = await jetstreamManager(connection);
+  try {
+    return await new NatsOperationsStore(jetstream(connection), manager).load();
+  } catch (failure) {
+    if (isStreamMissing(failure)) return new Operations();
+    throw failure;
+  }
+}
+
 export async function readTransitions(
+  connection: NatsConnection,
+  parts: CommandParts,
+  filter: string,
+): Promise<AlertTransition[]> {
+  const texts = await readTexts(connection, parts, filter);
+  // What rules in shadow would have emitted stands there too.
+  return texts.flatMap((text) => (JSON.parse(text) as Partial<AlertMessage>).transitions ?? []);
+}
+
+/** What stands on ENGINE; an interrupted reading goes on behind the last message. */
+export async function readTexts(
   connection: NatsConnection,
   { clock, signal }: CommandParts,
   filter: string,
-): Promise<AlertTransition[]> {
+): Promise<readonly string[]> {
   const info = await streamInfo(connection, engineStream, { subjects_filter: filter });
   let remaining = Object.values(info.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
-  const transitions: AlertTransition[] = [];
+  const texts: string[] = [];
   let next = 1;
   while (remaining > 0 && !signal.aborted) {
     const request = { stream: engineStream, subjects: [filter], from: next, signal };
     try {
       for await (const message of readJournal(connection, jetstream(connection), request)) {
         next = message.sequence + 1;
-        const text = Buffer.from(message.data).toString("utf8");
-        // What rules in shadow would have emitted stands there too.
-        transitions.push(...((JSON.parse(text) as Partial<AlertMessage>).transitions ?? []));
+        texts.push(Buffer.from(message.data).toString("utf8"));
         remaining--;
         if (remaining === 0) break;
       }
@@ -125,5 +161,5 @@ export async function readTransitions(
       await sleep(clock, reopenDelayMs, signal);
     }
   }
-  return transitions;
+  return texts;
 }

@@ -5,9 +5,12 @@ import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import {
+  acksStream,
   engineStream,
+  notifyStream,
   readersStream,
   rulesStream,
+  silencesStream,
   telemetryStream,
 } from "@causeway/shared/subjects.ts";
 import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
@@ -21,6 +24,16 @@ import type { ReaderStore } from "../retention/reader-store.ts";
 import { retireReader } from "../retention/registered-reader.ts";
 import type { FloorLine, ReaderLine, StreamLine } from "./stream-list.ts";
 import { floorText, readerLine, readerText, streamText } from "./stream-list.ts";
+
+const shown = [
+  telemetryStream,
+  engineStream,
+  readersStream,
+  rulesStream,
+  notifyStream,
+  silencesStream,
+  acksStream,
+] as const;
 
 export interface StreamsParts {
   readonly settings: NatsSettings;
@@ -57,7 +70,7 @@ async function opened<Result>(
 export function streams(parts: StreamsParts, json: boolean): Promise<number> {
   return opened(parts, async ({ manager, session, readers }) => {
     const found = new Map<string, StreamLine>();
-    for (const name of [telemetryStream, engineStream, readersStream, rulesStream]) {
+    for (const name of shown) {
       const line = lineOf(await infoOf(manager, name));
       found.set(name, line);
       parts.write(json ? JSON.stringify(line) : streamText(line));

@@ -5,12 +5,15 @@
 import type { Event } from "@causeway/shared/event.ts";
 import { eventSchema } from "@causeway/shared/event.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
+import { fleetSchema } from "@causeway/shared/rules/fleet.ts";
 import type { Rule } from "@causeway/shared/rules/rule.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
+import { subjects } from "@causeway/shared/subjects.ts";
 import { describe, expect, test } from "vitest";
 import type { AlertTransition } from "../alert/alert.ts";
 import { createAlerting } from "../alert/alerting.ts";
+import { placeOfSite } from "../site/site-message.ts";
 import type { WrittenBatch } from "../testing/journal-writer.ts";
 import { bootOffset, journalMessage } from "../testing/journal-writer.ts";
 import { ruleSetName } from "../ticks/rule-sets.ts";
@@ -214,6 +217,33 @@ test("a tick that a gateway's commit has seen tells nothing again, though others
   expect(told).toContain("derived.3.g2.dawn");
   expect(told).not.toContain("derived.3.g1.dawn");
   expect(told).not.toContain("alert.3.g1.dawn");
+});
+
+test("what a site is told goes in one commit with the gateway's mark, and ticks behind it (P6)", () => {
+  const rules = rulesSchema.parse([{ name: "cold", by: "site", when: "value < -15.0" }]);
+  const fleet = fleetSchema.parse({ gateways: [{ match: ["g1"], site: "hall" }] });
+  const named = { name: "r", alerting: createAlerting(compileRules(rules, fleet)) };
+  const play = (number: number, commits: number) => {
+    const partition = new Partition(number, named, 0, noCounts());
+    const told: string[][] = [];
+    const messages = [reading(0, "t", 1), reading(1, "t", 2), reading(2, "t", -20)];
+    for (const [index, event] of messages.entries()) {
+      partition.take(messageOf(index + 1, event, "g1", index + 1));
+      if (index < commits) told.push(subjectsOf(partition.collect(index, 500).messages));
+    }
+    partition.tick(4, tickAt(1, 5), undefined);
+    told.push(subjectsOf(partition.collect(9, 500).messages));
+    return told;
+  };
+  const site = subjects.site(placeOfSite("hall").partition, "@hall");
+  // The second reading says nothing new.
+  expect(play(3, 3)).toEqual([
+    [site, "mark.3.g1"],
+    ["mark.3.g1"],
+    [site, "mark.3.g1"],
+    [site, "mark.3.g1"],
+  ]);
+  expect(play(63, 0)).toEqual([["site.clk", site, site, "mark.63.g1"]]);
 });
 
 test("derived events that one message has no room for are counted; the commit stays whole and small", async () => {

@@ -10,6 +10,9 @@
  *   P3  Rules change at a tick, and nowhere else.
  *   P4  A hole that a replay passes is told once: it is remembered until a snapshot is behind it.
  *   P5  A mark's size is bounded, whatever a gateway does: of doubts and holes the newest are kept.
+ *   P6  What rules by site are told of a gateway goes in its commit, and once: what was sent before is
+ *       a part of detector state. Ticks for them come from the last partition alone, in a
+ *       commit behind what the others tell of the same moment.
  */
 
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
@@ -144,6 +147,8 @@ export class Partition {
   #changedAt = 0;
   #urgent = false;
   readonly #waiting: Waiting = { characters: 0 };
+  /** Worked off last, in a replay too: by this one the rules are in force. */
+  #ticked: SeenTick = noTick;
   /** P6. The newest tick that waits. */
   #siteClock: CommitMessage | undefined;
   #cap: number | undefined;
@@ -300,6 +305,7 @@ export class Partition {
     this.#sequence = sequence;
     this.#at = tick.at;
     this.#tickAt = tick.at;
+    this.#ticked = tick;
     const rules = named ?? this.#rules;
     if (rules.name !== this.#rules.name) this.#useRules(rules, sequence);
     const isNew = isAfter(tick, this.#seenTick);
@@ -330,8 +336,10 @@ export class Partition {
     state.output.begin();
     const { patterns } = state.detection;
     const { revision } = patterns;
+    const next = state.detection.site?.next;
     const told = takeTick(alerting, state, moment, hasEffect);
-    if (patterns.revision !== revision) this.#changedAt = this.#sequence;
+    const isChanged = patterns.revision !== revision || state.detection.site?.next !== next;
+    if (isChanged) this.#changedAt = this.#sequence;
     if (!hasEffect) return;
     state.seenTick = tick;
     this.#tell(gateway, state, told);
@@ -380,7 +388,7 @@ export class Partition {
   #tellSite(gateway: string, state: GatewayState, inputs: readonly SiteInput[]): void {
     const { site } = state.detection;
     if (site === undefined) return;
-    const moment = { tick: this.#seenTick ?? noTick, rules: this.#rules.name };
+    const moment = { tick: this.#ticked, rules: this.#rules.name };
     const refused = state.output.addInputs(site.site, inputs, moment);
     this.#counters.siteInputs += inputs.length - refused;
     this.#counters.siteInputsRefused += refused;

@@ -7,8 +7,6 @@ import {
   giveUpAfterMs,
   judgeStatus,
   stepAfter,
-  Told,
-  toldMax,
 } from "./delivery.ts";
 
 const random = seededRandom("delivery");
@@ -50,12 +48,4 @@ test("after a day one is given up, so that those behind it are told", () => {
   const tries = { count: 1_500, ageMs: giveUpAfterMs };
   const step = stepAfter({ kind: "retry", reason: "HTTP 503" }, tries, random);
   expect(step).toEqual({ kind: "dead", reason: "HTTP 503; given up" });
-});
-
-test("what was told is known, the oldest forgotten at the bound", () => {
-  const told = new Told();
-  for (let index = 0; index <= toldMax; index++) told.add(`alert-${index}`);
-  expect(told.has("alert-0")).toBe(false);
-  expect(told.has("alert-1")).toBe(true);
-  expect(told.has(`alert-${toldMax}`)).toBe(true);
 });

@@ -1,9 +1,8 @@
 /**
- * What follows from one try to tell a receiver, and what was told already.
+ * What follows from one try to tell a receiver.
  *
- *   D1  A transition is given up only when the receiver refuses it for good, or after it was tried
+ *   D1  A notification is given up only when the receiver refuses it for good, or after it was tried
  *       for `giveUpAfterMs`: one that nobody can take must not hold back all that come after it.
- *   D2  What this process has told, it does not tell again when the server hands it out again.
  */
 import type { Random } from "@causeway/shared/random.ts";
 import type { RetrySchedule } from "@causeway/shared/retry.ts";
@@ -15,7 +14,6 @@ export const deliverySchedule: RetrySchedule = { firstMs: 500, maxMs: 60_000, fa
 export const giveUpAfterMs = 24 * 3_600_000;
 /** What a receiver may ask for by `Retry-After`; more is cut to it. */
 export const askedDelayMsMax = 10 * 60_000;
-export const toldMax = 10_000;
 
 export type Step =
   | { readonly kind: "done" }
@@ -57,20 +55,4 @@ export function judgeStatus(status: number, retryAfter: string | null): Attempt 
   // RFC 9110 §10.2.3; its form as a date is left to our own schedule.
   if (retryAfter === null || !/^[0-9]{1,6}$/.test(retryAfter)) return { kind: "retry", reason };
   return { kind: "retry", reason, afterMs: Number(retryAfter) * 1_000 };
-}
-
-/** D2. The newest `toldMax` keys. */
-export class Told {
-  readonly #keys = new Set<string>();
-
-  has(key: string): boolean {
-    return this.#keys.has(key);
-  }
-
-  add(key: string): void {
-    this.#keys.add(key);
-    if (this.#keys.size <= toldMax) return;
-    const [oldest] = this.#keys;
-    if (oldest !== undefined) this.#keys.delete(oldest);
-  }
 }

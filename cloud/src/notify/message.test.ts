@@ -1,6 +1,6 @@
 // What a person reads, and what another program can rely on.
 import { expect, test } from "vitest";
-import { bodyOf, decodeAlertMessage, durationText, idempotencyKey, titleOf } from "./message.ts";
+import { decodeAlertMessage, durationText, idempotencyKey, titleOf } from "./message.ts";
 import { transition } from "./testing/transition.ts";
 
 test("a firing alert tells what, where and how much", () => {
@@ -35,11 +35,6 @@ test("values without unit, without value and long texts stay legible", () => {
   expect(titleOf(transition({ unit: undefined, value: true }))).toMatch(/ is true$/);
   expect(titleOf(transition({ value: null }))).toMatch(/ is without a value$/);
   expect(titleOf(transition({ value: "x".repeat(1_000) })).length).toBeLessThan(140);
-});
-
-test("the body is the whole transition and its title", () => {
-  const body: unknown = JSON.parse(bodyOf(transition()));
-  expect(body).toEqual({ title: titleOf(transition()), ...transition() });
 });
 
 test("firing and resolving of one alert have keys of their own", () => {

@@ -7,7 +7,7 @@ import { severities } from "../alert/alert.ts";
 import { deploymentGateway } from "../alert/deployment-alert.ts";
 import type { AlertPlace } from "../alert/fingerprint.ts";
 
-const transitionSchema = z.object({
+export const transitionSchema = z.object({
   id: z.string().min(1),
   state: z.enum(["firing", "resolved"]),
   fingerprint: z.string(),
@@ -69,11 +69,6 @@ export function placeText({ gateway, device, metric }: Omit<AlertPlace, "rule">)
   if (gateway === deploymentGateway) return "the cloud";
   const site = siteIn(gateway);
   return site === undefined ? `gateway ${gateway}` : `site ${site}`;
-}
-
-/** The body of a notification: the whole transition and its title. */
-export function bodyOf(transition: AlertTransition): string {
-  return JSON.stringify({ title: titleOf(transition), ...transition });
 }
 
 const valueCharactersMax = 64;

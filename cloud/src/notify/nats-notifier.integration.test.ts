@@ -1,24 +1,37 @@
 // Every transition reaches every receiver, in order and under one key, whatever fails meanwhile:
 // the receiver, the notifier, the nats-server.
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import type { IncomingHttpHeaders, Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import type { LogFields, Logger } from "@causeway/shared/log.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { gatewayId, isRuleName } from "@causeway/shared/names.ts";
-import { subjects } from "@causeway/shared/subjects.ts";
+import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
+import { engineStream, notifyStream, subjects } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { AlertTransition } from "../alert/alert.ts";
+import { NatsEngineStore } from "../engine/nats-engine-store.ts";
+import { circumstancesOf } from "../operate/circumstances.ts";
+import { Operations } from "../operate/operations.ts";
 import { connectTest, prepareStreams } from "../testing/nats-journal-writer.ts";
-import { HttpWebhook } from "./http-webhook.ts";
+import { httpWebhook } from "./http-webhook.ts";
 import { logReceiver } from "./log-receiver.ts";
 import { NatsNotifier } from "./nats-notifier.ts";
+import type { Notification } from "./notification.ts";
+import { notificationOf } from "./notification.ts";
+import { headRecord } from "./plan-codec.ts";
+import type { PlanSettings } from "./plan-settings.ts";
+import { defaultPlan } from "./plan-settings.ts";
 import type { Receiver } from "./receiver.ts";
 import { sign, signingKey } from "./signature.ts";
 import { transition } from "./testing/transition.ts";
@@ -61,10 +74,14 @@ class Hook {
     return this.requests.map(({ headers }) => headers["webhook-id"]);
   }
 
-  receiver(timeoutMs = 5_000): Receiver {
+  address(): string {
     const { port } = this.#server.address() as AddressInfo;
-    const url = `http://127.0.0.1:${port}/hook`;
-    return new HttpWebhook({ name: "hook", url, timeoutMs, key, userAgent: "test" }, clock);
+    return `http://127.0.0.1:${port}/hook`;
+  }
+
+  receiver(timeoutMs = 5_000): Receiver {
+    const url = this.address();
+    return httpWebhook({ name: "hook", url, timeoutMs, key, userAgent: "test" }, clock);
   }
 }
 
@@ -100,19 +117,39 @@ async function layStreams(): Promise<void> {
 async function startNotifier(
   receiver: Receiver,
   log: Logger = silentLogger,
+  settings: Partial<PlanSettings> = { tell: "each" },
 ): Promise<NatsNotifier> {
   const connection = await connected();
+  const client = jetstream(connection);
+  const manager = await jetstreamManager(connection, { checkAPI: false });
   const notifier = new NatsNotifier({
     connection,
-    jetstream: jetstream(connection),
-    manager: await jetstreamManager(connection, { checkAPI: false }),
+    jetstream: client,
+    manager,
     receivers: [receiver],
     clock,
+    batches: new NatsEngineStore(connection, client, manager, systemRandom),
+    settingsOf: () => ({ ...defaultPlan, ...settings }),
+    spokenOf: {
+      loaded: async () => {},
+      circumstances: () => circumstancesOf(new Operations(), emptyFleet),
+    },
+    standbyMs: 900,
     random: systemRandom,
     log,
   });
   notifiers.push(notifier);
   notifier.start();
+  return notifier;
+}
+
+/** Has taken what was there before it came. */
+async function started(...args: Parameters<typeof startNotifier>): Promise<NatsNotifier> {
+  const notifier = await startNotifier(...args);
+  await vi.waitFor(
+    () => expect(notifier.status()).toMatchObject([{ waitingFor: undefined }]),
+    patience,
+  );
   return notifier;
 }
 
@@ -126,9 +163,9 @@ async function tell(...transitions: readonly AlertTransition[]): Promise<void> {
 test("a transition arrives once, whole and signed, in the order of the stream", async () => {
   await layStreams();
   const resolved = transition({ state: "resolved" });
+  const notifier = await started(hook.receiver());
   await tell(transition(), resolved);
   await tell(transition({ id: "second" }));
-  const notifier = await startNotifier(hook.receiver());
   await vi.waitFor(() => expect(hook.requests).toHaveLength(3), patience);
   expect(hook.ids()).toEqual(["a1b2c3d4/firing", "a1b2c3d4/resolved", "second/firing"]);
   const [{ headers, body }] = hook.requests as [Request];
@@ -143,7 +180,7 @@ test("a transition arrives once, whole and signed, in the order of the stream", 
 test("a receiver that is away is tried again under the same id; those behind wait", async () => {
   await layStreams();
   hook.answer = () => (hook.requests.length <= 2 ? 503 : 200);
-  const notifier = await startNotifier(hook.receiver());
+  const notifier = await started(hook.receiver());
   await tell(transition(), transition({ state: "resolved" }));
   await vi.waitFor(() => expect(hook.requests).toHaveLength(4), patience);
   const first = "a1b2c3d4/firing";
@@ -159,8 +196,8 @@ test("a receiver that does not answer is cut off and tried again", async () => {
   const { port } = silent.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/`;
   const options = { name: "hook", url, timeoutMs: 100, key: undefined, userAgent: "test" };
-  const attempt = await new HttpWebhook(options, clock).deliver(
-    transition(),
+  const attempt = await httpWebhook(options, clock).deliver(
+    notificationOf(transition()),
     new AbortController().signal,
   );
   expect(attempt).toEqual({ kind: "retry", reason: "no answer within 100 ms" });
@@ -173,26 +210,27 @@ test("what a receiver refuses for good is told in the log and holds nothing back
   const lines: LogFields[] = [];
   const log = { ...silentLogger, error: (fields: LogFields) => void lines.push(fields) };
   hook.answer = ({ headers }) => (headers["webhook-id"] === "bad/firing" ? 400 : 200);
-  const notifier = await startNotifier(hook.receiver(), log);
+  const notifier = await started(hook.receiver(), log);
   await tell(transition({ id: "bad" }));
   await tell(transition({ id: "good" }));
   await vi.waitFor(() => expect(hook.ids()).toEqual(["bad/firing", "good/firing"]), patience);
   expect(lines).toMatchObject([
-    { code: "RECEIVER_FAILED", receiver: "hook", alert: "bad/firing", reason: "HTTP 400" },
+    { code: "RECEIVER_FAILED", receiver: "hook", notification: "bad/firing", reason: "HTTP 400" },
   ]);
   await vi.waitFor(() => expect(notifier.status()).toMatchObject([{ dead: 1, delivered: 1 }]));
 });
 
-test("late transitions are not sent, and the log gets them all", async () => {
+test("what came late is told one by one only where that is asked for", async () => {
   await layStreams();
-  await tell(transition({ id: "old", late: true }), transition({ id: "new" }));
-  const notifier = await startNotifier(hook.receiver());
+  const notifier = await started(hook.receiver(), silentLogger, { tell: "each", late: "off" });
   const lines: LogFields[] = [];
   const log = { ...silentLogger, warn: (fields: LogFields) => void lines.push(fields) };
-  await startNotifier(logReceiver("log", log));
-  await vi.waitFor(() => expect(hook.ids()).toEqual(["new/firing"]), patience);
-  await vi.waitFor(() => expect(lines).toMatchObject([{ id: "old", late: true }, { id: "new" }]));
-  await vi.waitFor(() => expect(notifier.status()).toMatchObject([{ late: 1, delivered: 1 }]));
+  await started(logReceiver("log", log));
+  await tell(transition({ id: "old", late: true }), transition({ id: "new" }));
+  await vi.waitFor(() => expect(lines).toHaveLength(2), patience);
+  expect(lines).toMatchObject([{ id: "old", late: true }, { id: "new" }]);
+  await vi.waitFor(() => expect(notifier.status()).toMatchObject([{ delivered: 1 }]), patience);
+  expect(hook.ids()).toEqual(["new/firing"]);
 });
 
 test("a restarted notifier repeats nothing that was acknowledged, and misses nothing", async () => {
@@ -224,24 +262,121 @@ test("a killed nats-server delays alerts, loses none and repeats none that was t
   expect(hook.ids()).toEqual(["before/firing", "after/firing"]);
 });
 
-test("what is worked on for longer than the server waits is handed to nobody else (N2)", async () => {
+test("of two notifiers one tells, and the other goes on where it ends (N2)", async () => {
   await layStreams();
   const told: string[] = [];
-  const receiver = (name: string, takesMs: number): Receiver => ({
-    name: "slow",
-    takesLate: false,
-    async deliver() {
-      told.push(name);
-      await new Promise((resolve) => setTimeout(resolve, takesMs));
+  const receiver = (name: string): Receiver => ({
+    name: "shared",
+    async deliver({ key: sent }) {
+      told.push(`${name} ${sent}`);
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
       return { kind: "delivered" };
     },
   });
-  const first = await startNotifier(receiver("first", 12_000));
-  await tell(transition());
-  await vi.waitFor(() => expect(told).toEqual(["first"]), patience);
-  await startNotifier(receiver("second", 0));
+  const first = await started(receiver("first"));
+  await tell(transition({ id: "one" }), transition({ id: "two" }));
+  await vi.waitFor(() => expect(told).toEqual(["first one/firing"]), patience);
+  const second = await startNotifier(receiver("second"));
+  await vi.waitFor(() => expect(first.status()).toMatchObject([{ delivered: 2 }]), patience);
+  expect(told).toEqual(["first one/firing", "first two/firing"]);
+  await first.stop();
+  await tell(transition({ id: "three" }));
+  await vi.waitFor(() => expect(second.status()).toMatchObject([{ delivered: 1 }]), patience);
+  expect(told.slice(2)).toEqual(["second three/firing"]);
+});
+
+test("two notifiers that wake together tell every notification once", async () => {
+  await layStreams();
+  const keys: string[] = [];
+  const receiver: Receiver = {
+    name: "shared",
+    async deliver({ key: told }) {
+      keys.push(told);
+      return { kind: "delivered" };
+    },
+  };
+  await started(receiver);
+  await started(receiver);
+  const ids = Array.from({ length: 60 }, (_, index) => `alert-${index}`);
+  for (const id of ids) await tell(transition({ id }));
+  await vi.waitFor(() => expect(keys.length).toBeGreaterThanOrEqual(60), patience);
+  expect(keys).toEqual(ids.map((id) => `${id}/firing`));
+});
+
+test("a hundred gateways that fall silent at once are one notification each, within 5 s", async () => {
+  await layStreams();
+  const told: { readonly group: unknown; readonly at: number }[] = [];
+  const receiver: Receiver = {
+    name: "storm",
+    async deliver({ group }) {
+      told.push({ group, at: clock.bootMs() });
+      return { kind: "delivered" };
+    },
+  };
+  await started(receiver, silentLogger, {});
+  const gateways = Array.from({ length: 100 }, (_, index) => `gw-${index}`);
+  const writing = gateways.flatMap((gateway) => {
+    const devices = Array.from({ length: 100 }, (_, index) => {
+      const name = `${gateway}-${index}`;
+      const place = { gateway, device: name, fingerprint: name, id: name };
+      return transition({ ...place, rule: "missing" });
+    });
+    const own = { device: "", metric: "", fingerprint: gateway, id: gateway };
+    const silent = transition({ ...own, gateway, rule: "system-gateway-silent" });
+    return [devices, [silent]];
+  });
+  const decidedAt = clock.bootMs();
+  for (const transitions of writing) await tell(...transitions);
+  const writtenAt = clock.bootMs();
+  await vi.waitFor(() => expect(told).toHaveLength(100), patience);
+  expect(new Set(told.map(({ group }) => JSON.stringify(group))).size).toBe(100);
+  expect(told.map(({ group }) => group)).toContainEqual({
+    gateway: "gw-7",
+    rule: "system-gateway-silent",
+  });
+  const last = Math.max(...told.map(({ at }) => at));
+  expect(last - writtenAt, `written within ${writtenAt - decidedAt} ms`).toBeLessThan(5_000);
+});
+
+test("what was told as firing is withdrawn after a rollback that has lost it (N4)", async () => {
+  await layStreams();
+  const told: Notification[] = [];
+  const receiver: Receiver = {
+    name: "people",
+    async deliver(notification) {
+      told.push(notification);
+      return { kind: "delivered" };
+    },
+  };
+  const first = await started(receiver, silentLogger, { groupInterval: 500, groupWait: 0 });
+  await tell(transition({ id: "lost" }));
   await vi.waitFor(() => expect(first.status()).toMatchObject([{ delivered: 1 }]), patience);
-  expect(told).toEqual(["first"]);
+  await first.stop();
+  const manager = await jetstreamManager(await connected());
+  await manager.streams.delete(engineStream);
+  await layStreams();
+  await started(receiver, silentLogger, { groupInterval: 500, groupWait: 0 });
+  await vi.waitFor(() => expect(told).toHaveLength(2), patience);
+  expect(told[1]).toMatchObject({ kind: "withdrawn", resolved: [{ id: "lost" }], firing: [] });
+  await tell(transition({ id: "lost" }));
+  await vi.waitFor(() => expect(told).toHaveLength(3), patience);
+  expect(told[2]).toMatchObject({ kind: "alerts", firing: [{ id: "lost" }] });
+  expect(new Set(told.map((notification) => notification.key)).size).toBe(3);
+});
+
+test("a receiver begins where its consumer of former versions stood", async () => {
+  await layStreams();
+  await tell(transition({ id: "told" }));
+  await tell(transition({ id: "untold" }));
+  const manager = await jetstreamManager(await connected());
+  const name = "notify-hook";
+  const plan = { durable_name: name, filter_subject: "alert.>", ack_policy: AckPolicy.Explicit };
+  await manager.consumers.add(engineStream, plan);
+  const consumer = await jetstream(await connected()).consumers.get(engineStream, name);
+  await (await consumer.next())?.ackAck();
+  await startNotifier(hook.receiver());
+  await vi.waitFor(() => expect(hook.ids()).toEqual(["untold/firing"]), patience);
+  await expect(manager.consumers.info(engineStream, name)).rejects.toThrow(/not found/);
 });
 
 test("a JetStream without its stream is waited for", async () => {
@@ -264,3 +399,53 @@ test("an alert message that cannot be read is skipped and told in the log", asyn
   await vi.waitFor(() => expect(hook.ids()).toEqual(["a1b2c3d4/firing"]), patience);
   expect(lines).toMatchObject([{ code: "BATCH_MALFORMED", sequence: 1 }]);
 });
+
+/** A process of its own that tells the hook; SIGKILL reaches it anywhere. */
+function spawnNotifier(): ChildProcess {
+  const child = fileURLToPath(new URL("./testing/system-notifier-child.ts", import.meta.url));
+  const url = hook.address();
+  return spawn(process.execPath, [child, server.url, url], {
+    stdio: ["pipe", "inherit", "inherit"],
+  });
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  const gone = once(child, "exit");
+  child.kill("SIGKILL");
+  await gone;
+}
+
+test("a notifier that is killed again and again tells every alert, each under one key (N1)", async () => {
+  await layStreams();
+  hook.answer = () => (systemRandom.next() < 0.2 ? 503 : 204);
+  let child = spawnNotifier();
+  onTestFinished(() => killed(child));
+  const manager = await jetstreamManager(await connected());
+  await vi.waitFor(async () => {
+    const head = await manager.streams.getMessage(notifyStream, {
+      last_by_subj: subjects.ledger("hook", headRecord),
+    });
+    expect(head).not.toBeNull();
+  }, patience);
+  const ids = Array.from({ length: 60 }, (_, index) => `alert-${index}`);
+  for (const [index, id] of ids.entries()) {
+    await tell(transition({ id, fingerprint: id, rule: `rule-${index % 7}` }));
+    if (index % 10 !== 9) continue;
+    const before = hook.requests.length;
+    await vi.waitFor(() => expect(hook.requests.length).toBeGreaterThan(before), patience);
+    await killed(child);
+    child = spawnNotifier();
+  }
+  const shown = () =>
+    hook.requests.map(({ headers, body }) => {
+      const { alerts } = JSON.parse(body) as { alerts?: readonly { id: string }[] };
+      return { key: String(headers["webhook-id"]), ids: (alerts ?? []).map(({ id }) => id) };
+    });
+  await vi.waitFor(() => {
+    expect(new Set(shown().flatMap((one) => one.ids)).size).toBe(ids.length);
+  }, patience);
+  const keys = new Map<string, Set<string>>();
+  for (const { key: sent, ids: alerts } of shown())
+    for (const id of alerts) keys.set(id, (keys.get(id) ?? new Set()).add(sent));
+  for (const [id, own] of keys) expect([...own], id).toHaveLength(1);
+}, 120_000);

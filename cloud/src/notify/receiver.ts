@@ -1,8 +1,9 @@
 /** One who is told of alerts, as the notifier sees it. */
-import type { AlertTransition } from "../alert/alert.ts";
+import type { Notification } from "./notification.ts";
 
 export type Attempt =
-  | { readonly kind: "delivered" }
+  /** `note`: what its sender should know, such as an address that was not accepted. */
+  | { readonly kind: "delivered"; readonly note?: string }
   /** Trying again would change nothing. */
   | { readonly kind: "refused"; readonly reason: string }
   /** `afterMs`: the receiver asked to be left alone for so long. */
@@ -10,8 +11,6 @@ export type Attempt =
 
 export interface Receiver {
   readonly name: string;
-  /** Whether late transitions are told as well; else they are only counted and logged. */
-  readonly takesLate: boolean;
   /** One try. Never rejects; ends early with `retry` when the signal is aborted. */
-  deliver(transition: AlertTransition, signal: AbortSignal): Promise<Attempt>;
+  deliver(notification: Notification, signal: AbortSignal): Promise<Attempt>;
 }

@@ -5,7 +5,7 @@ import { receiversSchema, urlFault } from "./receivers.ts";
 const webhook = (url: string) => ({ name: "ops", kind: "webhook", url });
 
 test("without any, alerts go to the log", () => {
-  expect(receiversSchema.parse(undefined)).toEqual([{ name: "log", kind: "log" }]);
+  expect(receiversSchema.parse(undefined)).toMatchObject([{ name: "log", kind: "log" }]);
 });
 
 test("a webhook waits ten seconds for an answer where nothing else is set", () => {
@@ -43,4 +43,54 @@ test("hosts in the own network and on the own machine are allowed", () => {
   for (const url of ["http://127.0.0.1:9093/hook", "http://10.1.2.3/", "https://[fd00::1]/"]) {
     expect(urlFault(url)).toBeUndefined();
   }
+});
+
+const email = {
+  ...{ name: "mail", kind: "email", host: "mail.example", from: "a@b.example" },
+  to: ["c@d.example"],
+};
+const mqtt = { name: "bus", kind: "mqtt", url: "mqtts://bus.example" };
+
+test.each([
+  { name: "chat", kind: "slack", url: "https://hooks.example/T/B/x" },
+  { name: "chat", kind: "slack", urlFile: "/run/secrets/slack" },
+  { name: "phone", kind: "ntfy", topic: "plant-3" },
+  { name: "am", kind: "alertmanager", url: "http://127.0.0.1:9093" },
+  email,
+  { ...email, from: "Causeway <a@b.example>", user: "u", passwordFile: "/p" },
+  mqtt,
+  { ...mqtt, tls: { caFile: "/ca.pem" }, user: "u", passwordFile: "/p" },
+  { ...webhook("http://169.254.7.9/hook"), allowAddresses: ["169.254.7.9"] },
+])("%j is taken", (receiver) => {
+  expect(receiversSchema.safeParse([receiver]).error?.issues ?? []).toEqual([]);
+});
+
+test.each([
+  [{ name: "chat", kind: "slack" }, "url"],
+  [{ name: "chat", kind: "slack", url: "https://a.example/", urlFile: "/x" }, "url"],
+  [{ name: "am", kind: "alertmanager", url: "http://[fd00:ec2::254]:9093" }, "url"],
+  [{ ...email, host: "169.254.169.254" }, "host"],
+  [{ ...email, host: "fe80::1" }, "host"],
+  [{ ...email, user: "u" }, "user"],
+  [{ ...email, user: "u", passwordFile: "/p", security: "none" }, "user"],
+  [{ ...mqtt, url: "ws://bus.example" }, "url"],
+  [{ ...mqtt, url: "mqtt://bus.example", tls: { caFile: "/ca.pem" } }, "tls"],
+  [{ ...webhook("http://169.254.7.8/hook"), allowAddresses: ["169.254.7.9"] }, "url"],
+])("%j is refused at %s", (receiver, setting) => {
+  const { error } = receiversSchema.safeParse([receiver]);
+  expect(error?.issues).toMatchObject([{ path: [0, setting] }]);
+});
+
+test("a template with a wrong placeholder, and an address that is none, are refused", () => {
+  const wrong = { ...webhook("http://a.example/"), text: "{titel}", allowAddresses: ["home"] };
+  const paths = receiversSchema.safeParse([wrong]).error?.issues.map(({ path }) => path);
+  expect(paths).toEqual(
+    expect.arrayContaining([
+      [0, "text"],
+      [0, "allowAddresses", 0],
+    ]),
+  );
+  expect(receiversSchema.safeParse([{ ...email, to: ["a@b.example, c@d.example"] }]).success).toBe(
+    false,
+  );
 });

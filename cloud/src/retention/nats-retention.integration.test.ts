@@ -192,6 +192,9 @@ test("a reader that stands still holds the journal; gateways are slowed, until i
     { name: "ENGINE" },
     { name: "KV_READERS" },
     { name: "KV_RULES" },
+    { name: "KV_NOTIFY" },
+    { name: "KV_SILENCES" },
+    { name: "KV_ACKS" },
     { reader: "history", kind: "historian", sequence: 0, lagMessages: expect.any(Number) },
     { floor: 0, heldBy: "reader history" },
   ]);

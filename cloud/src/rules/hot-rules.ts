@@ -99,6 +99,11 @@ export class HotRules {
     this.#wake();
   }
 
+  /** Those in force. */
+  get current(): LoadedRules {
+    return this.#current;
+  }
+
   status(): HotRulesStatus {
     const { wanted, key } = this.#parts;
     return {

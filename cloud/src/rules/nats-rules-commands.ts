@@ -30,20 +30,39 @@ export interface RulesParts extends CommandParts {
 
 type Act = (parts: RulesParts, args: readonly string[]) => Promise<number>;
 
-const acts: Readonly<Record<string, Act>> = {
-  put: (parts, [file]) => put(parts, needed(file, "put FILE")),
-  list: (parts) => opened(parts, (bucket) => list(parts, bucket)),
-  show: (parts, [name]) => opened(parts, (bucket) => show(parts, bucket, name)),
-  history: (parts) => opened(parts, (bucket) => history(parts, bucket)),
-  diff: (parts, [before, after]) =>
-    opened(parts, (bucket) => diff(parts, bucket, needed(before, "diff A [B]"), after)),
-  remove: (parts) => opened(parts, (bucket) => remove(parts, bucket)),
-  mode: (parts, [name, mode]) => {
-    const known = modes.find((one) => one === mode);
-    if (known === undefined) throw usage(`write rules mode NAME ${modes.join("|")}`);
-    return opened(parts, (bucket) => setMode(parts, bucket, needed(name, "mode NAME MODE"), known));
+interface KnownAct {
+  readonly act: Act;
+  readonly argumentsMax: number;
+}
+
+const acts: Readonly<Record<string, KnownAct>> = {
+  check: { act: () => Promise.reject(usage("write rules check FILE")), argumentsMax: 1 },
+  put: { act: (parts, [file]) => put(parts, needed(file, "put FILE")), argumentsMax: 1 },
+  list: { act: (parts) => opened(parts, (bucket) => list(parts, bucket)), argumentsMax: 0 },
+  show: {
+    act: (parts, [name]) => opened(parts, (bucket) => show(parts, bucket, name)),
+    argumentsMax: 1,
+  },
+  history: { act: (parts) => opened(parts, (bucket) => history(parts, bucket)), argumentsMax: 0 },
+  diff: {
+    act: (parts, [before, after]) =>
+      opened(parts, (bucket) => diff(parts, bucket, needed(before, "diff A [B]"), after)),
+    argumentsMax: 2,
+  },
+  remove: { act: (parts) => opened(parts, (bucket) => remove(parts, bucket)), argumentsMax: 0 },
+  mode: {
+    act: (parts, [name, mode]) => {
+      const known = modes.find((one) => one === mode);
+      if (known === undefined) throw usage(`write rules mode NAME ${modes.join("|")}`);
+      return opened(parts, (bucket) =>
+        setMode(parts, bucket, needed(name, "mode NAME MODE"), known),
+      );
+    },
+    argumentsMax: 2,
   },
 };
+
+const allRules = "the rules are one text: to take one out, put the text without it";
 
 /** Throws CLI_USAGE, and what stands at the act. */
 export async function rules(
@@ -52,11 +71,15 @@ export async function rules(
   args: readonly string[],
 ): Promise<number> {
   const known = Object.hasOwn(acts, act) ? acts[act] : undefined;
-  if (known === undefined)
-    throw usage(`rules ${act}: there are check, ${Object.keys(acts).join(", ")}`);
+  if (known === undefined) throw usage(`rules ${act}: there are ${Object.keys(acts).join(", ")}`);
+  const beyond = args[known.argumentsMax];
+  if (beyond !== undefined) {
+    const cure = act === "remove" ? `: ${allRules}` : "";
+    throw usage(`rules ${act}: ${beyond} is too much${cure}`);
+  }
   if (parts.note.length > noteCharactersMax)
     throw usage(`--note: at most ${noteCharactersMax} characters`);
-  return known(parts, args);
+  return known.act(parts, args);
 }
 
 /** 1 where a rule does otherwise than its examples say; needs no server. */

@@ -133,6 +133,12 @@ test("rules of a running cloud are checked, put, tried in shadow, made live, and
     '~ cold  mode: "shadow" -> "live"\n',
   );
 
+  for (const act of ["remove", "list", "history"])
+    expect(await withConfig("rules", act, "cold")).toMatchObject({
+      code: 2,
+      errors: expect.stringContaining(`rules ${act}: cold is too much`),
+    });
+  expect(await lines("rules", "list")).toMatchObject([{ name: "cold", mode: "live" }]);
   expect((await withConfig("rules", "remove")).code).toBe(0);
   await tells("cold resolved");
   write("rules.yaml", brokenText);

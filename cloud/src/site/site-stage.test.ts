@@ -28,6 +28,8 @@ const doors = {
 const rules = [
   doors,
   { name: "draughts", by: "site", when: { derived: "draught" }, keepFiringFor: "20s" },
+  // There are six, each told once.
+  { name: "often", by: "site", when: { count: { metric: "t" }, within: "1h", atLeast: 7 } },
   { name: "still", by: "site", mode: "shadow", when: { absence: { metric: "door" }, after: "1m" } },
 ];
 const setOf = (of: readonly object[], where = fleet) => ruleSetToKeep(rulesSchema.parse(of), where);
@@ -79,11 +81,20 @@ class Halls {
   }
 
   reading(gateway: string, second: number, metric: string, value: number | boolean): void {
+    this.readings(gateway, second, [metric], value);
+  }
+
+  readings(
+    gateway: string,
+    second: number,
+    metrics: readonly string[],
+    value: number | boolean,
+  ): void {
     const { journal } = this.world;
     const position = (this.#positions.get(gateway) ?? 0) + 1;
     this.#positions.set(gateway, position);
     const place = { device: "d", topic: null, bootMs: second * 1_000, observedAt: null };
-    const readings = [{ metric, value, quality: "good" }];
+    const readings = metrics.map((metric) => ({ metric, value, quality: "good" }));
     const event: Event = eventSchema.parse({ kind: "reading", ...place, readings });
     const sequence = (journal.messages.at(-1)?.sequence ?? 0) + 1;
     const partition = gateway === "g-1" ? 3 : 5;
@@ -342,4 +353,50 @@ test("what all states hold is deleted each minute, and nothing that one still ne
   }
   expect(halls.purges).toHaveLength(2);
   await Promise.all([engine.stop(), stage.stop(), world.clock.advance(10_000)]);
+});
+
+test("sites that have no room in one commit go in several, each with how far it is (H3, H4)", async () => {
+  const halls = new Halls();
+  const { world } = halls;
+  const often = { name: "often", by: "site" };
+  const names = ["one", "two", "three", "four", "five"];
+  const wide = names.map((name) => ({ name, by: "site", when: "value > 99.0" }));
+  const seven = { count: { metric: "t" }, within: "1h", atLeast: 7 };
+  const both = fleetSchema.parse({ gateways: [hall, { match: ["h-*"], site: "Hall B" }] });
+  const large = setOf([{ ...often, metrics: ["t"], when: seven }, ...wide], both);
+  await halls.keep(large);
+  const [engine, one] = [world.engine(), halls.stage()];
+  await world.clock.advance(100);
+  halls.tick(large, 0);
+  const gateways = ["g-1", "h-1"];
+  const metrics = Array.from({ length: 900 }, (_, index) => `${index}-${"m".repeat(240)}`);
+  for (const gateway of gateways) halls.readings(gateway, 1, metrics, 1);
+  await world.clock.advance(70_000);
+  const times = async (count: number) => {
+    for (let time = 0; time < count; time++) {
+      for (const gateway of gateways) halls.reading(gateway, 60 + time, "t", 1);
+      await world.clock.advance(200);
+    }
+  };
+  await times(3);
+  const { commits } = one.status();
+  while (one.status().commits === commits) await world.clock.advance(100);
+  await world.clock.advance(1_000);
+  expect(one.status().commits).toBe(commits + 1); // one of both is stored now
+  const { text } = world.store.messages.findLast(({ subject }) => subject === "ckpt.64") ?? {};
+  const { seq } = JSON.parse(text ?? "") as { seq: number };
+  expect(seq).toBeLessThan(one.status().sequence);
+  expect(halls.purges.at(-1)).toBe(seq + 1);
+  const two = halls.stage();
+  await world.clock.advance(1_000);
+  await times(3);
+  await world.clock.advance(30_000);
+  expect(namesOf(halls.items("alert"))).toEqual([]);
+  await times(1);
+  await world.clock.advance(1_000);
+  expect(namesOf(halls.items("alert")).toSorted()).toEqual([
+    "alert @Hall=20A.often firing",
+    "alert @Hall=20B.often firing",
+  ]);
+  await Promise.all([engine.stop(), one.stop(), two.stop(), world.clock.advance(30_000)]);
 });

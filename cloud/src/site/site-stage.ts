@@ -285,7 +285,6 @@ export class SiteStage {
     this.#tickAt = rules?.alerting.judgesSites === false ? undefined : tick.at;
     tenure.sequence = sequence; // nothing is awaited until all of it has its effect
     for (const held of tenure.sites.values()) {
-      if (held.storedAt >= sequence) continue;
       const { site } = held;
       // A tick that has rules change is one of the rules that it names.
       const isChange = rules !== undefined && site.wants(tick.rules, tick);

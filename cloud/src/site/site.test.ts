@@ -178,6 +178,20 @@ describe("a rule by site", () => {
     expect(hall.take(reading("a-2", 7, "door", true))).toEqual(["two-doors firing @hall-a 10"]);
   });
 
+  test("goes on in time though a gateway's clock is far ahead (V1)", () => {
+    const still = { name: "still", by: "site", when: { absence: { metric: "door" }, after: "2m" } };
+    const hall = new Hall(named([still]));
+    const told: string[] = [];
+    for (let second = 0; second <= 300; second += 5) {
+      if (second === 20) hall.take(reading("a-2", 7_200, "other", 1));
+      if (second <= 30) hall.take(reading("a-1", second, "door", true));
+      hall.take(reading("a-1", second, "other", second));
+      told.push(...hall.tick(second).map((what) => `${what} told ${second}`));
+    }
+    // At 20 it counted as 75, a minute after the newest tick.
+    expect(told).toEqual(["still firing @hall-a 195.001 told 200"]);
+  });
+
   test("judges as late what a gateway had for three minutes, then hears it again (S2)", () => {
     const hall = new Hall(named([twoDoors]));
     hall.take(reading("a-1", 1_000, "door", true));

@@ -3,7 +3,9 @@
  * ticks, in the order of stream ENGINE. Pure.
  *
  *   V1 What a gateway sends in time counts as no earlier than what came before it of any gateway of
- *      the site: nobody waits for a slower one. What is late is judged as late.
+ *      the site: nobody waits for a slower one. Nor does it count as later than `aheadMs` after the
+ *      newest tick, so that a clock that is ahead does not stop the time of all. What is late is
+ *      judged as late.
  *   V2 Only what gateways send moves time: it is that of the gateway that is furthest behind, of those
  *      that are at most `behindMs` behind the newest tick. Reasons name those that are left out.
  *   V3 Rules change with the first message that names others and a later tick than the last one.
@@ -28,6 +30,8 @@ import type { NamedRules } from "../ticks/rule-sets.ts";
 import type { SeenTick } from "../ticks/tick.ts";
 import { isAfter } from "../ticks/tick.ts";
 
+/** V1. */
+const aheadMs = 60_000;
 /** Of a site; of those that are away the one that was so for longest is forgotten. */
 const gatewaysMax = 1_000;
 /** Told in a reason; of more, their number. */
@@ -141,7 +145,8 @@ export class Site {
   /** V1. */
   #dated(receivedAt: number, late: boolean): number {
     if (late) return receivedAt;
-    this.#newest = Math.max(this.#newest, receivedAt);
+    const latest = this.#seen === undefined ? receivedAt : this.#seen.at + aheadMs;
+    this.#newest = Math.max(this.#newest, Math.min(receivedAt, latest));
     return this.#newest;
   }
 

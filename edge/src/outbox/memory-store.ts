@@ -106,7 +106,8 @@ class MemoryStore implements Store {
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     this.#check();
-    return this.#disk.contents.get(keyText(key));
+    const value = this.#disk.contents.get(keyText(key));
+    return value && new Uint8Array(value);
   }
 
   async scan(range: Range): Promise<readonly Entry[]> {
@@ -121,7 +122,7 @@ class MemoryStore implements Store {
     const entries: Entry[] = [];
     let bytes = 0;
     for (const key of keys) {
-      const value = this.#disk.contents.get(key) ?? new Uint8Array();
+      const value = new Uint8Array(this.#disk.contents.get(key) ?? []);
       entries.push([Buffer.from(key, "latin1"), value]);
       bytes += value.length;
       if (range.bytesMax !== undefined && bytes >= range.bytesMax) break;

@@ -3,6 +3,7 @@ import type { Clock } from "@causeway/shared/clock.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import type { StoredBlock } from "./continuity.ts";
 import { consecutive } from "./continuity.ts";
+import { discard } from "./discard.ts";
 import type { Epoch } from "./epoch.ts";
 import { blockKey, logRange } from "./layout.ts";
 import type { Store } from "./store.ts";
@@ -69,5 +70,7 @@ async function blockHolding(
   const { from } = logRange(log, ordinal);
   const until = blockKey(log, ordinal, position + 1);
   const [entry] = await store.scan({ from, until, countMax: 1, reverse: true });
-  return entry === undefined ? blockKey(log, ordinal, position) : entry[0];
+  if (entry === undefined) return blockKey(log, ordinal, position);
+  discard(entry[1]);
+  return entry[0];
 }

@@ -1,6 +1,7 @@
-/** The suite that every store passes: S1-S3 of store.ts, and the exact bounds of a scan. */
+/** The suite that every store passes: S1-S4 of store.ts, and the exact bounds of a scan. */
 import { seededRandom } from "@causeway/shared/random.ts";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { discard } from "./discard.ts";
 import type { Change, Entry, Range, Store } from "./store.ts";
 
 /** A place that outlives the stores which are opened on it. */
@@ -93,6 +94,17 @@ export function storeContract(name: string, makePlace: () => Promise<StorePlace>
       const before = Buffer.from(value);
       value.fill(0);
       expect(Buffer.from((await store.get(bytes("k"))) ?? [])).toEqual(before);
+    });
+
+    test("S4 who reads a value may discard it: the store has it still", async () => {
+      const value = "0123456789abcdef".repeat(1_024);
+      await write(put("a", value));
+      const range = { from: "a", until: "b" };
+      const [entry] = await scan(range);
+      discard(entry?.[1] ?? bytes(""));
+      discard((await store.get(bytes("a"))) ?? bytes(""));
+      expect(rows(await scan(range))).toEqual([["a", value]]);
+      expect(entry?.[1]).toHaveLength(0);
     });
 
     test("an empty write is fine", async () => {

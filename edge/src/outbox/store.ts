@@ -5,6 +5,7 @@
  *   S1  A write is atomic: all of it is there after a crash, or nothing.
  *   S2  A synced write that resolved survives a crash, and so does every write before it.
  *   S3  Reads see every write that resolved.
+ *   S4  What a read gives is the reader's own, to change or discard.
  */
 export interface Store {
   write(changes: readonly Change[], options: { readonly sync: boolean }): Promise<void>;

@@ -2,13 +2,14 @@
 import type { Log } from "@causeway/shared/event.ts";
 import { logs } from "@causeway/shared/event.ts";
 import { readable } from "./continuity.ts";
+import { discard } from "./discard.ts";
 import type { Epoch } from "./epoch.ts";
 import { blockKey, blockPosition } from "./layout.ts";
 import type { Change, Entry, Store } from "./store.ts";
 
 /** Given up in one turn, so that a turn stays short and needs little memory. */
 const giveUpBlocksMax = 256;
-const giveUpBytesMax = 4 * 1_024 * 1_024;
+const giveUpBytesMax = 1_024 * 1_024;
 
 /** Disk is given back after so much. */
 const compactBytes = 64 * 1_024 * 1_024;
@@ -81,13 +82,15 @@ async function giveUpTurn(
   const bytesMax = Math.min(bytes, giveUpBytesMax);
   const entries = await store.scan({ from, until, countMax: giveUpBlocksMax, bytesMax });
   const { whole, through } = wholeBlocks(entries, epoch.released[log], isDue);
+  const given = whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
+  for (const [, block] of entries) discard(block);
   if (whole.length === 0) return 0;
   epoch.kept[log] = through + 1;
   await remove(
     epoch,
     whole.map(([key]) => ({ kind: "delete", key })),
   );
-  return whole.reduce((sum, [key, block]) => sum + key.length + block.length, 0);
+  return given;
 }
 
 /** Those due that end at or below `released`. A rotten block ends before the next one that is known. */

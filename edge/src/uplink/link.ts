@@ -10,7 +10,7 @@ export type PublishOutcome =
 export interface Link {
   /** Called with every change of the connection, and why it is down; it reconnects by itself. */
   listen(listener: (state: "up" | "down", reason?: string) => void): void;
-  /** Publishes in call order. Never rejects. */
+  /** Publishes in call order. Never rejects. The body is the link's from then on. */
   publish(
     lane: UplinkLane,
     headers: readonly [string, string][],

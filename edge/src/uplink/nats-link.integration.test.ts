@@ -64,17 +64,17 @@ function link({ url, folder }: NatsServer, settings: Partial<NatsSettings> = {})
   return { made, told, when };
 }
 
-const body = new Uint8Array(1_000);
+const body = () => new Uint8Array(1_000);
 
 test("a stream that is full is waited for", async () => {
   const nats = await server();
   await makeStream(nats, { max_bytes: 4_000 });
   const { made, when } = link(nats);
   await when(/^up/);
-  expect(await made.publish("live", [], body)).toEqual({ kind: "stored" });
-  let outcome = await made.publish("live", [], body);
+  expect(await made.publish("live", [], body())).toEqual({ kind: "stored" });
+  let outcome = await made.publish("live", [], body());
   for (let more = 0; more < 5 && outcome.kind === "stored"; more++) {
-    outcome = await made.publish("live", [], body);
+    outcome = await made.publish("live", [], body());
   }
   expect(outcome).toMatchObject({ kind: "failed", fault: "wait-full" });
   expect(outcome).toMatchObject({ reason: expect.stringMatching(/^10077 maximum bytes exceeded/) });
@@ -85,7 +85,7 @@ test("what is too large for the stream, or for the server, is split", async () =
   await makeStream(nats, { max_msg_size: 500 });
   const { made, when } = link(nats);
   await when(/^up/);
-  expect(await made.publish("live", [], body)).toMatchObject({
+  expect(await made.publish("live", [], body())).toMatchObject({
     fault: "split",
     reason: expect.stringContaining("10054"),
   });
@@ -97,12 +97,12 @@ test("a lane or a mark that the server denies is told with its cure", async () =
   await makeStream(nats);
   const { made, when } = link(nats);
   await when(/^up/);
-  expect(await made.publish("priority", [], body)).toMatchObject({
+  expect(await made.publish("priority", [], body())).toMatchObject({
     fault: "denied",
     reason: expect.stringContaining("NATS_DENIED"),
   });
   await expect(made.readMark()).rejects.toThrow(/permissions violation/i);
-  expect(await made.publish("live", [], body), "the other lane goes on").toEqual({
+  expect(await made.publish("live", [], body()), "the other lane goes on").toEqual({
     kind: "stored",
   });
 });
@@ -118,7 +118,7 @@ test.each([
   const { made, when } = link(nats);
   await when(/^up/);
   const more: [string, string][] = name === "Nats-Batch-Id" ? [["Nats-Batch-Sequence", "1"]] : [];
-  expect(await made.publish("live", [[name, value], ...more], body)).toMatchObject({
+  expect(await made.publish("live", [[name, value], ...more], body())).toMatchObject({
     fault: "denied",
     reason: expect.stringMatching(new RegExp(`^${code} .*NATS_HEADERS_REFUSED`)),
   });
@@ -128,10 +128,10 @@ test("no stream is tried again, and no answer is known as such", async () => {
   const nats = await server();
   const { made, when } = link(nats);
   await when(/^up/);
-  expect(await made.publish("live", [], body)).toMatchObject({ fault: "retry" });
+  expect(await made.publish("live", [], body())).toMatchObject({ fault: "retry" });
   nats.pause();
   onTestFinished(async () => nats.resume());
-  expect(await made.publish("live", [], body)).toMatchObject({ fault: "no-answer" });
+  expect(await made.publish("live", [], body())).toMatchObject({ fault: "no-answer" });
 });
 
 test("credentials that are refused are told as the reason that the link is down", async () => {
@@ -156,6 +156,6 @@ test("a connection that is cut is dialled anew, though its server answers nothin
   await when(/^down/);
   nats.resume();
   await when(/^up/);
-  expect(await made.publish("live", [], body)).toEqual({ kind: "stored" });
+  expect(await made.publish("live", [], body())).toEqual({ kind: "stored" });
   expect(told.filter((state) => state === "up")).toHaveLength(2);
 }, 30_000);

@@ -11,6 +11,7 @@ import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { engineStream, subjects } from "@causeway/shared/subjects.ts";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { headers as natsHeaders } from "@nats-io/nats-core";
+import { discard } from "../outbox/discard.ts";
 import { faultOf, faultOfAnswer, Told } from "./fault.ts";
 import type { Link, PublishOutcome } from "./link.ts";
 import type { UplinkLane } from "./uplink.ts";
@@ -77,6 +78,8 @@ export class NatsLink implements Link {
         timeout: publishTimeoutMs,
         headers: head,
       });
+      // Answered, so it has left; the client sends a copy anyhow.
+      discard(body);
       return outcomeOf(answer.string());
     } catch (failure) {
       return { kind: "failed", ...faultOf(failure) };

@@ -8,6 +8,7 @@ import type { Logger } from "@causeway/shared/log.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import type { StoredBlock } from "../outbox/continuity.ts";
+import { discard } from "../outbox/discard.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { cutBlocks, stubOf } from "./cut.ts";
 import { faultOf } from "./fault.ts";
@@ -121,8 +122,9 @@ export class Pump {
     const { readId, epoch, log, from, bytesMax, cut } = action;
     const { outbox } = this.#parts;
     let found: Found | undefined;
+    let whole: readonly StoredBlock[] = [];
     try {
-      const whole = await outbox.read(epoch, log, from, bytesMax);
+      whole = await outbox.read(epoch, log, from, bytesMax);
       const blocks = cut === undefined ? whole : cutTo(whole, from, cut);
       found = pieceOf(blocks);
       if (found !== undefined) await outbox.publishing(epoch, log, found);
@@ -133,6 +135,7 @@ export class Pump {
     }
     this.feed({ kind: "read", readId, found });
     this.#found.delete(readId);
+    for (const { bytes } of whole) discard(bytes);
   }
 
   #publish(readId: number, batch: Batch): void {
@@ -149,14 +152,10 @@ export class Pump {
       nonce: batch.nonce,
       watermark: batch.lane === "live" ? this.#watermark(blocks) : undefined,
     });
-    const body = compressBody(
-      joinBody(
-        gateway,
-        batch,
-        this.#boots(blocks),
-        blocks.map((block) => block.bytes),
-      ),
-    );
+    const bytes = blocks.map((block) => block.bytes);
+    const joined = joinBody(gateway, batch, this.#boots(blocks), bytes);
+    const body = compressBody(joined);
+    discard(joined);
     this.#counters.batches++;
     this.#counters.events += batch.to - batch.from + 1;
     this.#counters.bytes += body.length;

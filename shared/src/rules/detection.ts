@@ -168,7 +168,8 @@ function inUnit(detection: GatewayDetection, series: Series, reading: NumericRea
 
 function statesFor(series: Series, { late, receivedAt }: NumericReading): States {
   if (!late || receivedAt >= series.receivedAt) {
-    series.receivedAt = Math.max(series.receivedAt, receivedAt);
+    // Not the greatest: a clock that was ahead would keep it from ever falling silent (T5).
+    series.receivedAt = receivedAt;
     return series.states;
   }
   if (series.past === undefined || receivedAt > series.past.until) {

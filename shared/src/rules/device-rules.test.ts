@@ -116,4 +116,8 @@ test("silence is judged by what the gateway had, up to the gateway's own time (T
   }
   noteGatewayTime(detection, "2-b", 30_000); // the clock of the epoch before was wrong
   expect(detectSilence(detection)).toEqual([]);
+  kindsOf(detection, [reading(20, "p", 1)]);
+  noteGatewayTime(detection, "2-b", 85_000);
+  const silent = detectSilence(detection).map(({ place }) => place?.metric);
+  expect(silent).toEqual(["t", "p"]);
 });

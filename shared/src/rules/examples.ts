@@ -33,7 +33,10 @@ const gateway = z.string().refine(isGatewayId, "a gateway name");
 /** Whose alert it is. */
 const gatewayOrSite = z
   .string()
-  .refine((name) => isGatewayId(name) || siteIn(name) !== undefined, "a gateway name, or @ and a site");
+  .refine(
+    (name) => isGatewayId(name) || siteIn(name) !== undefined,
+    "a gateway name, or @ and a site",
+  );
 const device = z.string().refine(isDeviceId, "a device name");
 const metric = z.string().refine(isMetricName, "a metric name");
 

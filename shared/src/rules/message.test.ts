@@ -8,6 +8,7 @@ test("placeholders are filled, and what is not known is left out", () => {
     "freezer-1: door open at -10.5 Cel",
   );
   expect(renderMessage("{site}|{{device}}|{device}", fields)).toBe("|{device}|freezer-1");
+  expect(renderMessage("at {value} {unit}: {{ {{{reason}", { value: 3 })).toBe("at 3: { {");
   expect(renderMessage("{device}", { device: "{value} $& {{" })).toBe("{value} $& {{");
 });
 

@@ -11,26 +11,35 @@ export const messageFields = [
 /** `{{` and `}}` stand for a bracket itself; whatever else has one is a placeholder. */
 const parts = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g;
 
-export const messageSchema = z
-  .string()
-  .min(1)
-  .max(charactersMax)
-  .check(({ value, issues }) => {
-    for (const { 0: part, 1: field, index } of value.matchAll(parts)) {
-      if (part === "{{" || part === "}}" || messageFields.some((known) => known === field))
-        continue;
-      const message = `no placeholder ${part}: there are ${messageFields.join(", ")}; a bracket is {{`;
-      issues.push({ code: "custom", message, input: value, params: { offset: index } });
-    }
-  });
+/** A text whose placeholders are all among `fields`. */
+export function templateSchema(fields: readonly string[]) {
+  return z
+    .string()
+    .min(1)
+    .max(charactersMax)
+    .check(({ value, issues }) => {
+      for (const { 0: part, 1: field, index } of value.matchAll(parts)) {
+        if (part === "{{" || part === "}}" || fields.some((known) => known === field)) continue;
+        const message = `no placeholder ${part}: there are ${fields.join(", ")}; a bracket is {{`;
+        issues.push({ code: "custom", message, input: value, params: { offset: index } });
+      }
+    });
+}
 
-/** What is not known is left out. */
+/** With the space before it. */
+const spaced = new RegExp(`( )?(${parts.source})`, "g");
+
+export const messageSchema = templateSchema(messageFields);
+
+/** What is not known is left out, with the space before it. */
 export function renderMessage(
   message: string,
   fields: Readonly<Partial<Record<string, string | number | boolean>>>,
 ): string {
-  return message.replaceAll(parts, (part: string, field: string | undefined) => {
-    if (part === "{{" || part === "}}") return part.slice(1);
-    return field === undefined ? part : String(fields[field] ?? "");
+  return message.replaceAll(spaced, (whole: string, space = "", part: string, field?: string) => {
+    if (part === "{{" || part === "}}") return space + part.slice(1);
+    if (field === undefined) return whole;
+    const known = String(fields[field] ?? "");
+    return known === "" ? "" : space + known;
   });
 }

@@ -198,6 +198,10 @@ test.each([
     "rules.0.for: it holds for a moment alone",
   ],
   [when("{ derived: x }"), "rules.0.when.derived: no rule emits x"],
+  [
+    "rules: [{ name: a, by: site, when: on, emit: x }, { name: b, when: { derived: x } }]",
+    "rules.1.when.derived: x is emitted by site: wait for it by: site",
+  ],
   [when("{ all: [on, { rule: x }] }"), "cloud.yaml:1:40 rules.0.when.all.1.rule: no rule x"],
   [
     "rules: [{ name: s, detector: absence, after: 5m }, { name: a, when: { rule: s } }]",

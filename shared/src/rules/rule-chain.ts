@@ -27,14 +27,19 @@ export function faultsBetween(rules: readonly Rule[]): readonly RuleFault[] {
   const byName = new Map(rules.map((rule) => [rule.name as string, rule]));
   const faults = rules.flatMap((rule, index) =>
     referencesOf(rule).flatMap(({ kind, name, path }) => {
-      const message = kind === "derived" ? faultOfDerived(name) : faultOfRule(name);
+      const message = kind === "derived" ? faultOfDerived(name, rule) : faultOfRule(name);
       return message === undefined ? [] : [{ path: [index, ...path], message }];
     }),
   );
   return faults.length > 0 ? faults : faultsOfChains(rules);
 
-  function faultOfDerived(name: string): string | undefined {
-    if (emitted.has(name)) return undefined;
+  function faultOfDerived(name: string, rule: Rule): string | undefined {
+    const emitters = emitted.get(name);
+    if (emitters !== undefined) {
+      // What is found of a whole site does not go back to its gateways.
+      const isForSites = isBySite(rule) || !emitters.every(isBySite);
+      return isForSites ? undefined : `${name} is emitted by site: wait for it by: site`;
+    }
     const known = emitted.size === 0 ? "" : `; there are ${[...emitted.keys()].join(", ")}`;
     return `no rule emits ${name}${known}`;
   }
@@ -58,6 +63,10 @@ export function inOrder(rules: readonly Rule[]): readonly Rule[] {
 function emittersOf(rules: readonly Rule[]): ReadonlyMap<string, readonly Rule[]> {
   const emitters = rules.filter((rule) => emitOf(rule) !== undefined);
   return Map.groupBy(emitters, (rule) => emitOf(rule) ?? "");
+}
+
+function isBySite(rule: Rule): boolean {
+  return rule.detector === undefined && rule.by === "site";
 }
 
 function emitOf(rule: Rule): string | undefined {

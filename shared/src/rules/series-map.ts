@@ -2,6 +2,8 @@
 export class SeriesMap<Value> {
   readonly #devices = new Map<string, Map<string, Value>>();
   #size = 0;
+  #lastDevice: string | undefined;
+  #last: Map<string, Value> | undefined;
 
   /** Series held. */
   get size(): number {
@@ -9,7 +11,12 @@ export class SeriesMap<Value> {
   }
 
   get(device: string, metric: string): Value | undefined {
-    return this.#devices.get(device)?.get(metric);
+    // Readings of one device come together.
+    if (device !== this.#lastDevice) {
+      this.#last = this.#devices.get(device);
+      this.#lastDevice = device;
+    }
+    return this.#last?.get(metric);
   }
 
   set(device: string, metric: string, value: Value): void {
@@ -17,6 +24,7 @@ export class SeriesMap<Value> {
     if (metrics === undefined) {
       metrics = new Map();
       this.#devices.set(device, metrics);
+      this.#lastDevice = undefined;
     }
     if (!metrics.has(metric)) this.#size += 1;
     metrics.set(metric, value);
@@ -26,11 +34,14 @@ export class SeriesMap<Value> {
     const metrics = this.#devices.get(device);
     if (metrics === undefined || !metrics.delete(metric)) return;
     this.#size -= 1;
-    if (metrics.size === 0) this.#devices.delete(device);
+    if (metrics.size > 0) return;
+    this.#devices.delete(device);
+    this.#lastDevice = undefined;
   }
 
   clear(): void {
     this.#devices.clear();
+    this.#lastDevice = undefined;
     this.#size = 0;
   }
 

@@ -233,7 +233,8 @@ class DiskStore implements Store {
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     await this.#read();
-    return this.#disk.entries.get(keyText(key));
+    const value = this.#disk.entries.get(keyText(key));
+    return value && new Uint8Array(value);
   }
 
   async scan(range: Range): Promise<readonly Entry[]> {
@@ -244,7 +245,7 @@ class DiskStore implements Store {
     const [from, until] = [keyText(range.from), keyText(range.until)];
     for (const [key, value] of this.#disk.entries.range(from, until, reverse)) {
       if (entries.length >= countMax) break;
-      entries.push([Buffer.from(key, "latin1"), value]);
+      entries.push([Buffer.from(key, "latin1"), new Uint8Array(value)]);
       bytes += value.length;
       if (bytes >= bytesMax) break;
     }
@@ -252,9 +253,12 @@ class DiskStore implements Store {
   }
 
   async size(from: Uint8Array, until: Uint8Array): Promise<number> {
-    const range = { from, until, countMax: Number.MAX_SAFE_INTEGER };
-    const entries = await this.scan(range);
-    return entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+    await this.#read();
+    let bytes = 0;
+    for (const [key, value] of this.#disk.entries.range(keyText(from), keyText(until), false)) {
+      bytes += key.length + value.length;
+    }
+    return bytes;
   }
 
   async compact(): Promise<void> {

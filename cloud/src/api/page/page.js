@@ -71,7 +71,7 @@
   }
 
   function bytesText(bytes) {
-    const step = bytes < 1_024 ? 0 : Math.min(3, Math.floor(Math.log2(bytes) / 10));
+    const step = bytes && Math.min(3, Math.floor(Math.log2(bytes) / 10));
     const size = bytes / 1_024 ** step;
     const text = step === 0 || size >= 100 ? Math.round(size) : size.toFixed(1);
     return `${text} ${["B", "KiB", "MiB", "GiB"][step]}`;
@@ -162,10 +162,10 @@
     setText(link, isSilent ? `○ silent ${durationText(silentMs)}` : "● connected");
     link.className = isSilent ? "silent" : "well";
     link.title = `last heard ${utcText(storedAt)}`;
-    setText(backlog, heartbeat === undefined ? "–" : whole.format(heartbeat.untakenEvents));
+    setText(backlog, heartbeat ? whole.format(heartbeat.untakenEvents) : "–");
     backlog.title =
       heartbeat === undefined ? "no heartbeat yet" : `told at ${utcText(heartbeat.receivedAt)}`;
-    setText(outbox, heartbeat === undefined ? "–" : bytesText(heartbeat.outboxBytes));
+    setText(outbox, heartbeat ? bytesText(heartbeat.outboxBytes) : "–");
     setText(taken, whole.format(events));
   }
 
@@ -186,7 +186,7 @@
 
   function spotOf({ gateway, device, metric }) {
     if (device) return `${device}${metric && ` · ${metric}`} (${gateway})`;
-    return gateway === "_cloud" ? "cloud" : gateway;
+    return gateway === "_cloud" ? "cloud" : gateway.replace("@", "site ");
   }
 
   function showAlerts() {

@@ -138,6 +138,39 @@ describe("what rules know of a gateway", () => {
     expect(isPresent(rig.encoded())).toBe(before);
   });
 
+  test("is of the present again once a gateway's clock that was a year ahead is right", () => {
+    const rig = new Rig([
+      { name: "on", when: "on", keepFiringFor: "1h" },
+      { name: "silent", when: { absence: {}, after: "1m" } },
+    ]);
+    const [year, minute] = [365 * 86_400_000, 60_000];
+    rig.read({ at: year, value: true });
+    rig.gatewayAt = 0;
+    const kinds = (verdicts: ReturnType<Rig["read"]>) =>
+      verdicts.map(
+        ({ rule, verdict, late }) => `${rule.name} ${verdict.kind}${late ? " late" : ""}`,
+      );
+    expect(kinds(rig.read({ at: 5 * minute, value: false }))).toEqual([
+      "on normal",
+      "silent normal",
+    ]);
+    expect(kinds(rig.read({ at: 5 * minute + 1, value: true })).at(0)).toBe("on anomalous");
+    expect(kinds(rig.tick(7 * minute, 7 * minute))).toEqual(["silent anomalous"]);
+  });
+
+  test("of the greatest numbers is restored, too", () => {
+    const when = { rate: {}, over: "1s", per: "1s", above: 1 };
+    const rig = new Rig([{ name: "r", when, emit: { name: "e", value: "value * 10" } }]);
+    rig.read({ at: 0, value: -1e308 });
+    expect(rig.read({ at: 1_000, value: 1e308 })).toMatchObject([
+      { verdict: { kind: "anomalous" }, derived: { value: null } },
+    ]);
+    const text = rig.encoded();
+    rig.restart();
+    expect(rig.encoded()).toBe(text);
+    expect(rig.patterns.byPattern[0]?.keys.size).toBe(1);
+  });
+
   test("begins anew where its state is damaged, and never throws", () => {
     const rig = new Rig(set);
     for (const step of storm("storm 3", 150)) step(rig);
@@ -167,6 +200,18 @@ describe("bounds", () => {
     expect(rig.patterns.byPattern[0]?.keys.size).toBe(5);
     expect(rig.patterns.counts.refused.get("r")).toBe(95);
     expect(rig.read({ at: 200, device: "d1", value: false })).toHaveLength(1);
+  });
+
+  test("series that no condition looks at take no room from those that one looks at", () => {
+    const rig = new Rig(
+      patternSet([{ name: "r", by: "gateway", when: { is: "on", metric: "door" } }]),
+      bounds,
+    );
+    for (let n = 0; n < 100; n++) rig.read({ at: n, device: `d${n}`, metric: "t", value: 1 });
+    expect(rig.read({ at: 200, device: "d", metric: "door", value: true })).toMatchObject([
+      { verdict: { kind: "anomalous" } },
+    ]);
+    expect(rig.patterns.counts.refused.get("r")).toBe(undefined);
   });
 
   test("series beyond the bound are counted and not judged", () => {
@@ -213,20 +258,19 @@ describe("bounds", () => {
     expect(rig.patterns.revision).toBe(revision + 3);
   });
 
-  test("a rate of more samples than are kept is right to 1/128 of its window", () => {
+  test("a rate of more samples than are kept is right to 1/100 of its window", () => {
     const rig = new Rig(patternSet([{ when: { rate: {}, over: "10s", per: "1s", above: 1 } }]));
-    // It grows by 1.02 a second: told in spite of thinning; then by 0.98, which is not.
-    for (let at = 0; at < 60_000; at += 7) rig.read({ at, value: at * 0.00102 });
-    const kinds = (slope: number, from: number) => {
-      const base = from * 0.00102;
-      let kind = "";
-      for (let at = from; at < from + 30_000; at += 7) {
-        kind = rig.read({ at, value: base + (at - from) * slope })[0]?.verdict.kind ?? "";
-      }
-      return kind;
-    };
-    expect(kinds(0.00102, 60_000)).toBe("anomalous");
-    expect(kinds(0.00098, 90_000)).toBe("normal");
+    const [pace, stepAt] = [7, 30_000];
+    const kinds = new Map<number, string | undefined>();
+    for (let at = 0; at < 60_000; at += pace) {
+      const value = at < stepAt ? 0 : 11;
+      kinds.set(Math.floor(at / 100), rig.read({ at, value })[0]?.verdict.kind);
+    }
+    const anomalous = [...kinds].filter(([, kind]) => kind === "anomalous").map(([at]) => at);
+    expect(anomalous).toEqual(Array.from({ length: anomalous.length }, (_, n) => 300 + n));
+    expect(anomalous.length).toBeGreaterThanOrEqual(99);
+    expect(anomalous.length).toBeLessThanOrEqual(101);
+    expect(rig.encoded().length).toBeLessThan(20 * samplesMax);
   });
 
   test("are those that the design names", () => {

@@ -18,6 +18,8 @@
  *    and found anew.
  * G5 A key begins with the first reading that its rule selects; by series only where a leaf or a
  *    detector rule may look at that series. Its time goes on with each of them.
+ * G6 Where the gateway's time steps back, a key begins anew with its next live reading: all would be
+ *    late to what a clock that was ahead has dated. Gateways of one site differ, and do not count.
  */
 import type { Reading } from "../../event.ts";
 import { digest } from "../digest.ts";
@@ -40,13 +42,17 @@ import { patternBounds } from "./pattern.ts";
 import { noSeries, PatternKey } from "./pattern-key.ts";
 import type { Change } from "./pattern-state.ts";
 import { nextMoment } from "./schedule.ts";
-import { isWanted, SeriesView } from "./series-view.ts";
+import type { SeriesFacts } from "./series-view.ts";
+import { factsOf, isWanted, SeriesView } from "./series-view.ts";
 import { deviceInSeries, placeIn, selectsGateway } from "./site-series.ts";
+import type { Timeline } from "./timeline.ts";
 
 const routesMax = 65_536;
 const eventIdDigits = 24;
 /** A device's clock that runs further ahead of its gateway's is not believed. */
 const aheadMsMax = 60_000;
+
+type SeenReading = Omit<PatternReading, "kind">;
 
 /** A rule that selects a series, and where its readings go. */
 interface Branch {
@@ -58,10 +64,16 @@ interface Branch {
   readonly fits: Uint8Array;
   /** Numbers of the inputs that may be concerned. */
   readonly inputs: readonly number[];
+  /** Whether one reading after another that misses says nothing new. */
+  readonly mayRest: boolean;
+  /** Of its key, where the newest reading of the series missed. */
+  missedIn: Timeline | undefined;
 }
 
-type Route = readonly Branch[];
-const noRoute: Route = [];
+interface Route {
+  readonly branches: readonly Branch[];
+  readonly facts: SeriesFacts;
+}
 
 /** An item that is used anew for every reading. */
 class PassingItem implements Item {
@@ -122,19 +134,30 @@ export function observePatterns(
   input: PatternInput,
   detectorVerdicts: readonly RuleVerdict[],
 ): readonly PatternVerdict[] {
+  if (input.kind === "reading") return observeReading(patterns, input, detectorVerdicts);
   const { found } = patterns;
   if (patterns.set.patterns.length === 0) return found;
   empty(found);
-  if (input.kind === "reading") {
-    const route = routeOf(patterns, input);
-    if (route.length === 0) return found;
-    patterns.view.look(patterns.set.context, input.gateway, input.device, input.metric);
-    patterns.view.tell(input.value, input.unit, input.quality);
-    for (const branch of route) takeReading(patterns, branch, input, detectorVerdicts);
-  } else {
-    patterns.emitted.push(input.event);
-  }
-  if (patterns.emitted.length > 0) feedBack(patterns, input.gateway);
+  patterns.emitted.push(input.event);
+  feedBack(patterns, input.gateway);
+  return found;
+}
+
+/** As `observePatterns` of a reading, without a copy of it. */
+export function observeReading(
+  patterns: GatewayPatterns,
+  reading: SeenReading,
+  detectorVerdicts: readonly RuleVerdict[],
+): readonly PatternVerdict[] {
+  const { found, view } = patterns;
+  if (patterns.set.patterns.length === 0) return found;
+  empty(found);
+  const { branches, facts } = routeOf(patterns, reading);
+  if (branches.length === 0) return found;
+  view.see(facts, reading.gateway, reading.device, reading.metric);
+  view.tell(reading.value, reading.unit, reading.quality);
+  for (const branch of branches) takeReading(patterns, branch, reading, detectorVerdicts);
+  if (patterns.emitted.length > 0) feedBack(patterns, reading.gateway);
   return found;
 }
 
@@ -180,13 +203,14 @@ function byPlace(left: PatternKey, right: PatternKey): number {
 }
 
 /** G1 */
-function routeOf(patterns: GatewayPatterns, reading: PatternReading): Route {
+function routeOf(patterns: GatewayPatterns, reading: SeenReading): Route {
   const { gateway, device: own, metric } = reading;
-  const device = deviceInSeries(patterns.set.context, gateway, own);
+  const { context } = patterns.set;
+  const device = deviceInSeries(context, gateway, own);
   const known = patterns.routes.get(device, metric);
   if (known !== undefined) return known;
   const branches = patterns.byPattern.flatMap((keys) => branchOf(patterns, keys, reading));
-  const route = branches.length === 0 ? noRoute : branches;
+  const route = { branches, facts: factsOf(context, gateway, own) };
   if (patterns.routes.size >= routesMax) patterns.routes.clear();
   patterns.routes.set(device, metric, route);
   return route;
@@ -196,7 +220,7 @@ function routeOf(patterns: GatewayPatterns, reading: PatternReading): Route {
 function branchOf(
   patterns: GatewayPatterns,
   own: PatternKeys,
-  { gateway, device, metric }: PatternReading,
+  { gateway, device, metric }: SeenReading,
 ): readonly Branch[] {
   const { pattern } = own;
   const { context } = patterns.set;
@@ -204,10 +228,19 @@ function branchOf(
   if (inputs === undefined) return [];
   if (pattern.by === "series" && inputs.length === 0) return [];
   const key = keyFor(patterns, own, device, metric);
-  if (key === undefined) return [{ pattern, key, series: -1, fits: own.fits, inputs }];
+  const branch = { pattern, fits: own.fits, inputs, missedIn: undefined };
+  if (key === undefined) return [{ ...branch, key, series: -1, mayRest: false }];
+  // Only time goes on: a number in the table would be one less for what is judged. A site numbers all,
+  // to know whose gateway is gone.
+  if (inputs.length === 0 && context.gateway === undefined)
+    return [{ ...branch, key, series: -1, mayRest: false }];
   const inSeries = deviceInSeries(context, gateway, device);
   const series = seriesOf(key, inSeries, metric, patterns.bounds.seriesMax);
-  return [{ pattern, key: series < 0 ? undefined : key, series, fits: own.fits, inputs }];
+  if (series < 0) return [{ ...branch, key: undefined, series, mayRest: false }];
+  const isEach = inputs.some((input) => isEachOf(pattern.inputs[input]));
+  // Of a site a gateway's series may be forgotten.
+  const mayRest = context.gateway === undefined && !isEach;
+  return [{ ...branch, key, series, mayRest }];
 }
 
 /** Numbers of those that a series may concern; undefined where the rule does not select it. */
@@ -221,6 +254,10 @@ export function inputsOf(
   if (!selector.device(device, context.fleet.device(device))) return undefined;
   if (!selector.metric(metric) || !selectsGateway(selector, context, gateway)) return undefined;
   return inputs.flatMap((input, index) => (mayConcern(input, device, metric) ? [index] : []));
+}
+
+function isEachOf(input: Input | undefined): boolean {
+  return input?.kind !== "leaf" || input.isEach;
 }
 
 function mayConcern(input: Input, device: string, metric: string): boolean {
@@ -256,10 +293,11 @@ function seriesOf(key: PatternKey, device: string, metric: string, seriesMax: nu
 
 function takeReading(
   patterns: GatewayPatterns,
-  { pattern, key, series, fits: own, inputs }: Branch,
-  reading: PatternReading,
+  branch: Branch,
+  reading: SeenReading,
   detectorVerdicts: readonly RuleVerdict[],
 ): void {
+  const { pattern, key, series, fits: own, inputs } = branch;
   if (key === undefined) {
     count(patterns.counts.refused, pattern);
     return;
@@ -268,6 +306,19 @@ function takeReading(
   const { receivedAt } = reading;
   const at = timeOf(pattern, reading);
   view.at = at;
+  for (let input = 0; input < own.length; input++) own[input] = notConcerned;
+  let isMiss = branch.mayRest && !reading.late;
+  for (const input of inputs) {
+    const one = pattern.inputs[input];
+    if (one === undefined) continue;
+    const found = fitOf(patterns, pattern, one, reading, detectorVerdicts);
+    own[input] = found;
+    if (found !== misses) isMiss = false;
+  }
+  if (isMiss && branch.missedIn === key.present && key.present.rest(at, receivedAt)) {
+    patterns.found.push(key.verdict(false));
+    return;
+  }
   item.kind = "reading";
   item.at = at;
   item.id = reading.id;
@@ -277,18 +328,11 @@ function takeReading(
   item.value = reading.value;
   item.unit = reading.unit;
   item.fits = own;
-  for (let input = 0; input < own.length; input++) own[input] = notConcerned;
-  for (const input of inputs) {
-    const one = pattern.inputs[input];
-    if (one !== undefined) own[input] = fitOf(patterns, pattern, one, reading, detectorVerdicts);
-  }
-  takeItem(patterns, key, reading.gateway, receivedAt, reading.late);
+  const isLate = takeItem(patterns, key, reading.gateway, receivedAt, reading.late);
+  if (!isLate) branch.missedIn = isMiss ? key.present : undefined;
 }
 
-export function timeOf(
-  pattern: CompiledPattern,
-  { observedAt, receivedAt }: PatternReading,
-): number {
+export function timeOf(pattern: CompiledPattern, { observedAt, receivedAt }: SeenReading): number {
   if (pattern.isReceived || observedAt === null) return receivedAt;
   return observedAt > receivedAt + aheadMsMax ? receivedAt : observedAt;
 }
@@ -297,7 +341,7 @@ export function fitOf(
   patterns: GatewayPatterns,
   pattern: CompiledPattern,
   input: Input,
-  { value, quality }: PatternReading,
+  { value, quality }: SeenReading,
   detectorVerdicts: readonly RuleVerdict[],
 ): number {
   if (input.kind === "leaf") {
@@ -328,22 +372,25 @@ function count(counts: Map<string, number>, { name }: CompiledPattern): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
-/** Gives `patterns.item` to the key and adds what it says to `patterns.found`. */
+/** Gives `patterns.item` to the key, adds what it says to `patterns.found`; whether it was late. */
 function takeItem(
   patterns: GatewayPatterns,
   key: PatternKey,
   gateway: string,
   receivedAt: number,
   isMarkedLate: boolean,
-): void {
+): boolean {
   const { item } = patterns;
+  const isOneGateway = patterns.set.context.gateway === undefined;
+  if (isOneGateway && !isMarkedLate && key.present.isAheadOf(receivedAt)) key.beginAnew();
   const isLate = isMarkedLate || key.present.isLate(item.at);
   const changes = key.timelineOf(item.at, isLate).take(item, receivedAt);
   if (changes.length > 0) tell(patterns, key, changes, { gateway, receivedAt, isLate });
   else patterns.found.push(key.verdict(isLate));
-  if (isLate) return;
+  if (isLate) return true;
   const { wakeAt } = key.present;
   if (wakeAt !== Number.POSITIVE_INFINITY) patterns.deadlines.set(key, wakeAt);
+  return false;
 }
 
 interface Telling {

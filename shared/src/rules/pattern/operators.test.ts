@@ -227,8 +227,20 @@ const cases: readonly Case[] = [
   {
     promise: "a rate that falls is below",
     rule: { when: { rate: {}, over: "10ms", per: "1ms", below: -1 } },
-    steps: [value(100, 50), value(105, 46), value(106, 40)],
+    steps: [value(100, 50), value(105, 46), value(106, 39)],
     says: ["! 106"],
+  },
+  {
+    promise: "the noise of two readings a moment apart is no rate",
+    rule: { when: { rate: {}, over: "1m", per: "1m", above: 5 } },
+    steps: [value(0, 20), value(3, 20.5), value(60_000, 25), value(60_003, 25.6)],
+    says: ["! 60003"],
+  },
+  {
+    promise: "a rate is whole where readings come less often than every half `over`",
+    rule: { when: { rate: {}, over: "10ms", per: "1ms", below: -3 } },
+    steps: [value(0, 90), value(8, 58), value(16, 26)],
+    says: ["! 8"],
   },
   {
     promise: "after comes once, and not where it was false in between",
@@ -331,7 +343,7 @@ const reasons: readonly (readonly [rule: RuleText, steps: readonly Step[], reaso
   ],
   [
     { when: { rate: { metric: "temperature" }, over: "5m", per: "1m", above: 2 } },
-    [warm(0, 0), { at: 2 * minutes, metric: "temperature", value: 5, unit: "Cel" }],
+    [warm(0, 0), { at: 5 * minutes, metric: "temperature", value: 12.5, unit: "Cel" }],
     "temperature changes by 2.5 Cel per 1 min over 5 min, above 2",
   ],
   [

@@ -57,6 +57,13 @@ export class PatternKey implements Waiting {
     else this.presentVerdict = undefined;
   }
 
+  beginAnew(): void {
+    this.present = new Timeline(this.pattern.program);
+    this.past = undefined;
+    this.presentVerdict = undefined;
+    this.pastVerdict = undefined;
+  }
+
   /** Its place in the table is free for another. */
   forget(series: number): void {
     this.series[series] = noSeries;

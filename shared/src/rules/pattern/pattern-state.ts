@@ -64,6 +64,13 @@ export class PatternState {
     return this.#root.say(this.at);
   }
 
+  /** Lets time pass where nothing waits for it; false where something does. Not before `at`. */
+  rest(at: number): boolean {
+    if (this.deadline !== never) return false;
+    this.at = at;
+    return true;
+  }
+
   /** Not before `at`. */
   take(item: Item): readonly Change[] {
     const { at } = item;

@@ -3,13 +3,14 @@
  *
  *     value    ·       ·
  *                 ·         ·  ·          (newest - oldest) / time between them, `per` so long
- *              ├──── over ─────┤
+ *             ├──── over ─────┤
  *     level    ________________┌──────────┐      to `over` after the newest, or the next
  *
- * The window ends with the newest fitting number of the series and holds both its ends; two moments
- * are needed. Sticky by series, `of` as of a leaf; a series that has been silent for more than `over`
- * says nothing any more. Kept: 256 samples of a series; where there are more, every second one goes, but
- * for the oldest and the newest, so that the window is right to 1/128 of its length.
+ * The window ends with the newest fitting number of the series and begins with the newest that is
+ * `over` older, else with the oldest there is; two moments are needed. Time between them counts as
+ * `over` at least: the noise of two readings a moment apart is no rate. Sticky by series, `of` as of
+ * a leaf; a series that has been silent for more than `over` says nothing any more and begins anew.
+ * Kept: so many samples of a series that the window is right to 1/126 of its length, 256 at most.
  */
 import type { Of } from "../condition.ts";
 import { differences } from "./count.ts";
@@ -19,7 +20,9 @@ import { fits, isTime, never } from "./operator.ts";
 import { Stickies } from "./stickies.ts";
 import { duration, sayValue } from "./words.ts";
 
-export const samplesMax = 256;
+/** Of two that follow each other within so much of the window the newer stands for both. */
+const resolution = 126;
+export const samplesMax = 2 * resolution + 4;
 
 export interface RateSettings {
   readonly input: number;
@@ -67,20 +70,24 @@ export class RateOperator implements Operator {
 
   #take(at: number, series: number, value: number, item: Item): void {
     const { overMs, perMs, above, below } = this.#settings;
-    const samples = this.#bySeries[series] ?? { times: [], values: [] };
+    const before = this.#bySeries[series];
+    const isUnbroken = before !== undefined && (before.times.at(-1) ?? at) >= at - overMs;
+    const samples = isUnbroken ? before : { times: [], values: [] };
     this.#bySeries[series] = samples;
     const { times, values } = samples;
-    times.push(at);
-    values.push(value);
+    const isClose = at - (times.at(-2) ?? Number.NEGATIVE_INFINITY) < overMs / resolution;
+    const place = isClose ? times.length - 1 : times.length;
+    times[place] = at;
+    values[place] = value;
     let old = 0;
-    while ((times[old] ?? at) < at - overMs) old += 1;
+    while ((times[old + 1] ?? at) <= at - overMs) old += 1;
     if (old > 0) {
       times.splice(0, old);
       values.splice(0, old);
     }
-    if (times.length > samplesMax) thin(samples);
     const span = at - (samples.times[0] ?? at);
-    const rate = span > 0 ? ((value - (samples.values[0] ?? value)) / span) * perMs : 0;
+    const change = value - (samples.values[0] ?? value);
+    const rate = span > 0 ? finite((change / Math.max(span, overMs)) * perMs) : 0;
     const isFit = span > 0 && (rate > above || rate < below);
     if (isFit) {
       this.#newest.take(item);
@@ -152,12 +159,9 @@ export class RateOperator implements Operator {
   }
 }
 
-/** Every second one goes, but for the oldest and the newest. */
-function thin(samples: Samples): void {
-  const last = samples.times.length - 1;
-  const stays = (_: number, index: number) => index % 2 === 0 || index === last;
-  samples.times = samples.times.filter(stays);
-  samples.values = samples.values.filter(stays);
+/** JSON knows no other numbers, and what is told must be restored. */
+function finite(rate: number): number {
+  return Math.min(Number.MAX_VALUE, Math.max(-Number.MAX_VALUE, rate));
 }
 
 function samplesOf(json: unknown): Samples | undefined {

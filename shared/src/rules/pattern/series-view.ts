@@ -3,6 +3,19 @@ import type { Quality, Reading } from "../../event.ts";
 import type { CelPredicate, CelVariables } from "../cel.ts";
 import type { PatternContext } from "./compile.ts";
 
+export interface SeriesFacts {
+  readonly site: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+  readonly family: string;
+}
+
+export function factsOf(context: PatternContext, gateway: string, device: string): SeriesFacts {
+  const { tags, family } = context.fleet.device(device);
+  const labels = context.gateway?.(gateway).labels ?? context.labels;
+  return { site: context.site, labels, tags, family };
+}
+
 export class SeriesView implements CelVariables {
   value = 0;
   text = "";
@@ -23,14 +36,18 @@ export class SeriesView implements CelVariables {
   }
 
   look(context: PatternContext, gateway: string, device: string, metric: string): void {
-    const { tags, family } = context.fleet.device(device);
+    this.see(factsOf(context, gateway, device), gateway, device, metric);
+  }
+
+  /** As `look`, where it is known what is known of them. */
+  see(facts: SeriesFacts, gateway: string, device: string, metric: string): void {
     this.gateway = gateway;
-    this.site = context.site;
-    this.labels = context.gateway?.(gateway).labels ?? context.labels;
+    this.site = facts.site;
+    this.labels = facts.labels;
     this.device = device;
     this.metric = metric;
-    this.tags = tags;
-    this.family = family;
+    this.tags = facts.tags;
+    this.family = facts.family;
   }
 
   tell(value: Reading["value"], unit: string | undefined, quality: Quality): void {

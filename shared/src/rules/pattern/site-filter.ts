@@ -71,6 +71,11 @@ export class SiteFilter {
     return this.rules.set.context.site;
   }
 
+  /** Grows with everything that is sent. */
+  get next(): number {
+    return this.#next;
+  }
+
   /** Expressions that could not be evaluated; the site counts what it evaluates itself. */
   get counts(): GatewayPatterns["counts"] {
     return this.#patterns.counts;

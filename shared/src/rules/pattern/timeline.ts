@@ -28,6 +28,8 @@ import { noChanges, PatternState } from "./pattern-state.ts";
 
 export const itemsMax = 256;
 const toldMax = 64;
+/** Less than this the horizon catches up with by itself. */
+const stepBackMs = 60_000;
 
 export interface Program {
   /** Of its inputs: leaves, derived events, rules and schedules. */
@@ -75,6 +77,11 @@ export class Timeline {
     return at < horizon || (this.#settled !== undefined && at < this.#settled.at);
   }
 
+  /** What is live comes in the order of the gateway's time: its clock was wrong, then or now. */
+  isAheadOf(receivedAt: number): boolean {
+    return this.#newest !== Number.NEGATIVE_INFINITY && receivedAt < this.#receivedAt - stepBackMs;
+  }
+
   /** The key's time when its gateway's is `gatewayAt`. */
   now(gatewayAt: number): number {
     if (this.#newest === Number.NEGATIVE_INFINITY) return Math.max(this.#present.at, gatewayAt);
@@ -86,6 +93,19 @@ export class Timeline {
     const { deadline } = this.#present;
     if (deadline === never || this.#newest === Number.NEGATIVE_INFINITY) return deadline;
     return deadline - this.#newest + this.#receivedAt;
+  }
+
+  /**
+   * Instead of `take`, of an item by which nothing changes but time (N4), and not even that where
+   * something waits for it: false where it has to be taken.
+   */
+  rest(at: number, receivedAt: number): boolean {
+    if (this.#settled !== undefined || this.#program.latenessMs > 0) return false;
+    if (at < this.#newest || receivedAt < this.#receivedAt) return false;
+    if (!this.#present.rest(at)) return false;
+    this.#newest = at;
+    this.#receivedAt = receivedAt;
+    return true;
   }
 
   /** Not a late one; `item` may be used anew by the caller. What is to be told, in order. */

@@ -239,10 +239,12 @@ function isFast(
     const own = samples.filter(({ item }) => seriesOf(item) === series);
     const newest = own.at(-1);
     if (newest === undefined || (instants[k]?.at ?? 0) - newest.at > overMs) return false;
-    const oldest = own.find(({ at }) => at >= newest.at - overMs);
+    const begin = own.findLastIndex(({ at }, j) => at - (own[j - 1]?.at ?? at) > overMs);
+    const unbroken = own.slice(Math.max(0, begin));
+    const oldest = unbroken.findLast(({ at }) => at <= newest.at - overMs) ?? unbroken[0];
     if (oldest === undefined || oldest.at === newest.at) return false;
     const change = Number(newest.item?.value) - Number(oldest.item?.value);
-    const rate = (change / (newest.at - oldest.at)) * perMs;
+    const rate = (change / Math.max(newest.at - oldest.at, overMs)) * perMs;
     return (above !== undefined && rate > above) || (below !== undefined && rate < below);
   });
 }

@@ -1,0 +1,24 @@
+/** What a receiver did not take, kept on ENGINE for 30 days: `causeway-cloud alerts dead` lists it. */
+import type { Clock } from "@causeway/shared/clock.ts";
+import { subjects } from "@causeway/shared/subjects.ts";
+import type { JetStreamClient } from "@nats-io/jetstream";
+import type { DeadNotification } from "./dead-notification.ts";
+import { encodeDead } from "./dead-notification.ts";
+import type { Notification } from "./notification.ts";
+
+const keptHours = 30 * 24;
+
+export type KeepDead = (
+  receiver: string,
+  notification: Notification,
+  reason: string,
+) => Promise<void>;
+
+/** It rejects where JetStream did not take it: then it is not kept, and goes again. */
+export function deadLetters(client: JetStreamClient, clock: Clock): KeepDead {
+  return async (receiver, notification, reason) => {
+    const dead: DeadNotification = { receiver, reason, at: clock.wallMs(), notification };
+    const subject = subjects.deadNotification(receiver);
+    await client.publish(subject, encodeDead(dead), { ttl: `${keptHours}h` });
+  };
+}
