@@ -10,6 +10,7 @@ export type { DerivedEvent };
 
 export interface PatternReading {
   readonly kind: "reading";
+  /** Of the reading: `<gateway>/<epoch>/<log>/<position>/<index>`. */
   readonly id: string;
   readonly gateway: string;
   readonly device: string;
