@@ -1,7 +1,6 @@
 /** Performs what the uplink decides: reads the outbox, publishes, reads the mark, releases. */
 import { unreachable } from "@causeway/shared/assert.ts";
 import { compressBody, encodeHead, joinBody } from "@causeway/shared/batch-codec.ts";
-import { frameBytes } from "@causeway/shared/block-codec.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
@@ -9,6 +8,7 @@ import type { GatewayId } from "@causeway/shared/names.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import type { StoredBlock } from "../outbox/continuity.ts";
 import { discard } from "../outbox/discard.ts";
+import { blockStamp } from "../outbox/layout.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { cutBlocks, stubOf } from "./cut.ts";
 import { faultOf } from "./fault.ts";
@@ -170,7 +170,7 @@ export class Pump {
   /** Everything older was sent before on this lane, so nothing below this time is unsent. */
   #watermark(blocks: readonly StoredBlock[]): number | undefined {
     const [first] = blocks;
-    const stamp = first === undefined ? undefined : stampOf(first.bytes);
+    const stamp = first === undefined ? undefined : blockStamp(first.bytes);
     const offset = stamp === undefined ? undefined : this.#parts.outbox.bootOffset(stamp.bootId);
     return stamp === undefined || offset === undefined
       ? undefined
@@ -180,7 +180,7 @@ export class Pump {
   #boots(blocks: readonly StoredBlock[]): Record<string, number | null> {
     const boots: Record<string, number | null> = {};
     for (const block of blocks) {
-      const bootId = stampOf(block.bytes)?.bootId;
+      const bootId = blockStamp(block.bytes)?.bootId;
       if (bootId !== undefined) boots[bootId] = this.#parts.outbox.bootOffset(bootId) ?? null;
     }
     return boots;
@@ -212,17 +212,4 @@ function cutTo(
 ): readonly StoredBlock[] {
   if (stubReason !== undefined) return stubOf(blocks, from, stubReason);
   return cutBlocks(blocks, from, positionsMax);
-}
-
-const stampPattern = /^\{"p":[0-9]+,"n":[0-9]+,"b":"([^"]*)","t":([0-9]+),/;
-
-/** Boot and time of a block's first event, read from its head without parsing the rest. */
-function stampOf(block: Uint8Array): { bootId: string; bootMs: number } | undefined {
-  const head = Buffer.from(
-    block.buffer,
-    block.byteOffset + frameBytes,
-    Math.min(160, block.length - frameBytes),
-  );
-  const match = stampPattern.exec(head.toString("latin1"));
-  return match === null ? undefined : { bootId: match[1] ?? "", bootMs: Number(match[2]) };
 }
