@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
-import { createAlerting } from "../cloud/src/alert/alerting.ts";
 import { backtestCsv } from "../cloud/src/cli/csv-backtest.ts";
 import { rowsOf } from "../cloud/src/cli/file-rows.ts";
 import { svgOf } from "../cloud/src/plot/svg.ts";
+import { createAlerting } from "../shared/src/alert/alerting.ts";
 import type { Picture } from "./pictures.ts";
 import { pictures, shownOf } from "./pictures.ts";
 

@@ -1,6 +1,7 @@
 /** `causeway-cloud`: the command line of the cloud side. */
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import type { PlacedFault, SettingsFault } from "@causeway/shared/settings.ts";
@@ -10,7 +11,6 @@ import { systemLogger } from "@causeway/shared/system-log.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import type { Command } from "commander";
-import { createAlerting } from "./alert/alerting.ts";
 import type { Found } from "./backtest/comparison.ts";
 import { isDifference } from "./backtest/comparison.ts";
 import { testReceiver } from "./cli/alert-test.ts";

@@ -1,9 +1,13 @@
 /** `causeway-cloud run`: connects, makes the streams, and runs the stages until it is stopped. */
+
+import { tellDeployment, tellOver } from "@causeway/shared/alert/deployment-alert.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { startAll } from "@causeway/shared/lifecycle.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
+import { planOf } from "@causeway/shared/notify/plan-settings.ts";
+import { circumstancesOf } from "@causeway/shared/operate/circumstances.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
@@ -19,7 +23,6 @@ import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { tellDeployment, tellOver } from "./alert/deployment-alert.ts";
 import { NatsAlertSubjects } from "./alert/nats-alert-subjects.ts";
 import { feedMetrics, receiverMetrics } from "./api/cloud-metrics.ts";
 import { HttpApi } from "./api/http-api.ts";
@@ -30,9 +33,7 @@ import { engineJournal } from "./engine/nats-engine-journal.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
 import { ensureStreams } from "./ingest/nats-streams.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
-import { planOf } from "./notify/plan-settings.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
-import { circumstancesOf } from "./operate/circumstances.ts";
 import { NatsOperationsFeed, NatsOperationsStore } from "./operate/nats-operations.ts";
 import { openJournalSession } from "./retention/nats-journal-session.ts";
 import { Retention } from "./retention/retention.ts";

@@ -6,11 +6,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
+import type { Observation } from "@causeway/shared/alert/observation.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { describe, expect, test } from "vitest";
-import { createAlerting } from "./alerting.ts";
-import type { Observation } from "./observation.ts";
 
 const folder = join(import.meta.dirname, "../../../../shared/nab-dev");
 const isThere = existsSync(join(folder, "windows.json"));

@@ -1,4 +1,7 @@
 /** Examples of a rule, played through what the engine does with an event and with a tick. */
+
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import type { ReadingEvent } from "@causeway/shared/event.ts";
 import { deviceId, gatewayId } from "@causeway/shared/names.ts";
 import { noteGatewayTime } from "@causeway/shared/rules/detection.ts";
@@ -15,8 +18,6 @@ import type { Rule } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import type { TakenEvent } from "../ingest/fold.ts";
 import { MemorySites } from "../site/memory-sites.ts";
-import type { Alerting } from "./alerting.ts";
-import { createAlerting } from "./alerting.ts";
 import type { RulesState } from "./gateway-step.ts";
 import { takeEvent, takeTick } from "./gateway-step.ts";
 

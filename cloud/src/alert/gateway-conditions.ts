@@ -10,14 +10,15 @@
  *   G4  A gateway of which nothing live comes is one alert, in place of one for each of its devices;
  *       it is told once, and resolved by the next live event and nothing else.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import type { ReservedRule } from "@causeway/shared/alert/reserved-alert.ts";
+import { firingOf, isReserved, resolvedOf } from "@causeway/shared/alert/reserved-alert.ts";
 import { inWords } from "@causeway/shared/detect/detector.ts";
 import type { Hole, OpenCondition } from "@causeway/shared/mark.ts";
 import type { Finding } from "../ingest/fold.ts";
 import type { ForkFinding } from "../ledger/forks.ts";
 import type { Settled } from "../ledger/ledger.ts";
-import type { AlertTransition } from "./alert.ts";
-import type { ReservedRule } from "./reserved-alert.ts";
-import { firingOf, isReserved, resolvedOf } from "./reserved-alert.ts";
 
 /** G1. */
 export const quietMs = 30 * 60_000;

@@ -2,14 +2,15 @@
  * Goal: rules over several series take the way of all others: a gateway's time drives them, a replay
  * finds the same, and what is not live moves nothing that is.
  */
+
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import { eventSchema } from "@causeway/shared/event.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { describe, expect, test } from "vitest";
 import type { TakenEvent } from "../ingest/fold.ts";
-import type { Alerting } from "./alerting.ts";
-import { createAlerting } from "./alerting.ts";
 import { faultsOfExamples } from "./example-replay.ts";
 import type { RulesState, Told } from "./gateway-step.ts";
 import { takeEvent, takeTick } from "./gateway-step.ts";

@@ -2,16 +2,22 @@
  * How one event, or one tick, moves the rules of its gateway. The engine, a replay and a backtest
  * take the same steps, so they find the same.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import type {
+  Alerting,
+  GatewayAlerts,
+  GatewayDetection,
+  Moment,
+} from "@causeway/shared/alert/alerting.ts";
+import { observationOf } from "@causeway/shared/alert/alerting.ts";
+import type { Observation } from "@causeway/shared/alert/observation.ts";
 import type { Reading } from "@causeway/shared/event.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
 import { noteGatewayTime } from "@causeway/shared/rules/detection.ts";
 import type { SiteFilter, SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
 import type { RuleVerdict } from "@causeway/shared/rules/rule-set.ts";
 import type { TakenEvent } from "../ingest/fold.ts";
-import type { AlertTransition } from "./alert.ts";
-import type { Alerting, GatewayAlerts, GatewayDetection, Moment } from "./alerting.ts";
-import { observationOf } from "./alerting.ts";
-import type { Observation } from "./observation.ts";
 
 /** What rules know of one gateway. */
 export interface RulesState {

@@ -1,10 +1,11 @@
 /** The deployment's alerts on stream ENGINE. */
+
+import type { AlertMessage } from "@causeway/shared/alert/alert.ts";
+import type { AlertSubjects, LastTold } from "@causeway/shared/alert/deployment-alert.ts";
+import { decodeAlertMessage } from "@causeway/shared/notify/message.ts";
 import { engineStream } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import { appendAfter } from "../nats-append.ts";
-import { decodeAlertMessage } from "../notify/message.ts";
-import type { AlertMessage } from "./alert.ts";
-import type { AlertSubjects, LastTold } from "./deployment-alert.ts";
 
 /** As long as other alerts; one that still holds then is told anew. */
 const historyTtl = "2592000s";

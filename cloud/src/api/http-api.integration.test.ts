@@ -1,10 +1,10 @@
 // The API over a real socket: who is let in, what is told, and how it ends.
 import { request } from "node:http";
 import { silentLogger } from "@causeway/shared/log.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { afterEach, expect, test, vi } from "vitest";
-import { transition } from "../notify/testing/transition.ts";
 import { FleetView } from "../views/fleet-view.ts";
 import { readings, taken } from "../views/testing/taken.ts";
 import type { HttpApiOptions } from "./http-api.ts";

@@ -4,15 +4,15 @@
  */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
+import type { Acknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
+import { isAlertId, newAcknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
+import { circumstancesOf } from "@causeway/shared/operate/circumstances.ts";
+import type { Operations } from "@causeway/shared/operate/operations.ts";
+import type { Silence } from "@causeway/shared/operate/silence.ts";
+import { newSilence, silenceState } from "@causeway/shared/operate/silence.ts";
 import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Acknowledgement } from "../operate/acknowledgement.ts";
-import { isAlertId, newAcknowledgement } from "../operate/acknowledgement.ts";
 import { standings } from "../operate/alert-standing.ts";
-import { circumstancesOf } from "../operate/circumstances.ts";
-import type { Operations } from "../operate/operations.ts";
-import type { Silence } from "../operate/silence.ts";
-import { newSilence, silenceState } from "../operate/silence.ts";
 import type { FleetView } from "../views/fleet-view.ts";
 import type { Spoken } from "./live-stream.ts";
 

@@ -1,7 +1,8 @@
 // Whoever listens has, after each tick, everything up to the id it was given.
+
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { expect, test } from "vitest";
-import { transition } from "../notify/testing/transition.ts";
 import { FleetView } from "../views/fleet-view.ts";
 import { readings, taken } from "../views/testing/taken.ts";
 import { heartbeatFrame, LiveStream, rowsAtConnectMax, rowsPerTickMax } from "./live-stream.ts";

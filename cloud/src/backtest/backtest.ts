@@ -2,8 +2,8 @@
  * Rules over what was taken once, by the steps of the engine, with nothing sent and nothing stored:
  * the same events and ticks give the same alerts every time.
  */
-import type { AlertTransition } from "../alert/alert.ts";
-import type { Alerting } from "../alert/alerting.ts";
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
 import type { RulesState } from "../alert/gateway-step.ts";
 import { takeEvent, takeTick } from "../alert/gateway-step.ts";
 import type { TakenEvent } from "../ingest/fold.ts";

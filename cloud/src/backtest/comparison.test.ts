@@ -1,9 +1,10 @@
 /** Goal: what is called a difference is one, and nothing else is. */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import { fingerprintOf } from "@causeway/shared/alert/fingerprint.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
 import { describe, expect, test } from "vitest";
-import type { AlertTransition } from "../alert/alert.ts";
-import { fingerprintOf } from "../alert/fingerprint.ts";
-import { transition } from "../notify/testing/transition.ts";
 import { compare, comparedText, summaryText } from "./comparison.ts";
 
 const day = { from: 0, to: 1_000 };

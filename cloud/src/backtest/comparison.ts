@@ -6,8 +6,8 @@
  *   C2  What began to fire in the range is told, what had only its partner there is too. Its end is
  *       shown where it lies before the range's end, so that the same range always reads the same.
  */
-import type { AlertTransition } from "../alert/alert.ts";
-import { fingerprintOf } from "../alert/fingerprint.ts";
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import { fingerprintOf } from "@causeway/shared/alert/fingerprint.ts";
 import type { AlertLine } from "../cli/alert-list.ts";
 import { alertLines, alertText } from "../cli/alert-list.ts";
 import type { Chart, Extent } from "../plot/chart.ts";

@@ -1,6 +1,6 @@
 /** What `causeway-cloud alerts` prints: each alert once, in its last state. */
-import type { AlertTransition } from "../alert/alert.ts";
-import { placeText } from "../notify/message.ts";
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import { placeText } from "@causeway/shared/notify/message.ts";
 
 export interface AlertLine {
   readonly id: string;

@@ -1,9 +1,9 @@
 // The goal: one who sets a receiver up sees at once whether it will be told.
 import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { HttpHook } from "@causeway/shared/notify/testing/http-hook.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { secretFile } from "../notify/testing/file-receiver.ts";
-import { HttpHook } from "../notify/testing/http-hook.ts";
 
 const program = join(import.meta.dirname, "../../../node_modules/.bin/causeway-cloud");
 

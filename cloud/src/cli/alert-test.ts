@@ -1,9 +1,9 @@
 /** `causeway-cloud alerts test RECEIVER`: one message through the receiver as it is set up. */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
+import { testNotification } from "@causeway/shared/notify/notification.ts";
+import type { Receiver } from "@causeway/shared/notify/receiver.ts";
 import type { Random } from "@causeway/shared/random.ts";
-import { testNotification } from "../notify/notification.ts";
-import type { Receiver } from "../notify/receiver.ts";
 
 export interface AlertTestParts {
   readonly clock: Clock;

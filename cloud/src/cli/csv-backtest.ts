@@ -3,11 +3,12 @@
  * the times they tell. Time is its rows' alone: ticks come every 5 s of it, and every minute a
  * heartbeat, so that a device without rows is silent and its gateway is not.
  */
+
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
 import type { Reading } from "@causeway/shared/event.ts";
 import { eventId } from "@causeway/shared/event.ts";
 import type { MetricName } from "@causeway/shared/names.ts";
 import { deviceId, gatewayId } from "@causeway/shared/names.ts";
-import type { Alerting } from "../alert/alerting.ts";
 import { Backtest } from "../backtest/backtest.ts";
 import { backtestChart } from "../backtest/backtest-chart.ts";
 import type { Found } from "../backtest/comparison.ts";

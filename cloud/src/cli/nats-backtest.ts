@@ -7,12 +7,13 @@
  *   N3  Of each partition as much is judged as the engine has committed: what it has not come to
  *       cannot have been told.
  */
+
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { reservedRulePrefix } from "@causeway/shared/names.ts";
 import { clockSubject, telemetryStream } from "@causeway/shared/subjects.ts";
 import { jetstream } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import type { Alerting } from "../alert/alerting.ts";
 import { Backtest } from "../backtest/backtest.ts";
 import type { PlottedSeries } from "../backtest/backtest-chart.ts";
 import { backtestChart, plottedMax, seriesToPlot } from "../backtest/backtest-chart.ts";

@@ -1,9 +1,13 @@
 /** The commands that look into JetStream: audit, alerts; nats-tail.ts has tail. */
+
+import type { AlertMessage, AlertTransition } from "@causeway/shared/alert/alert.ts";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { NatsSettings } from "@causeway/shared/nats-connection.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
+import { circumstancesOf } from "@causeway/shared/operate/circumstances.ts";
+import { Operations } from "@causeway/shared/operate/operations.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
 import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
@@ -11,15 +15,12 @@ import { engineStream } from "@causeway/shared/subjects.ts";
 import type { StreamInfo } from "@nats-io/jetstream";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import type { AlertMessage, AlertTransition } from "../alert/alert.ts";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import { JournalInterrupted, readJournal } from "../ingest/nats-journal.ts";
 import { isStreamMissing } from "../ingest/nats-streams.ts";
 import { loadLedgers, wholeMarks } from "../ledger/committed.ts";
 import { standings, standingText } from "../operate/alert-standing.ts";
-import { circumstancesOf } from "../operate/circumstances.ts";
 import { NatsOperationsStore } from "../operate/nats-operations.ts";
-import { Operations } from "../operate/operations.ts";
 import { alertLines, alertText } from "./alert-list.ts";
 import { auditLines, auditText, isFinding } from "./audit.ts";
 

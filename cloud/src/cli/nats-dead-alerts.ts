@@ -1,8 +1,9 @@
 /** `causeway-cloud alerts dead`: what receivers did not take, oldest first. */
+
+import type { DeadNotification } from "@causeway/shared/notify/dead-notification.ts";
+import { decodeDead } from "@causeway/shared/notify/dead-notification.ts";
+import { titleText } from "@causeway/shared/notify/notification-words.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
-import type { DeadNotification } from "../notify/dead-notification.ts";
-import { decodeDead } from "../notify/dead-notification.ts";
-import { titleText } from "../notify/notification-words.ts";
 import type { CommandParts } from "./nats-commands.ts";
 import { connected, readTexts } from "./nats-commands.ts";
 

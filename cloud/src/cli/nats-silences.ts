@@ -1,12 +1,12 @@
 /** `causeway-cloud silence`, and `alerts ack`: what people say about alerts. */
 import { hostname, userInfo } from "node:os";
 import { CodedError } from "@causeway/shared/errors.ts";
+import { newAcknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
+import { newSilence, silenceState, silenceText } from "@causeway/shared/operate/silence.ts";
 import { acksStream, silencesStream } from "@causeway/shared/subjects.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { newAcknowledgement } from "../operate/acknowledgement.ts";
 import { NatsOperationsStore } from "../operate/nats-operations.ts";
-import { newSilence, silenceState, silenceText } from "../operate/silence.ts";
 import type { CommandParts } from "./nats-commands.ts";
 import { connected, readTransitions, streamInfo } from "./nats-commands.ts";
 import type { SilenceFlags } from "./silence.ts";

@@ -2,9 +2,10 @@
  * Goal: what Causeway tells of a gateway itself is told once, whatever engine tells it, and in the
  * same commit as the mark that covers it.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import { expect, test } from "vitest";
-import type { AlertTransition } from "../alert/alert.ts";
 import { quietMs } from "../alert/gateway-conditions.ts";
 import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
 import { KeptRuleSets } from "../ticks/rule-sets.ts";

@@ -2,6 +2,9 @@
  * Goal: what rules over several series tell and emit is told once, with the same ids, wherever
  * engines crash; what is in shadow stays there; and a gateway that falls silent is one alert.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import type { Event } from "@causeway/shared/event.ts";
 import { eventSchema } from "@causeway/shared/event.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
@@ -11,8 +14,6 @@ import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
 import { describe, expect, test } from "vitest";
-import type { AlertTransition } from "../alert/alert.ts";
-import { createAlerting } from "../alert/alerting.ts";
 import { placeOfSite } from "../site/site-message.ts";
 import type { WrittenBatch } from "../testing/journal-writer.ts";
 import { bootOffset, journalMessage } from "../testing/journal-writer.ts";

@@ -3,13 +3,14 @@
  * what its site has to know, packed by subject. Rules in shadow write under `shadow.>` and nowhere
  * else.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { assert } from "@causeway/shared/assert.ts";
 import type { RuleName } from "@causeway/shared/names.ts";
 import { isRuleName } from "@causeway/shared/names.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
 import type { SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
-import type { AlertTransition } from "../alert/alert.ts";
 import type { DeadItem } from "../ingest/fold.ts";
 import type { SiteMoment } from "../site/site-message.ts";
 import { placeOfSite } from "../site/site-message.ts";

@@ -15,6 +15,7 @@
  *       commit behind what the others tell of the same moment.
  */
 
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
 import type { EpochPage } from "@causeway/shared/epoch-page.ts";
 import { encodeEpochPage } from "@causeway/shared/epoch-page.ts";
@@ -22,7 +23,6 @@ import type { Doubt, Hole, Mark } from "@causeway/shared/mark.ts";
 import { encodeMark } from "@causeway/shared/mark.ts";
 import type { SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
 import { partitionCount, siteClockSubject, subjects } from "@causeway/shared/subjects.ts";
-import type { AlertTransition } from "../alert/alert.ts";
 import { GatewayConditions } from "../alert/gateway-conditions.ts";
 import type { RulesState, Told } from "../alert/gateway-step.ts";
 import { takeEvent, takeTick } from "../alert/gateway-step.ts";

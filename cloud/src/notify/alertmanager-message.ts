@@ -7,12 +7,13 @@
  *   A2  History and reports are one alert of severity info, never each of their alerts: those would
  *       page as if they were news.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { siteIn } from "@causeway/shared/names.ts";
-import type { AlertTransition } from "../alert/alert.ts";
-import { titleOf } from "./message.ts";
-import type { Notification } from "./notification.ts";
-import type { Wording } from "./notification-words.ts";
-import { alertsOf, alertTexts, titleText } from "./notification-words.ts";
+import { titleOf } from "@causeway/shared/notify/message.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import type { Wording } from "@causeway/shared/notify/notification-words.ts";
+import { alertsOf, alertTexts, titleText } from "@causeway/shared/notify/notification-words.ts";
 
 const digestMs = 3_600_000;
 const testMs = 5 * 60_000;

@@ -3,15 +3,15 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import { notificationOf, testNotification } from "@causeway/shared/notify/notification.ts";
+import type { Attempt } from "@causeway/shared/notify/receiver.ts";
+import { HttpHook } from "@causeway/shared/notify/testing/http-hook.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { freePort, listening } from "@causeway/shared/testing/system-ports.ts";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { wantedTool } from "../../../deploy/local/tools.mjs";
-import type { Notification } from "./notification.ts";
-import { notificationOf, testNotification } from "./notification.ts";
-import type { Attempt } from "./receiver.ts";
 import { openedReceiver } from "./testing/file-receiver.ts";
-import { HttpHook } from "./testing/http-hook.ts";
-import { transition } from "./testing/transition.ts";
 
 const program = wantedTool("alertmanager");
 /** It does not start without, wherever its program stands. */

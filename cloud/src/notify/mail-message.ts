@@ -1,8 +1,8 @@
 /** A notification as an e-mail of plain text. */
 import { createHash } from "node:crypto";
-import type { Notification } from "./notification.ts";
-import type { Wording } from "./notification-words.ts";
-import { alertsOf, alertTexts, titleText } from "./notification-words.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import type { Wording } from "@causeway/shared/notify/notification-words.ts";
+import { alertsOf, alertTexts, titleText } from "@causeway/shared/notify/notification-words.ts";
 
 export interface Mail {
   readonly from: string;

@@ -1,7 +1,8 @@
 /** The MQTT topic of a notification: `{…}` of the setting become what its alerts share. */
+
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import { alertsOf, severityOf, stateOf } from "@causeway/shared/notify/notification-words.ts";
 import { renderMessage, templateSchema } from "@causeway/shared/rules/message.ts";
-import type { Notification } from "./notification.ts";
-import { alertsOf, severityOf, stateOf } from "./notification-words.ts";
 
 const fields = ["gateway", "device", "metric", "rule", "severity", "state"] as const;
 const topicBytesMax = 1_024;

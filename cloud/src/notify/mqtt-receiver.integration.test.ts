@@ -4,11 +4,12 @@ import { pbkdf2Sync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
+import { notificationOf } from "@causeway/shared/notify/notification.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { freePort, listening } from "@causeway/shared/testing/system-ports.ts";
 import { connectAsync } from "mqtt";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { wantedTool } from "../../../deploy/local/tools.mjs";
-import { notificationOf } from "./notification.ts";
 import {
   authorityFile,
   certificateFile,
@@ -17,7 +18,6 @@ import {
   secretFile,
   strangerFile,
 } from "./testing/file-receiver.ts";
-import { transition } from "./testing/transition.ts";
 
 const mosquitto = wantedTool("mosquitto");
 const told = notificationOf(transition());

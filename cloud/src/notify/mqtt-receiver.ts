@@ -4,16 +4,16 @@ import { isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
+import type { AddressBlock } from "@causeway/shared/notify/egress.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import type { Wording } from "@causeway/shared/notify/notification-words.ts";
+import type { Attempt, Receiver } from "@causeway/shared/notify/receiver.ts";
+import { within } from "@causeway/shared/notify/receiver-deadline.ts";
+import { dial } from "@causeway/shared/notify/system-egress.ts";
+import { webhookBody } from "@causeway/shared/notify/webhook-message.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { MqttClient } from "mqtt";
-import type { AddressBlock } from "./egress.ts";
 import { topicOf } from "./mqtt-message.ts";
-import type { Notification } from "./notification.ts";
-import type { Wording } from "./notification-words.ts";
-import type { Attempt, Receiver } from "./receiver.ts";
-import { within } from "./receiver-deadline.ts";
-import { dial } from "./system-egress.ts";
-import { webhookBody } from "./webhook-message.ts";
 
 export interface MqttOptions {
   readonly name: string;

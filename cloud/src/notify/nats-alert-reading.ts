@@ -1,15 +1,20 @@
 /** Alerts on stream ENGINE, for the notifier. */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { crc32c } from "@causeway/shared/checksum.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
+import type {
+  AlertPlaceInStream,
+  AlertReading,
+  ReadAlerts,
+} from "@causeway/shared/notify/alert-reading.ts";
+import { decodeAlertMessage } from "@causeway/shared/notify/message.ts";
 import { engineStream } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import type { AlertTransition } from "../alert/alert.ts";
 import { readJournal } from "../ingest/nats-journal.ts";
 import { readStored } from "../nats-stored.ts";
-import type { AlertPlaceInStream, AlertReading, ReadAlerts } from "./alert-reading.ts";
-import { decodeAlertMessage } from "./message.ts";
 
 export interface AlertReadingParts {
   readonly connection: NatsConnection;

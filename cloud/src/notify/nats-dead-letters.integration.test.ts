@@ -1,4 +1,8 @@
 // What a receiver did not take stays to be looked at, and nothing else takes it for its own.
+
+import { titleOf } from "@causeway/shared/notify/message.ts";
+import { notificationOf } from "@causeway/shared/notify/notification.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { parseGatewaySubject, subjects } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
@@ -7,10 +11,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { expect, onTestFinished, test } from "vitest";
 import { deadAlerts } from "../cli/nats-dead-alerts.ts";
 import { connectTest, prepareStreams } from "../testing/nats-journal-writer.ts";
-import { titleOf } from "./message.ts";
 import { deadLetters } from "./nats-dead-letters.ts";
-import { notificationOf } from "./notification.ts";
-import { transition } from "./testing/transition.ts";
 
 const told = notificationOf(transition());
 

@@ -1,10 +1,10 @@
 /** What a receiver did not take, kept on ENGINE for 30 days: `causeway-cloud alerts dead` lists it. */
 import type { Clock } from "@causeway/shared/clock.ts";
+import type { DeadNotification } from "@causeway/shared/notify/dead-notification.ts";
+import { encodeDead } from "@causeway/shared/notify/dead-notification.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient } from "@nats-io/jetstream";
-import type { DeadNotification } from "./dead-notification.ts";
-import { encodeDead } from "./dead-notification.ts";
-import type { Notification } from "./notification.ts";
 
 const keptHours = 30 * 24;
 

@@ -1,10 +1,11 @@
 /** A receiver's ledger in bucket NOTIFY. */
+
+import type { LedgerCommit, LedgerStore, StoredRecords } from "@causeway/shared/notify/ledger.ts";
+import { headRecord } from "@causeway/shared/notify/plan-codec.ts";
 import { notifyStream, subjects } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { CommitMessage, CommitOutcome } from "../engine/engine-store.ts";
 import { readStored } from "../nats-stored.ts";
-import type { LedgerCommit, LedgerStore, StoredRecords } from "./ledger.ts";
-import { headRecord } from "./plan-codec.ts";
 
 /** The server takes 1,000 messages in a batch. */
 const batchMax = 900;

@@ -15,6 +15,10 @@ import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import type { PlanSettings } from "@causeway/shared/notify/plan-settings.ts";
+import type { Receiver } from "@causeway/shared/notify/receiver.ts";
+import type { SpokenOf, TellerParts, TellerStatus } from "@causeway/shared/notify/teller.ts";
+import { Teller } from "@causeway/shared/notify/teller.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
@@ -25,10 +29,6 @@ import { checkAnswering } from "./nats-answering.ts";
 import { deadLetters } from "./nats-dead-letters.ts";
 import type { Batches } from "./nats-ledger.ts";
 import { NatsLedger } from "./nats-ledger.ts";
-import type { PlanSettings } from "./plan-settings.ts";
-import type { Receiver } from "./receiver.ts";
-import type { SpokenOf, TellerParts, TellerStatus } from "./teller.ts";
-import { Teller } from "./teller.ts";
 
 export interface NotifierParts {
   readonly connection: NatsConnection;

@@ -1,17 +1,22 @@
 // What people and programs read of a notification, in each receiver's own form.
+
+import { decodeDead, encodeDead } from "@causeway/shared/notify/dead-notification.ts";
+import { titleOf } from "@causeway/shared/notify/message.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import { notificationOf, testNotification } from "@causeway/shared/notify/notification.ts";
+import {
+  alertTexts,
+  titleText,
+  wordingTemplate,
+} from "@causeway/shared/notify/notification-words.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
+import { webhookBody } from "@causeway/shared/notify/webhook-message.ts";
 import { expect, test } from "vitest";
 import { alertmanagerBody } from "./alertmanager-message.ts";
-import { decodeDead, encodeDead } from "./dead-notification.ts";
 import { mailOf } from "./mail-message.ts";
-import { titleOf } from "./message.ts";
 import { topicOf, topicTemplate } from "./mqtt-message.ts";
-import type { Notification } from "./notification.ts";
-import { notificationOf, testNotification } from "./notification.ts";
-import { alertTexts, titleText, wordingTemplate } from "./notification-words.ts";
 import { ntfyBody } from "./ntfy-message.ts";
 import { slackBody } from "./slack-message.ts";
-import { transition } from "./testing/transition.ts";
-import { webhookBody } from "./webhook-message.ts";
 
 const firing = transition();
 const warm = transition({ id: "b2", device: "freezer-2", severity: "warning" });

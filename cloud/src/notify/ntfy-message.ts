@@ -1,7 +1,13 @@
 /** A notification as ntfy takes it by JSON (docs.ntfy.sh, "Publish as JSON"). */
-import type { Notification } from "./notification.ts";
-import type { Wording } from "./notification-words.ts";
-import { alertTexts, onlyAlertOf, severityOf, stateOf, titleText } from "./notification-words.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import type { Wording } from "@causeway/shared/notify/notification-words.ts";
+import {
+  alertTexts,
+  onlyAlertOf,
+  severityOf,
+  stateOf,
+  titleText,
+} from "@causeway/shared/notify/notification-words.ts";
 
 /** What is longer becomes an attachment, which a phone does not show. */
 const messageBytesMax = 4_096;

@@ -1,10 +1,11 @@
 /** Who is told of alerts: the `receivers:` of cloud.yaml. */
+
+import { isRefused, parseBlock } from "@causeway/shared/notify/egress.ts";
+import { wordingTemplate } from "@causeway/shared/notify/notification-words.ts";
+import { planSettings } from "@causeway/shared/notify/plan-settings.ts";
 import { durationSchema } from "@causeway/shared/rules/duration.ts";
 import { z } from "zod";
-import { isRefused, parseBlock } from "./egress.ts";
 import { topicTemplate } from "./mqtt-message.ts";
-import { wordingTemplate } from "./notification-words.ts";
-import { planSettings } from "./plan-settings.ts";
 
 export const receiverNameCharactersMax = 64;
 export const deliveryTimeoutMs = { least: 100, most: 60_000, usual: 10_000 };

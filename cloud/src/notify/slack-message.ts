@@ -1,7 +1,13 @@
 /** A notification as an incoming webhook of Slack takes it; Mattermost and Rocket.Chat do too. */
-import type { Notification } from "./notification.ts";
-import type { Wording } from "./notification-words.ts";
-import { alertTexts, onlyAlertOf, severityOf, stateOf, titleText } from "./notification-words.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import type { Wording } from "@causeway/shared/notify/notification-words.ts";
+import {
+  alertTexts,
+  onlyAlertOf,
+  severityOf,
+  stateOf,
+  titleText,
+} from "@causeway/shared/notify/notification-words.ts";
 
 const linesMax = 20;
 

@@ -1,12 +1,13 @@
 // E-mail to a real SMTP server: over TLS or not at all where TLS is asked for, and each answer
 // means what RFC 5321 says.
 import type { AddressInfo } from "node:net";
+import { titleOf } from "@causeway/shared/notify/message.ts";
+import { notificationOf } from "@causeway/shared/notify/notification.ts";
+import type { Attempt } from "@causeway/shared/notify/receiver.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import type { SMTPServerOptions } from "smtp-server";
 import { SMTPServer } from "smtp-server";
 import { expect, onTestFinished, test } from "vitest";
-import { titleOf } from "./message.ts";
-import { notificationOf } from "./notification.ts";
-import type { Attempt } from "./receiver.ts";
 import {
   authorityFile,
   certificate,
@@ -14,7 +15,6 @@ import {
   secretFile,
   strangerFile,
 } from "./testing/file-receiver.ts";
-import { transition } from "./testing/transition.ts";
 
 const told = notificationOf(transition());
 const signal = new AbortController().signal;

@@ -6,16 +6,16 @@ import type { Socket } from "node:net";
 import { isIP } from "node:net";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
+import type { AddressBlock } from "@causeway/shared/notify/egress.ts";
+import type { Notification } from "@causeway/shared/notify/notification.ts";
+import type { Wording } from "@causeway/shared/notify/notification-words.ts";
+import type { Attempt, Receiver } from "@causeway/shared/notify/receiver.ts";
+import { within } from "@causeway/shared/notify/receiver-deadline.ts";
+import { dial } from "@causeway/shared/notify/system-egress.ts";
 import { createTransport } from "nodemailer";
 import type SMTPTransport from "nodemailer/lib/smtp-transport";
-import type { AddressBlock } from "./egress.ts";
 import type { Mail, MailAddresses } from "./mail-message.ts";
 import { mailOf } from "./mail-message.ts";
-import type { Notification } from "./notification.ts";
-import type { Wording } from "./notification-words.ts";
-import type { Attempt, Receiver } from "./receiver.ts";
-import { within } from "./receiver-deadline.ts";
-import { dial } from "./system-egress.ts";
 
 export interface SmtpOptions extends MailAddresses {
   readonly name: string;

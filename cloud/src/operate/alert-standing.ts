@@ -1,11 +1,11 @@
 /** Why nobody is told of an alert just now, apart from what single receivers choose. */
-import type { AlertTransition } from "../alert/alert.ts";
-import { Inhibition } from "../notify/inhibition.ts";
-import { defaultPlan, planBounds } from "../notify/plan-settings.ts";
-import type { Acknowledgement } from "./acknowledgement.ts";
-import type { Circumstances } from "./circumstances.ts";
-import { labelsOf } from "./labels.ts";
-import { silencedBy } from "./silence.ts";
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import { Inhibition } from "@causeway/shared/notify/inhibition.ts";
+import { defaultPlan, planBounds } from "@causeway/shared/notify/plan-settings.ts";
+import type { Acknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
+import type { Circumstances } from "@causeway/shared/operate/circumstances.ts";
+import { labelsOf } from "@causeway/shared/operate/labels.ts";
+import { silencedBy } from "@causeway/shared/operate/silence.ts";
 
 export interface AlertStanding {
   readonly acknowledged?: Acknowledgement;

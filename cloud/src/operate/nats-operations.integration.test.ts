@@ -2,6 +2,7 @@
 // says it.
 import { silentLogger } from "@causeway/shared/log.ts";
 import { isRuleName } from "@causeway/shared/names.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
@@ -14,7 +15,6 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HttpApi } from "../api/http-api.ts";
 import { alerts } from "../cli/nats-commands.ts";
 import { acknowledge, addSilence, endSilence, listSilences } from "../cli/nats-silences.ts";
-import { transition } from "../notify/testing/transition.ts";
 import { connectTest, prepareStreams } from "../testing/nats-journal-writer.ts";
 import { FleetView } from "../views/fleet-view.ts";
 import { NatsOperationsFeed, NatsOperationsStore } from "./nats-operations.ts";

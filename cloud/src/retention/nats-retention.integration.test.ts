@@ -1,4 +1,6 @@
 // Full streams on a real nats-server push back; nothing is lost, and everything is taken once.
+
+import type { Finding } from "@causeway/shared/alert/deployment-alert.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
@@ -11,7 +13,6 @@ import type { JetStreamManager } from "@nats-io/jetstream";
 import { JetStreamApiError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Finding } from "../alert/deployment-alert.ts";
 import { retire, streams } from "../cli/nats-streams.ts";
 import { tail } from "../cli/nats-tail.ts";
 import type { Engine } from "../engine/engine.ts";

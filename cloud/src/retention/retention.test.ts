@@ -1,9 +1,10 @@
 // The journal is purged below the floor and nowhere else; gateways are slowed where that is not enough.
+
+import type { Finding } from "@causeway/shared/alert/deployment-alert.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { partitionCount } from "@causeway/shared/subjects.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import { describe, expect, test } from "vitest";
-import type { Finding } from "../alert/deployment-alert.ts";
 import { encodeCheckpoint, noCheckpoint } from "../engine/checkpoint.ts";
 import type { Place } from "../engine/place.ts";
 import type { JournalSession } from "./journal-session.ts";

@@ -13,13 +13,14 @@
  *   G4  Pressed from 85 % on, relieved below 75 %; between the two what was before goes on, over a
  *       restart too, where the marks remember.
  */
+
+import type { Finding } from "@causeway/shared/alert/deployment-alert.ts";
 import { assert } from "@causeway/shared/assert.ts";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { partitionCount } from "@causeway/shared/subjects.ts";
-import type { Finding } from "../alert/deployment-alert.ts";
 import type { Checkpoint } from "../engine/checkpoint.ts";
 import type { Floor, StreamState } from "./floor.ts";
 import { floorWith, hardFloor, isPressed, percentOf, reliefSequence } from "./floor.ts";

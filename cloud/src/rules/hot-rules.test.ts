@@ -1,11 +1,12 @@
 // The goal: rules change while the cloud runs, by those who may, once each, and faults are told.
+
+import type { AlertSubjects } from "@causeway/shared/alert/deployment-alert.ts";
+import { tellDeployment } from "@causeway/shared/alert/deployment-alert.ts";
+import { MemoryAlertSubjects } from "@causeway/shared/alert/testing/memory-alert-subjects.ts";
 import type { LogFields } from "@causeway/shared/log.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import { expect, test } from "vitest";
-import type { AlertSubjects } from "../alert/deployment-alert.ts";
-import { tellDeployment } from "../alert/deployment-alert.ts";
-import { MemoryAlertSubjects } from "../alert/testing/memory-alert-subjects.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { Found } from "./rules-document.ts";
 import { rulesMetrics } from "./rules-metrics.ts";

@@ -9,11 +9,12 @@
  *       its end is told once, at the start or when nothing is refused any more: others may have a
  *       broken file of their own.
  */
+
+import type { Finding } from "@causeway/shared/alert/deployment-alert.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
-import type { Finding } from "../alert/deployment-alert.ts";
 import type { Found, LoadedRules } from "./rules-document.ts";
 import type { Refused, WantedRules } from "./wanted-rules.ts";
 

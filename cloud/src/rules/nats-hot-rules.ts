@@ -1,10 +1,11 @@
 /** Joins what rules come from with the clock that announces them. */
+
+import { tellDeployment } from "@causeway/shared/alert/deployment-alert.ts";
 import type { Clock } from "@causeway/shared/clock.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { tellDeployment } from "../alert/deployment-alert.ts";
 import { NatsAlertSubjects } from "../alert/nats-alert-subjects.ts";
 import type { EngineStore } from "../engine/engine-store.ts";
 import { checkAnswering } from "../notify/nats-answering.ts";

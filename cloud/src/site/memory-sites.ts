@@ -2,8 +2,9 @@
  * Sites by one set of rules with nothing in between and nothing stored, for examples and backtests:
  * the same steps as the engine's, at the moment at which gateways tell them.
  */
+
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
 import type { SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
-import type { Alerting } from "../alert/alerting.ts";
 import type { RulesState, Told } from "../alert/gateway-step.ts";
 import type { SeenTick } from "../ticks/tick.ts";
 import { Site } from "./site.ts";

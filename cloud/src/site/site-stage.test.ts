@@ -3,6 +3,7 @@
  * sites is replaced without a word; and by the rules that are in force.
  */
 
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import type { Event } from "@causeway/shared/event.ts";
 import { eventSchema } from "@causeway/shared/event.ts";
@@ -11,7 +12,6 @@ import { seededRandom } from "@causeway/shared/random.ts";
 import { fleetSchema } from "@causeway/shared/rules/fleet.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { describe, expect, test } from "vitest";
-import type { AlertTransition } from "../alert/alert.ts";
 import { EngineWorld, hotRules } from "../engine/testing/engine-world.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 import { journalMessage } from "../testing/journal-writer.ts";

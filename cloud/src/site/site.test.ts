@@ -2,6 +2,8 @@
  * Goal: a rule by site judges the readings of all its gateways as one, whichever comes first, however
  * often the state is stored in between; who is away is not waited for, and what was lost is told.
  */
+
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import { eventSchema } from "@causeway/shared/event.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
@@ -10,7 +12,6 @@ import type { SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { describe, expect, test } from "vitest";
-import { createAlerting } from "../alert/alerting.ts";
 import { faultsOfExamples } from "../alert/example-replay.ts";
 import type { RulesState, Told } from "../alert/gateway-step.ts";
 import { takeEvent, takeTick } from "../alert/gateway-step.ts";

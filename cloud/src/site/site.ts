@@ -13,6 +13,10 @@
  *   V5 What the state says of itself, encoded, goes on exactly as it: with the sequence of the last
  *      message that it has seen, and the name of its rules.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import { observationOf } from "@causeway/shared/alert/alerting.ts";
+import { firingOf, resolvedOf } from "@causeway/shared/alert/reserved-alert.ts";
 import { sitePlace } from "@causeway/shared/names.ts";
 import { parseState } from "@causeway/shared/rules/parse-state.ts";
 import { observePatterns } from "@causeway/shared/rules/pattern/gateway-patterns.ts";
@@ -21,11 +25,8 @@ import type { SaidByRule, SiteInput } from "@causeway/shared/rules/pattern/site-
 import { behindMs } from "@causeway/shared/rules/pattern/site-filter.ts";
 import type { CompiledRule, RuleVerdict } from "@causeway/shared/rules/rule-set.ts";
 import { z } from "zod";
-import type { AlertTransition } from "../alert/alert.ts";
-import { observationOf } from "../alert/alerting.ts";
 import type { RulesState, Told } from "../alert/gateway-step.ts";
 import { joined, takeTick } from "../alert/gateway-step.ts";
-import { firingOf, resolvedOf } from "../alert/reserved-alert.ts";
 import type { NamedRules } from "../ticks/rule-sets.ts";
 import type { SeenTick } from "../ticks/tick.ts";
 import { isAfter } from "../ticks/tick.ts";

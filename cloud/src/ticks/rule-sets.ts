@@ -5,6 +5,9 @@
  *   rules.<name> on ENGINE: {"v": 1, "rules": [as in cloud.yaml, defaults filled in, without
  *                            examples], "fleet"?: the same}
  */
+
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import { digest } from "@causeway/shared/rules/digest.ts";
 import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
@@ -13,8 +16,6 @@ import type { Rule } from "@causeway/shared/rules/rule.ts";
 import { withoutExamples } from "@causeway/shared/rules/rule.ts";
 import { compileRules, ruleSetValue } from "@causeway/shared/rules/rule-set.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
-import type { Alerting } from "../alert/alerting.ts";
-import { createAlerting } from "../alert/alerting.ts";
 import type { EngineStore } from "../engine/engine-store.ts";
 
 const nameDigits = 32;

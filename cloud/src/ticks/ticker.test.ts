@@ -1,9 +1,10 @@
 // One clock however many processes run, and an alert where it stands still.
+
+import { MemoryAlertSubjects } from "@causeway/shared/alert/testing/memory-alert-subjects.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import { describe, expect, test } from "vitest";
-import { MemoryAlertSubjects } from "../alert/testing/memory-alert-subjects.ts";
 import { MemoryTickJournal } from "./testing/memory-tick-journal.ts";
 import { Ticker } from "./ticker.ts";
 

@@ -3,13 +3,14 @@
  * an alert where none comes for 30 s. The alert is raised here and not by detection, which stands
  * still without ticks.
  */
+
+import type { AlertSubjects } from "@causeway/shared/alert/deployment-alert.ts";
+import { tellDeployment } from "@causeway/shared/alert/deployment-alert.ts";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
-import type { AlertSubjects } from "../alert/deployment-alert.ts";
-import { tellDeployment } from "../alert/deployment-alert.ts";
 import type { Tick } from "./tick.ts";
 import type { StoredTick } from "./tick-keeper.ts";
 import { TickKeeper } from "./tick-keeper.ts";

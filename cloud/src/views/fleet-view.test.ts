@@ -1,7 +1,7 @@
 // The view shows the newest of everything, never goes back, and never grows beyond its bounds.
 import { gatewayId } from "@causeway/shared/names.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { expect, test } from "vitest";
-import { transition } from "../notify/testing/transition.ts";
 import { defaultViewBounds, FleetView } from "./fleet-view.ts";
 import { event, heartbeat, readings, taken } from "./testing/taken.ts";
 

@@ -3,8 +3,9 @@
  * Pure, and bounded in memory. Every change gets the next version, so that a reader who names the
  * version it has is handed just what came after it. Each table gives up its oldest at its bound.
  */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
-import type { AlertTransition } from "../alert/alert.ts";
 import type { Folded, TakenEvent } from "../ingest/fold.ts";
 import type { SeriesBounds, SeriesView } from "./series-table.ts";
 import { SeriesTable } from "./series-table.ts";

@@ -3,6 +3,7 @@
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { silentLogger } from "@causeway/shared/log.ts";
+import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
@@ -11,7 +12,6 @@ import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { transition } from "../notify/testing/transition.ts";
 import { journalMessage } from "../testing/journal-writer.ts";
 import {
   connectTest,

@@ -11,6 +11,7 @@ import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import { decodeAlertMessage } from "@causeway/shared/notify/message.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { decodeDerivedMessage } from "@causeway/shared/rules/derived-event.ts";
@@ -21,7 +22,6 @@ import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 import { JournalReader, loadCommitted, nothingCommitted } from "../ingest/journal-reader.ts";
 import { readJournal } from "../ingest/nats-journal.ts";
-import { decodeAlertMessage } from "../notify/message.ts";
 import { checkAnswering } from "../notify/nats-answering.ts";
 import type { FleetView } from "./fleet-view.ts";
 

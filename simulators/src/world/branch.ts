@@ -2,10 +2,11 @@
  * What ENGINE says has happened, by the world's own reckoning. Another copy of ENGINE is another
  * branch: it goes on from the moment at which the copy was made, and knows nothing of what came after.
  */
-import type { AlertTransition } from "@causeway/cloud/alert/alert.ts";
-import type { GatewayAlerts, GatewayDetection } from "@causeway/cloud/alert/alerting.ts";
-import { observationOf } from "@causeway/cloud/alert/alerting.ts";
+
 import type { Place } from "@causeway/cloud/engine/place.ts";
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import type { GatewayAlerts, GatewayDetection } from "@causeway/shared/alert/alerting.ts";
+import { observationOf } from "@causeway/shared/alert/alerting.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import { nameIn } from "./attempts.ts";
 import { Lateness } from "./lateness.ts";

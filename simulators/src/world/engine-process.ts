@@ -1,5 +1,5 @@
 /** One engine after the other at one place; two places may hold two engines at once. */
-import type { AlertSubjects } from "@causeway/cloud/alert/deployment-alert.ts";
+
 import type { EngineParts } from "@causeway/cloud/engine/engine.ts";
 import { Engine } from "@causeway/cloud/engine/engine.ts";
 import type { EngineStore } from "@causeway/cloud/engine/engine-store.ts";
@@ -8,6 +8,7 @@ import { defaultLedgerBounds } from "@causeway/cloud/ledger/bounds.ts";
 import type { JournalSession } from "@causeway/cloud/retention/journal-session.ts";
 import { Retention } from "@causeway/cloud/retention/retention.ts";
 import { Ticker } from "@causeway/cloud/ticks/ticker.ts";
+import type { AlertSubjects } from "@causeway/shared/alert/deployment-alert.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";

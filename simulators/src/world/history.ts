@@ -10,10 +10,11 @@
  *   H4  A block that rotted: a loss may name its positions.
  *   H5  A journal that was full: what it refused is sent again.
  */
-import type { AlertMessage, AlertTransition } from "@causeway/cloud/alert/alert.ts";
+
 import { decodeCheckpoint } from "@causeway/cloud/engine/checkpoint.ts";
 import type { CommitMessage } from "@causeway/cloud/engine/engine-store.ts";
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
+import type { AlertMessage, AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { decodeBody, expandBody } from "@causeway/shared/batch-codec.ts";
 import type { EpochPage } from "@causeway/shared/epoch-page.ts";
 import { decodeEpochPage } from "@causeway/shared/epoch-page.ts";

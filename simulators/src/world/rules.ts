@@ -2,8 +2,8 @@
  * The world's rules: what they find depends on every value and on the order of values. There are two
  * sets; between them one rule goes, one comes, one changes its limit and one stays as it is.
  */
-import type { Alerting } from "@causeway/cloud/alert/alerting.ts";
-import { createAlerting } from "@causeway/cloud/alert/alerting.ts";
+import type { Alerting } from "@causeway/shared/alert/alerting.ts";
+import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 

@@ -3,11 +3,11 @@
  * delay, repeat and crash; checked by checkers of their own. A failing seed replays exactly.
  */
 
-import { MemoryAlertSubjects } from "@causeway/cloud/alert/testing/memory-alert-subjects.ts";
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
 import { MemoryReaderStore } from "@causeway/cloud/retention/memory-reader-store.ts";
 import type { OutboxBounds } from "@causeway/edge/outbox/outbox.ts";
 import type { UplinkBounds } from "@causeway/edge/uplink/uplink.ts";
+import { MemoryAlertSubjects } from "@causeway/shared/alert/testing/memory-alert-subjects.ts";
 import { expandBody } from "@causeway/shared/batch-codec.ts";
 import { logs } from "@causeway/shared/event.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";

@@ -1,4 +1,6 @@
 /** Engines in memory, for tests. */
+
+import type { AlertMessage } from "@causeway/shared/alert/alert.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
@@ -6,7 +8,6 @@ import type { Rule } from "@causeway/shared/rules/rule.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { clockSubject } from "@causeway/shared/subjects.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
-import type { AlertMessage } from "../../alert/alert.ts";
 import type { JournalMessage } from "../../ingest/journal.ts";
 import { journalMessage, readingEvent } from "../../testing/journal-writer.ts";
 import { KeptRuleSets, ruleSetName } from "../../ticks/rule-sets.ts";

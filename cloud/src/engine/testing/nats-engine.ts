@@ -1,13 +1,14 @@
 /** An engine on a real nats-server, put together as `causeway-cloud run` does. */
+
+import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
+import { decodeAlertMessage } from "@causeway/shared/notify/message.ts";
 import type { Rule } from "@causeway/shared/rules/rule.ts";
 import type { StreamBounds } from "@causeway/shared/streams.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import type { AlertTransition } from "../../alert/alert.ts";
-import { decodeAlertMessage } from "../../notify/message.ts";
 import { connectTest, prepareStreams } from "../../testing/nats-journal-writer.ts";
 import { KeptRuleSets } from "../../ticks/rule-sets.ts";
 import { Engine } from "../engine.ts";

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@causeway/shared/log.ts";
+import type { Receiver } from "@causeway/shared/notify/receiver.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { onTestFinished } from "vitest";
-import type { Receiver } from "../receiver.ts";
 import { receiversSchema } from "../receivers.ts";
 import { openReceivers } from "../system-receivers.ts";
 

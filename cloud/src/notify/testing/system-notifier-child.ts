@@ -1,16 +1,16 @@
 /** A notifier in a process of its own, for a test that kills it: NATS-URL HOOK-URL. */
 import { silentLogger } from "@causeway/shared/log.ts";
+import { httpWebhook } from "@causeway/shared/notify/http-webhook.ts";
+import { defaultPlan } from "@causeway/shared/notify/plan-settings.ts";
+import { circumstancesOf } from "@causeway/shared/operate/circumstances.ts";
+import { Operations } from "@causeway/shared/operate/operations.ts";
 import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { NatsEngineStore } from "../../engine/nats-engine-store.ts";
-import { circumstancesOf } from "../../operate/circumstances.ts";
-import { Operations } from "../../operate/operations.ts";
 import { connectTest } from "../../testing/nats-journal-writer.ts";
-import { httpWebhook } from "../http-webhook.ts";
 import { NatsNotifier } from "../nats-notifier.ts";
-import { defaultPlan } from "../plan-settings.ts";
 
 const [nats = "", url = ""] = process.argv.slice(2);
 const clock = systemClock();
