@@ -5,7 +5,8 @@
  */
 import { expandBody } from "@causeway/shared/batch-codec.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
-import { noCounts, Partition } from "../cloud/src/engine/partition.ts";
+import { Partition } from "../cloud/src/engine/partition.ts";
+import { noCounts } from "../cloud/src/engine/partition-counters.ts";
 import { createAlerting } from "../shared/src/alert/alerting.ts";
 import type { Measured, Shape, Turn, Variant } from "./engine.ts";
 import { parseAlone, resultOf, seriesCount, table, turns, variants } from "./engine.ts";

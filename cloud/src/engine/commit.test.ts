@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
 import { KeptRuleSets } from "../ticks/rule-sets.ts";
 import { MemoryEngineStore } from "./memory-engine-store.ts";
-import { noCounts, Partition } from "./partition.ts";
+import { Partition } from "./partition.ts";
+import { noCounts } from "./partition-counters.ts";
 import { snapshotHash } from "./snapshot.ts";
 import { EngineWorld, hotRules } from "./testing/engine-world.ts";
 

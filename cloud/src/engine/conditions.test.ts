@@ -11,7 +11,8 @@ import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
 import { KeptRuleSets } from "../ticks/rule-sets.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import { MemoryEngineStore } from "./memory-engine-store.ts";
-import { noCounts, Partition } from "./partition.ts";
+import { Partition } from "./partition.ts";
+import { noCounts } from "./partition-counters.ts";
 import { hotRules } from "./testing/engine-world.ts";
 
 const first = "1-00000001";

@@ -21,7 +21,8 @@ import { ruleSetName } from "../ticks/rule-sets.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import { derivedCharactersMax } from "./gateway-output.ts";
 import type { PartitionSettings } from "./partition.ts";
-import { noCounts, Partition } from "./partition.ts";
+import { Partition } from "./partition.ts";
+import { noCounts } from "./partition-counters.ts";
 import { EngineWorld } from "./testing/engine-world.ts";
 
 const door = {

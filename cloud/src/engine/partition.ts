@@ -16,7 +16,6 @@
  */
 
 import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
-import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
 import type { EpochPage } from "@causeway/shared/epoch-page.ts";
 import { encodeEpochPage } from "@causeway/shared/epoch-page.ts";
 import type { Doubt, Hole, Mark } from "@causeway/shared/mark.ts";
@@ -35,16 +34,17 @@ import type { NamedRules } from "../ticks/rule-sets.ts";
 import type { SeenTick, Tick } from "../ticks/tick.ts";
 import { encodeTick, isAfter, seenAfter } from "../ticks/tick.ts";
 import { noTickMs } from "../ticks/tick-watch.ts";
+import { Doubts } from "./doubts.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import type { Waiting } from "./gateway-output.ts";
 import { GatewayOutput } from "./gateway-output.ts";
+import type { PartitionCounters } from "./partition-counters.ts";
 import type { RuleCountsBook } from "./rule-counts.ts";
 import type { GatewaySnapshot } from "./snapshot.ts";
 
 /** Characters of output that wait in a partition; from there on reading waits for a commit. */
 const outputCharactersMax = 1_024 * 1_024;
-/** P5. A doubt that went comes again with the next batch, a hole may be told again after a crash. */
-const doubtsMax = 16;
+/** P5. A hole may be told again after a crash. */
 const holesMax = 64;
 /** P6. Who reads none for so long finds newer ones. */
 const siteClockTtlSeconds = 3_600;
@@ -62,53 +62,9 @@ interface GatewayState extends RulesState {
   readonly output: GatewayOutput;
   /** The newest tick that had its effect on it (P2). */
   seenTick: SeenTick | undefined;
-  doubts: Map<string, Doubt>;
+  readonly doubts: Doubts;
   /** Bytes per second that its mark allows; undefined is no bound. */
   cap: number | undefined;
-}
-
-export interface PartitionCounters {
-  messages: number;
-  events: number;
-  readings: number;
-  replayed: number;
-  repeats: number;
-  doubts: number;
-  dead: number;
-  transitions: number;
-  /** Transitions of rules in shadow. */
-  shadowed: number;
-  derived: number;
-  /** Derived events that one journal message had no room for. */
-  derivedRefused: number;
-  /** What rules by site were told. */
-  siteInputs: number;
-  /** What one journal message had no room for. */
-  siteInputsRefused: number;
-  /** Positions that the journal lost and a mark covers. */
-  passed: number;
-  /** Journal messages that were gone before they were read. */
-  missing: number;
-}
-
-export function noCounts(): PartitionCounters {
-  return {
-    messages: 0,
-    events: 0,
-    readings: 0,
-    replayed: 0,
-    repeats: 0,
-    doubts: 0,
-    dead: 0,
-    transitions: 0,
-    shadowed: 0,
-    derived: 0,
-    derivedRefused: 0,
-    siteInputs: 0,
-    siteInputsRefused: 0,
-    passed: 0,
-    missing: 0,
-  };
 }
 
 export interface Collected {
@@ -295,7 +251,9 @@ export class Partition {
     if (nothing && folded.doubt === undefined) this.#counters.repeats++;
     if (!nothing || folded.doubt !== undefined || isNews || isHeard) this.#dirty.add(gateway);
     this.#addDead(gateway, folded.dead);
-    this.#noteDoubt(gateway, folded.doubt, folded.taken);
+    const [first] = folded.taken;
+    if (first !== undefined) state.doubts.movedOn(first);
+    if (folded.doubt !== undefined) this.#noteDoubt(state, folded.doubt);
   }
 
   /** P3. Where the rules that the tick names are not there, those of before stay. */
@@ -484,7 +442,7 @@ export class Partition {
       holes: [],
       output: new GatewayOutput(this.number, gateway, this.#waiting),
       seenTick: undefined,
-      doubts: new Map(),
+      doubts: new Doubts(),
       cap: this.#cap,
     };
     this.#states.set(gateway, state);
@@ -514,25 +472,8 @@ export class Partition {
     this.#counters.dead += dead.length;
   }
 
-  /**
-   * A log that moved on has no doubt any more; a new doubt replaces the log's last one of its kind.
-   * What waits behind a refused batch must not hide that it was refused.
-   */
-  #noteDoubt(gateway: string, doubt: Doubt | undefined, taken: readonly TakenEvent[]): void {
-    const [first] = taken;
-    if (doubt === undefined && first === undefined) return;
-    const { doubts } = this.#state(gateway);
-    if (first !== undefined) {
-      for (const kind of ["refused", "expected"]) {
-        doubts.delete(`${first.epoch} ${first.log} ${kind}`);
-      }
-    }
-    if (doubt === undefined) return;
-    const key = `${doubt.epoch} ${doubt.log} ${doubt.kind}`;
-    doubts.delete(key);
-    doubts.set(key, doubt);
-    const [oldest] = doubts.keys();
-    if (doubts.size > doubtsMax && oldest !== undefined) doubts.delete(oldest);
+  #noteDoubt({ doubts }: GatewayState, doubt: Doubt): void {
+    doubts.note(doubt);
     this.#counters.doubts++;
   }
 
@@ -547,8 +488,7 @@ export class Partition {
     const others = (isOpenChanged ? 2 : 1) + ledger.changedPages;
     if (messages.length + others > room) return undefined;
     messages.push(...ledger.takePages().map((page) => this.#pageMessage(page)));
-    const doubts = [...state.doubts.values()].sort(byEpoch);
-    const head = ledger.mark(commit, doubts, state.cap);
+    const head = ledger.mark(commit, state.doubts.all(), state.cap);
     const mark = encodeMark({
       ...head,
       open: state.conditions.open,
@@ -577,10 +517,4 @@ export class Partition {
 function beginsIn(hole: Hole, other: Hole): boolean {
   const isSameLog = hole.epoch === other.epoch && hole.log === other.log;
   return isSameLog && hole.from >= other.from && hole.from <= other.to;
-}
-
-/** Refused ones first: a gateway answers the first doubt that names a batch of its own. */
-function byEpoch(left: Doubt, right: Doubt): number {
-  if (left.kind !== right.kind) return left.kind === "refused" ? -1 : 1;
-  return (epochOrdinal(left.epoch) ?? 0) - (epochOrdinal(right.epoch) ?? 0);
 }
