@@ -44,6 +44,14 @@ class Halls {
   readonly #positions = new Map<string, number>();
   #n = 0;
 
+  /** An engine and a stage that run; `sets` are there, and nothing was told yet. */
+  async begin(...sets: readonly RuleSetToKeep[]) {
+    await this.keep(...sets);
+    const running = { engine: this.world.engine(), stage: this.stage() };
+    await this.world.clock.advance(100);
+    return running;
+  }
+
   async keep(...sets: readonly RuleSetToKeep[]): Promise<void> {
     for (const { name, text } of sets) {
       await this.world.store.commit([{ subject: `rules.${name}`, data: text, rollup: false }]);
@@ -221,9 +229,7 @@ test("a rule that changes at a tick begins anew by what gateways tell again; oth
   const { world } = halls;
   const gates = { name: "gates", by: "site", when: { metric: "door", is: "!on", of: 2 } };
   const next = setOf([gates, ...rules]);
-  await halls.keep(first, next);
-  const [engine, stage] = [world.engine(), halls.stage()];
-  await world.clock.advance(100);
+  const { engine, stage } = await halls.begin(first, next);
   const play = async (...steps: readonly Step[]) => {
     for (const step of steps) {
       step(halls);
@@ -255,9 +261,7 @@ test("a gateway whose site changes with the fleet counts where it belongs from t
   const { world } = halls;
   const moved = fleetSchema.parse({ gateways: [{ match: ["g-2"], site: "Hall B" }, hall] });
   const next = setOf(rules, moved);
-  await halls.keep(first, next);
-  const [engine, stage] = [world.engine(), halls.stage()];
-  await world.clock.advance(100);
+  const { engine, stage } = await halls.begin(first, next);
   const steps: readonly Step[] = [
     (each) => each.tick(first, 0),
     (each) => each.reading("g-1", 1, "door", true),
@@ -290,9 +294,7 @@ test("a gateway whose site changes with the fleet counts where it belongs from t
 test("a stage that was fenced commits nothing more (H1), and a state larger than a message is whole", async () => {
   const halls = new Halls();
   const { world } = halls;
-  await halls.keep(first);
-  const [engine, one] = [world.engine(), halls.stage()];
-  await world.clock.advance(100);
+  const { engine, stage: one } = await halls.begin(first);
   halls.tick(first, 0);
   for (let index = 0; index < 900; index++) {
     const metric = `${index}-${"m".repeat(200)}`;
@@ -318,9 +320,7 @@ test("a stage that was fenced commits nothing more (H1), and a state larger than
 test("is read from behind what all states hold; what nobody waits for is gathered (H4)", async () => {
   const halls = new Halls();
   const { world } = halls;
-  await halls.keep(first);
-  const [engine, one] = [world.engine(), halls.stage()];
-  await world.clock.advance(100);
+  const { engine, stage: one } = await halls.begin(first);
   halls.tick(first, 0);
   for (let second = 1; second <= 30; second++) {
     halls.reading("g-1", second, "door", second % 2 === 0);
@@ -339,9 +339,7 @@ test("is read from behind what all states hold; what nobody waits for is gathere
 test("what all states hold is deleted each minute, and nothing that one still needs (H5)", async () => {
   const halls = new Halls();
   const { world } = halls;
-  await halls.keep(first);
-  const [engine, stage] = [world.engine(), halls.stage()];
-  await world.clock.advance(100);
+  const { engine, stage } = await halls.begin(first);
   halls.tick(first, 0);
   for (let second = 1; second <= 150; second++) {
     const before = halls.purges.length;
@@ -364,9 +362,7 @@ test("sites that have no room in one commit go in several, each with how far it 
   const seven = { count: { metric: "t" }, within: "1h", atLeast: 7 };
   const both = fleetSchema.parse({ gateways: [hall, { match: ["h-*"], site: "Hall B" }] });
   const large = setOf([{ ...often, metrics: ["t"], when: seven }, ...wide], both);
-  await halls.keep(large);
-  const [engine, one] = [world.engine(), halls.stage()];
-  await world.clock.advance(100);
+  const { engine, stage: one } = await halls.begin(large);
   halls.tick(large, 0);
   const gateways = ["g-1", "h-1"];
   const metrics = Array.from({ length: 900 }, (_, index) => `${index}-${"m".repeat(240)}`);
