@@ -4,16 +4,20 @@ import { reasonOf } from "@causeway/shared/errors.ts";
 import { benchFaults } from "./faults.ts";
 import { drawPictures } from "./file-pictures.ts";
 import { cellOf } from "./intake.ts";
+import { benchDecode } from "./system-decode.ts";
 import { benchDetect } from "./system-detect.ts";
 import { benchEngine } from "./system-engine.ts";
 import { benchIntake } from "./system-intake.ts";
+import { benchRegistry } from "./system-registry.ts";
 import { benchStart } from "./system-start.ts";
 
-const usage = `Usage: npm run bench -- detect [--json]
+const usage = `Usage: npm run bench -- decode [--json]
+       npm run bench -- detect [--json]
        npm run bench -- engine [--rounds <n>] [--batches <list>] [--readings <list>] [--json]
        npm run bench -- faults
        npm run bench -- intake [options]
        npm run pictures
+       npm run bench -- registry [--json]
        npm run bench -- start [--rounds <n>] [--stored <MiB>] [--json]
 
   --cells <list>     connections x window each (default: 1x1,10x100,100x100)
@@ -52,6 +56,10 @@ async function main(): Promise<number> {
     benchFaults((line) => process.stdout.write(`${line}\n`));
     return 0;
   }
+  if (positionals.join() === "decode") {
+    benchDecode({ print: (line) => process.stdout.write(`${line}\n`), asJson: values.json });
+    return 0;
+  }
   if (positionals.join() === "detect") {
     benchDetect({ print: (line) => process.stdout.write(`${line}\n`), asJson: values.json });
     return 0;
@@ -63,6 +71,10 @@ async function main(): Promise<number> {
       print: (line) => process.stdout.write(`${line}\n`),
       asJson: values.json,
     });
+    return 0;
+  }
+  if (positionals.join() === "registry") {
+    benchRegistry({ print: (line) => process.stdout.write(`${line}\n`), asJson: values.json });
     return 0;
   }
   if (positionals.join() === "start") {

@@ -1,11 +1,13 @@
 /**
- * Measures how soon a gateway is ready, with nothing stored and with a backlog that a killed process
- * left, against an empty program on the same Node and against other brokers that have nothing to open.
+ * Measures how soon a gateway as it is shipped is ready, with nothing stored and with a backlog that a
+ * killed process left, against an empty program on the same Node and against other brokers that have
+ * nothing to open.
  * In turn within a round, so that what else the machine does falls on all alike.
  */
 import { spawn } from "node:child_process";
-import { EdgeProcess, edgeFolder, edgeLauncher } from "../edge/src/testing/system-edge-process.ts";
+import { EdgeProcess, edgeFolder } from "../edge/src/testing/system-edge-process.ts";
 import { publishBacklog } from "../simulators/src/testing/mqtt-backlog.ts";
+import { shippedEdge } from "../simulators/src/testing/system-shipped-edge.ts";
 import { median } from "./intake.ts";
 import { peersOf } from "./system-peers.ts";
 
@@ -33,13 +35,17 @@ export async function benchStart(options: StartBench): Promise<void> {
   const { found, missing } = peersOf(["mosquitto", "nats", "aedes"]);
   for (const { name, why } of missing) tell(`SKIPPED: ${name} is not measured: ${why}`);
   const [empty, full] = [edgeFolder(), edgeFolder()];
+  const { launcher, remove } = shippedEdge();
   try {
     tell(`storing ${storedMebibytes} MiB of readings`);
-    await fill(full.config, storedMebibytes * mebibyte);
+    await fill(launcher, full.config, storedMebibytes * mebibyte);
     const starters: Starter[] = [
       { name: base, start: startNothing },
-      { name: "edge", start: () => startEdge(empty.config) },
-      { name: `edge, ${storedMebibytes} MiB stored`, start: () => startEdge(full.config) },
+      { name: "edge", start: () => startEdge(launcher, empty.config) },
+      {
+        name: `edge, ${storedMebibytes} MiB stored`,
+        start: () => startEdge(launcher, full.config),
+      },
       ...found.map(({ name, start }) => ({ name, start: async () => (await start()).stop })),
     ];
     const measured = new Map<string, number[]>(starters.map(({ name }) => [name, []]));
@@ -61,6 +67,7 @@ export async function benchStart(options: StartBench): Promise<void> {
   } finally {
     empty.remove();
     full.remove();
+    remove();
   }
 }
 
@@ -78,24 +85,24 @@ async function startNothing(): Promise<() => Promise<void>> {
   return async () => {};
 }
 
-async function startEdge(config: string): Promise<() => Promise<void>> {
-  const edge = await readyEdge(config);
+async function startEdge(launcher: string, config: string): Promise<() => Promise<void>> {
+  const edge = await readyEdge(launcher, config);
   return async () => {
     // After three kills in a row all tables are read, which is another matter.
     edge.child.kill("SIGTERM");
     await edge.ended;
-    await (await readyEdge(config)).kill();
+    await (await readyEdge(launcher, config)).kill();
   };
 }
 
-async function readyEdge(config: string): Promise<EdgeProcess> {
-  const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
+async function readyEdge(launcher: string, config: string): Promise<EdgeProcess> {
+  const edge = new EdgeProcess([launcher, "run", "--config", config]);
   await edge.ready();
   return edge;
 }
 
-async function fill(config: string, bytes: number): Promise<void> {
-  const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
+async function fill(launcher: string, config: string, bytes: number): Promise<void> {
+  const edge = new EdgeProcess([launcher, "run", "--config", config]);
   const { mqttPort } = await edge.ready();
   await publishBacklog(`mqtt://127.0.0.1:${mqttPort}`, bytes);
   await edge.kill();

@@ -6,6 +6,7 @@ import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";
 import { z } from "zod";
 import { receiversSchema } from "./notify/receivers.ts";
+import { receiverFaults, reportsSchema } from "./report/report-settings.ts";
 
 const mebibyte = 1_024 * 1_024;
 
@@ -50,7 +51,14 @@ const writtenSchema = z.strictObject({
       silentAfter: durationSchema.prefault("3m"),
     })
     .prefault({}),
+  commands: z
+    .strictObject({
+      /** Ed25519 in PEM: commands are signed, and gateways that have its public half take no others. */
+      signingKeyFile: z.string().min(1).optional(),
+    })
+    .prefault({}),
   receivers: receiversSchema,
+  reports: reportsSchema,
   logLevel: z.enum(logLevels).default("info"),
 });
 
@@ -61,6 +69,8 @@ export const cloudSchema = writtenSchema
       const message = `stands in the file that rulesFile names: move it to ${value.rulesFile}, or leave rulesFile out`;
       issues.push({ code: "custom", path: [key], message, input: value[key] });
     }
+    for (const fault of receiverFaults(value.reports, value.receivers))
+      issues.push({ code: "custom", ...fault, path: [...fault.path] });
   })
   .transform(({ rules, fleet, ...settings }) => ({
     ...settings,

@@ -23,14 +23,22 @@ import { backtestJournal } from "./cli/nats-backtest.ts";
 import type { CommandParts } from "./cli/nats-commands.ts";
 import { alerts, audit } from "./cli/nats-commands.ts";
 import { deadAlerts } from "./cli/nats-dead-alerts.ts";
+import type { DeviceFlags } from "./cli/nats-devices.ts";
+import { deviceActs, devices, gatewayActs, gateways } from "./cli/nats-devices.ts";
 import { acknowledge, addSilence, endSilence, listSilences } from "./cli/nats-silences.ts";
 import { retire, streams } from "./cli/nats-streams.ts";
 import { tail } from "./cli/nats-tail.ts";
 import type { SilenceFlags } from "./cli/silence.ts";
 import { parseFrom } from "./cli/tail.ts";
+import type { ListFlags, SendFlags } from "./command/nats-command-cli.ts";
+import { listCommands, sendCommand, showCommand } from "./command/nats-command-cli.ts";
+import { signingKeyOf } from "./command/system-signing-key.ts";
 import type { CloudConfig } from "./config.ts";
 import { cloudSchema } from "./config.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
+import type { ReportFlags } from "./report/nats-report-command.ts";
+import { reportCommand } from "./report/nats-report-command.ts";
+import { usualSilentMs } from "./report/report-stage.ts";
 import { configuredRules, readRulesText } from "./rules/file-rules.ts";
 import { checkRules, rules as rulesCommand } from "./rules/nats-rules-commands.ts";
 import { tellCheck } from "./rules/rules-check.ts";
@@ -214,7 +222,7 @@ cli.command(
     const { transitions = false, shadow = false } = options;
     if (act === "ack") {
       if (name === undefined) throw new CodedError("CLI_USAGE", "alerts ack ALERT: name an alert");
-      return acknowledge(commandParts(options), name, { note: options.note, by: options.by });
+      return acknowledge(commandParts(options), name, { note: options.note, by: options.by, json });
     }
     if (act === "test") return testOneReceiver(options, name, json);
     if (act === "dead") return deadAlerts(commandParts(options), name, json);
@@ -257,9 +265,10 @@ cli.command(
       .option("--all", "list those that are over too")
       .option("--json", "a JSON object a line"),
   async (flags: ConfigOptions & SilenceFlags, act = "", id = "") => {
-    if (act === "add" && id === "") return addSilence(commandParts(flags), flags);
+    if (act === "add" && id === "")
+      return addSilence(commandParts(flags), flags, rulesOf(flags).fleet);
     if (act === "list" && id === "") return listSilences(commandParts(flags), flags);
-    if (act === "end" && id !== "") return endSilence(commandParts(flags), id);
+    if (act === "end" && id !== "") return endSilence(commandParts(flags), id, flags);
     throw new CodedError("CLI_USAGE", `silence ${act}: write add, list, or end ID`);
   },
 );
@@ -290,6 +299,105 @@ cli.command(
     const configured = () => rulesOf(options);
     const parts = { ...commandParts(options), json, note, revision: asked, configured };
     return rulesCommand(parts, act, args);
+  },
+);
+
+cli.command(
+  "report",
+  "Print a report: the last one that was made under a name, or one over the journal as it is now",
+  (command) =>
+    withConfig(command)
+      .argument("[name]", "one of reports (default: all gateways, over the last day)")
+      .option("--site <site>", "only of this one")
+      .option("--from <time>", "over the journal: from start, ISO 8601 or ms since 1970")
+      .option("--to <time>", "until now, ISO 8601 or ms since 1970")
+      .option("--last <span>", "over the journal: day or week")
+      .option("--json", "all figures, as one JSON object"),
+  async (flags: ConfigOptions & ReportFlags, name) => {
+    const { reports, gateways } = readConfig(flags);
+    const silentMs = gateways.silentAfter || usualSilentMs;
+    const run = { reports, fleet: rulesOf(flags).fleet, silentMs };
+    return reportCommand(commandParts(flags), name, run, flags);
+  },
+);
+
+const commandActs = "send GATEWAY DEVICE NAME, list, show ID";
+
+cli.command(
+  "command",
+  "Send a command to a device, and see what became of it; with send --wait exit 1 unless it is done",
+  (command) =>
+    withConfig(command)
+      .argument("<act>", commandActs)
+      .argument("[first]", "GATEWAY, or for show the ID")
+      .argument("[device]", "as in devices/DEVICE/commands/NAME")
+      .argument("[name]", "as there")
+      .option("--payload <text>", "JSON or any text; @file reads it from there")
+      .option("--expires <span>", "such as 5m, 30d at most (default: 5m)")
+      .option("--wait", "until the device has replied, or it has expired")
+      .option("--no-reply", "the payload as it is; done with the device's PUBACK")
+      .option("--id <id>", "the same id again has no second effect (default: a new one)")
+      .option("--by <name>", "who sends it (default: who is logged in)")
+      .option("--gateway <name>", "list: only of this one")
+      .option("--state <state>", "list: only those in this state")
+      .option("--limit <count>", "list: the newest", "100")
+      .option("--json", "a JSON object a line"),
+  async (flags: ConfigOptions & SendFlags & ListFlags, act = "", ...given) => {
+    const args = given.filter((argument) => argument !== undefined);
+    const [first = "", device = "", name = ""] = args;
+    const parts = commandParts(flags);
+    if (act === "send" && args.length === 3) {
+      const { signingKeyFile } = readConfig(flags).commands;
+      return sendCommand(parts, [first, device, name], flags, signingKeyOf(signingKeyFile));
+    }
+    if (act === "list" && args.length === 0) return listCommands(parts, flags);
+    if (act === "show" && args.length === 1) return showCommand(parts, first, flags.json);
+    throw new CodedError("CLI_USAGE", `command ${act}: write ${commandActs}`);
+  },
+);
+
+function withDeviceFlags(command: Command): Command {
+  return withConfig(command)
+    .option("--note <text>", "why", "")
+    .option("--by <name>", "who says so (default: who is logged in)")
+    .option("--json", "a JSON object a line");
+}
+
+function deviceParts(flags: ConfigOptions) {
+  return { ...commandParts(flags), silentAfterMs: readConfig(flags).gateways.silentAfter };
+}
+
+cli.command(
+  "devices",
+  "List devices as they were seen; give one a name, let one go on as another, take one out of service",
+  (command) =>
+    withDeviceFlags(command)
+      .argument("[act]", deviceActs, "list")
+      .argument("[gateway]", "that the device is at")
+      .argument("[device]", "its name in topics; of replace the old one")
+      .argument(
+        "[third]",
+        "of rename the name for people, none to take it away; of replace the new one",
+      )
+      .option("--gateway <name>", "list: only of this one")
+      .option("--state <state>", "list: only online, offline, quiet, unknown or retired"),
+  async (flags: ConfigOptions & DeviceFlags, act = "", ...given) => {
+    const args = given.filter((argument) => argument !== undefined);
+    return devices(deviceParts(flags), act, args, flags);
+  },
+);
+
+cli.command(
+  "gateways",
+  "List gateways as they were seen; give one a name, take one out of service",
+  (command) =>
+    withDeviceFlags(command)
+      .argument("[act]", gatewayActs, "list")
+      .argument("[gateway]", "its name")
+      .argument("[name]", "of rename: for people; none to take it away"),
+  async (flags: ConfigOptions & DeviceFlags, act = "", ...given) => {
+    const args = given.filter((argument) => argument !== undefined);
+    return gateways(deviceParts(flags), act, args, flags);
   },
 );
 

@@ -13,15 +13,34 @@ interface Place {
 }
 
 /** The message's sequence; undefined, and nothing stored, where another is last. */
-export async function appendAfter(
+export function appendAfter(
   jetstream: JetStreamClient,
   { stream: streamName, subject, expectedLast }: Place,
   data: string,
   options: Partial<JetStreamPublishOptions> = {},
 ): Promise<number | undefined> {
   const expect = { streamName, lastSubjectSequence: expectedLast };
+  return append(jetstream, subject, data, { ...options, expect });
+}
+
+/** The same where `expectedLast` is the stream's, for what hangs on several of its subjects. */
+export function appendAtEnd(
+  jetstream: JetStreamClient,
+  { stream: streamName, subject, expectedLast }: Place,
+  data: string,
+): Promise<number | undefined> {
+  const expect = { streamName, lastSequence: expectedLast };
+  return append(jetstream, subject, data, { expect });
+}
+
+async function append(
+  jetstream: JetStreamClient,
+  subject: string,
+  data: string,
+  options: Partial<JetStreamPublishOptions>,
+): Promise<number | undefined> {
   try {
-    return (await jetstream.publish(subject, data, { ...options, retries: 0, expect })).seq;
+    return (await jetstream.publish(subject, data, { ...options, retries: 0 })).seq;
   } catch (failure) {
     if (failure instanceof JetStreamApiError && wrongLast.has(failure.code)) return undefined;
     throw failure;

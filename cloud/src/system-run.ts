@@ -2,14 +2,17 @@
 
 import { tellDeployment, tellOver } from "@causeway/shared/alert/deployment-alert.ts";
 import { sleep } from "@causeway/shared/clock.ts";
+import { DeviceBook } from "@causeway/shared/devices/device-facts.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { startAll } from "@causeway/shared/lifecycle.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
+import type { SendCommand } from "@causeway/shared/notify/command-receiver.ts";
 import { planOf } from "@causeway/shared/notify/plan-settings.ts";
 import { circumstancesOf } from "@causeway/shared/operate/circumstances.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { streamPlans } from "@causeway/shared/streams.ts";
+import { devicesStream } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
 import {
@@ -26,19 +29,35 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsAlertSubjects } from "./alert/nats-alert-subjects.ts";
 import { feedMetrics, receiverMetrics } from "./api/cloud-metrics.ts";
 import { HttpApi } from "./api/http-api.ts";
+import { deskMetrics } from "./command/desk-metrics.ts";
+import { NatsCommandDesk } from "./command/nats-command-desk.ts";
+import { NatsCommandStore } from "./command/nats-command-store.ts";
+import { signingKeyOf } from "./command/system-signing-key.ts";
 import type { CloudConfig } from "./config.ts";
+import { NatsDeviceFacts } from "./devices/nats-device-facts.ts";
+import { NatsRegistry } from "./devices/nats-registry.ts";
+import { registryMetrics } from "./devices/registry-metrics.ts";
+import { ServiceRules } from "./devices/service-rules.ts";
 import { Engine } from "./engine/engine.ts";
 import { engineMetrics, ruleMetrics } from "./engine/engine-metrics.ts";
 import { engineJournal } from "./engine/nats-engine-journal.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
 import { ensureStreams } from "./ingest/nats-streams.ts";
+import { NatsBucketFeed, readBucket } from "./nats-bucket-feed.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
 import { NatsOperationsFeed, NatsOperationsStore } from "./operate/nats-operations.ts";
+import { reportJournal } from "./report/nats-report-journal.ts";
+import { lastReport } from "./report/nats-reports.ts";
+import { reportMetrics } from "./report/report-metrics.ts";
+import { isOutBy } from "./report/report-sites.ts";
+import { ReportStage, usualSilentMs } from "./report/report-stage.ts";
 import { openJournalSession } from "./retention/nats-journal-session.ts";
 import { Retention } from "./retention/retention.ts";
 import { retentionMetrics, roomReasons } from "./retention/retention-metrics.ts";
+import { asked } from "./rules/begin-rules.ts";
 import { openRules } from "./rules/nats-hot-rules.ts";
+import type { LoadedRules } from "./rules/rules-document.ts";
 import { rulesMetrics } from "./rules/rules-metrics.ts";
 import { siteJournal } from "./site/nats-site-journal.ts";
 import { siteMetrics, siteReasons } from "./site/site-metrics.ts";
@@ -46,7 +65,7 @@ import { SiteStage } from "./site/site-stage.ts";
 import { tickMetrics } from "./ticks/tick-metrics.ts";
 import { noTickMs } from "./ticks/tick-watch.ts";
 import type { Ticker } from "./ticks/ticker.ts";
-import { FleetView } from "./views/fleet-view.ts";
+import { defaultViewBounds, FleetView } from "./views/fleet-view.ts";
 import { NatsViewFeed } from "./views/nats-view-feed.ts";
 
 /** Without a leader a stream does not answer at all; those who ask try again. */
@@ -71,7 +90,11 @@ export async function run(
   const clock = systemClock();
   const random = systemRandom;
   const token = config.http.tokenFile === undefined ? undefined : readSecret(config.http.tokenFile);
-  const receivers = openReceivers(config.receivers, clock, random, log);
+  const signingKey = signingKeyOf(config.commands.signingKeyFile);
+  let commandStore: NatsCommandStore | undefined; // there is no connection yet
+  const send: SendCommand = (command, now) =>
+    commandStore?.send(command, now) ?? Promise.reject(new Error("not connected"));
+  const receivers = openReceivers(config.receivers, clock, random, log, send);
   const dial = () =>
     connectNats(config.nats, { name: "causeway-cloud", reconnect: true }, systemRandom);
   const connection = await whenThere(dial, order, log);
@@ -90,7 +113,14 @@ export async function run(
   const client = jetstream(connection);
   const store = new NatsEngineStore(connection, client, manager, random);
   const place = { config, configName, connection, client, manager, store };
-  const open = () => openRules({ ...place, clock, random, log });
+  const book = new DeviceBook();
+  const service = new ServiceRules(book, log);
+  const open = async () => {
+    // Else rules would be announced that look at what is out of service.
+    await asked(() => readBucket(client, devicesStream, book));
+    const inService = (rules: LoadedRules) => service.of(rules);
+    return openRules({ ...place, inService, clock, random, log });
+  };
   const opened = await whenThere(open, order, log);
   if (opened === undefined) {
     await connection.close();
@@ -123,18 +153,35 @@ export async function run(
     replayMs: config.streams.replayHours * 3_600_000,
     slowDownBytesPerSecond: config.streams.slowDownBytesPerSecond,
   });
-  const view = new FleetView();
+  const view = new FleetView(defaultViewBounds, book);
+  const commands = new NatsCommandStore(client, manager, store, signingKey);
+  commandStore = commands;
+  const gatewaysMax = defaultViewBounds.gatewaysMax;
+  const desk = new NatsCommandDesk({
+    ...{ store: commands, clock, random, log },
+    gateways: () => view.gateways(gatewaysMax).map(({ gateway }) => gateway),
+  });
   const feed = new NatsViewFeed({
     connection,
     jetstream: client,
     manager,
     view,
+    taken: (event) => desk.take(event),
     clock,
     random,
     log,
   });
   const parts = { connection, jetstream: client, manager, clock, random, log };
   const spoken = new NatsOperationsFeed(parts);
+  const bookFeed = new NatsBucketFeed(parts, devicesStream, book);
+  const facts = new NatsDeviceFacts(client, manager);
+  const registry = new NatsRegistry({ ...parts, book, facts, alerts: deploymentAlerts });
+  const reports = new ReportStage({
+    ...{ reports: config.reports, store, journal: reportJournal(parts), clock, random, log },
+    fleet: () => hotRules.current.fleet,
+    isOut: isOutBy(book),
+    silentMs: config.gateways.silentAfter || usualSilentMs,
+  });
   const notifier = new NatsNotifier({
     ...{ ...parts, batches: store, receivers },
     settingsOf: (name) => planOf(config.receivers.find((own) => own.name === name)),
@@ -157,6 +204,9 @@ export async function run(
       ...retentionMetrics(retention.status()),
       ...feedMetrics(feed.status()),
       ...receiverMetrics(notifier.status()),
+      ...reportMetrics(reports.status()),
+      ...deskMetrics(desk.status()),
+      ...registryMetrics(registry.registry, registry.status()),
     ],
     version,
     log,
@@ -167,6 +217,18 @@ export async function run(
       fleet: () => hotRules.current.fleet,
       newId: () => random.hex(12),
     },
+    reports: {
+      names: config.reports.map(({ name }) => name),
+      last: (name) => lastReport(manager, name),
+    },
+    commands: { store: commands, newId: () => random.hex(16) },
+    devices: {
+      sources: () => ({
+        ...{ registry: registry.registry, book, now: clock.wallMs() },
+        silentAfterMs: config.gateways.silentAfter || undefined,
+      }),
+      store: facts,
+    },
   });
   const lifecycle = await startAll([
     { name: "connection", start: () => watch(connection, log), stop: () => connection.close() },
@@ -176,7 +238,11 @@ export async function run(
     { name: "sites", start: () => sites.start(), stop: () => sites.stop() },
     { name: "retention", start: () => retention.start(), stop: () => retention.stop() },
     { name: "silences", start: () => spoken.start(), stop: () => spoken.stop() },
+    { name: "reports", start: () => reports.start(), stop: () => reports.stop() },
     { name: "notifier", start: () => notifier.start(), stop: () => notifier.stop() },
+    { name: "commands", start: () => desk.start(), stop: () => desk.stop() },
+    { name: "said of devices", start: () => bookFeed.start(), stop: () => bookFeed.stop() },
+    { name: "registry", start: () => registry.start(), stop: () => registry.stop() },
     { name: "views", start: () => feed.start(), stop: () => feed.stop() },
     { name: "api", start: () => api.start(), stop: () => api.stop() },
   ]);

@@ -1,14 +1,16 @@
-// Makes a fresh clone ready to start and to test: packages, Node 24 and nats-server.
+// Makes a fresh clone ready to start and to test: packages, Node 24, nats-server and the gateway's
+// bundle, so that what is tested is what is shipped.
 //
 // npm runs it before `npm start`, `npm test` and `npm run verify`. It needs Node 20 and no package,
-// writes only to node_modules/ and .cache/ of the checkout, and is silent when all is there.
+// writes only to node_modules/, .cache/ and edge/dist/ of the checkout, and is silent when all is there.
 // S1 the stamp is removed before packages are touched and written after they are whole, so a
 //    set-up that was cut short is done again;
 // S2 nats-server is unpacked beside its place and moved there, so it is whole or absent.
 import { createHash, randomUUID } from "node:crypto";
-import { readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isBundled } from "./bundle.mjs";
 import { childEnvironment, onPath, run, runMain, SetupError, say } from "./command.mjs";
 import { unpackNewer, whyNoDebian } from "./debian.mjs";
 import { withLock } from "./lock.mjs";
@@ -21,6 +23,7 @@ const natsWanted = { major: 2, minor: 15 };
 const natsSuites = ["forky", "sid"];
 const npmMsMax = 10 * 60_000;
 const versionMsMax = 10_000;
+const bundleMsMax = 60_000;
 
 /** The first version in a program's answer or a package's version, or undefined. */
 export function parseVersion(text) {
@@ -78,7 +81,7 @@ export async function setUp({ root = checkout, env = process.env } = {}) {
     const childEnv = childEnvironment(env, join(root, ".cache"));
     // Both are ended before a failure is told, so that none goes on unseen.
     const parts = await Promise.allSettled([
-      bringPackages({ root, env: childEnv }),
+      bringPackages({ root, env: childEnv }).then(() => bringBundle({ root, env: childEnv })),
       bringNatsServer({ root, env: childEnv }),
     ]);
     const reasons = parts.filter((part) => part.status === "rejected").map((part) => part.reason);
@@ -97,7 +100,7 @@ function checkNode() {
 }
 
 async function isReady({ root, env }) {
-  if (!hasStamp(root)) return false;
+  if (!hasStamp(root) || !(hasNoGateway(root) || isBundled(root))) return false;
   const [node, nats] = await Promise.all([isNodeRight(root), findNatsServer({ root, env })]);
   return node && nats.path !== undefined;
 }
@@ -168,6 +171,16 @@ async function rebuildNode({ root, env }) {
       `${output}\nAllow the install script of the package "node" in npm's settings, then run ` +
       "this again. (The package has no Node for Alpine and others with musl.)",
   );
+}
+
+const hasNoGateway = (root) => !existsSync(join(root, "edge/src/main.ts"));
+
+/** Without it the gateway runs from its source, which is no reason to stop here. */
+async function bringBundle({ root, env }) {
+  if (hasNoGateway(root) || isBundled(root)) return;
+  const program = join(root, "deploy/local/bundle.mjs");
+  const { code, output } = await run(nodeBinary(root), [program], { env, timeoutMs: bundleMsMax });
+  if (code !== 0) say(`the gateway's bundle could not be made (${code}):\n${output}`);
 }
 
 async function npm({ root, env, args }) {

@@ -7,6 +7,7 @@ import { brokerBounds } from "./broker/bounds.ts";
 import { accessSettings } from "./broker/listener-settings.ts";
 import { sourceSettings } from "./broker/source-settings.ts";
 import { whenFullPolicies } from "./outbox/space.ts";
+import { rulesSettings } from "./rules/rules-settings.ts";
 
 const mebibyte = 1_024 * 1_024;
 const port = z.int().min(0).max(65_535);
@@ -73,6 +74,12 @@ export const edgeSchema = z.strictObject({
     inflightMax: z.int().min(1).max(64).default(4),
     gatherMs: z.int().min(0).max(60_000).default(50),
   }),
+  downlink: z
+    .strictObject({
+      /** Ed25519 in PEM, one or several: commands that none of them signed are refused. */
+      publicKeyFile: z.string().min(1).optional(),
+    })
+    .prefault({}),
   time: z
     .strictObject({
       /** How long sending waits for the clock to be set, once in a boot. */
@@ -86,6 +93,7 @@ export const edgeSchema = z.strictObject({
       tokenFile: z.string().optional(),
     })
     .prefault({}),
+  ...rulesSettings,
   heartbeatMs: z.int().min(1_000).max(3_600_000).default(60_000),
   logLevel: z.enum(logLevels).default("info"),
 });

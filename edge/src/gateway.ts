@@ -9,6 +9,7 @@ import type { GatewayId } from "@causeway/shared/names.ts";
 import { isDeviceId } from "@causeway/shared/names.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { shown } from "@causeway/shared/shown.ts";
+import { AdapterMemory } from "./adapter-memory.ts";
 import type { BrokerNotice, Publish, SettlePublish } from "./broker/broker.ts";
 import type { PresenceChange } from "./broker/presence.ts";
 import type { IntakeCounters } from "./intake.ts";
@@ -35,6 +36,20 @@ export interface GatewayParts {
   readonly uplinkBounds: UplinkBounds;
   readonly heartbeatMs: number;
   readonly log: Logger;
+  /** Judges what is kept by rules of its own. */
+  readonly alarms?: LocalAlarms;
+  /** Takes what devices answer to commands; false where a publish is no answer. */
+  readonly reply?: (publish: Publish, settle: SettlePublish) => boolean;
+  /** Publishes to those who subscribe on the gateway's own broker. */
+  readonly tell?: (topic: string, payload: Uint8Array) => void;
+}
+
+/** The gateway's own rules, as it sees them; alarms.ts has them. */
+export interface LocalAlarms {
+  /** Of the rules that it judges. */
+  readonly names: readonly string[];
+  /** Something is durable. */
+  appended(): void;
 }
 
 export interface GatewayTime {
@@ -61,6 +76,7 @@ function steadySource(clock: Clock): TimeSource {
 
 export class Gateway {
   readonly #parts: GatewayParts;
+  readonly #memory: AdapterMemory;
   readonly #intake: Intake;
   readonly #time: TimeKeeper;
   readonly #link: HeldLink;
@@ -69,8 +85,15 @@ export class Gateway {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
-    this.#intake = new Intake(parts.outbox, parts.clock);
     const { outbox, clock, log } = parts;
+    this.#memory = new AdapterMemory(outbox.records);
+    this.#intake = new Intake({
+      outbox,
+      clock,
+      memory: this.#memory,
+      presentMs: () => this.presentMs(),
+      tell: (topic, payload) => parts.tell?.(topic, payload),
+    });
     const { source, waitMs } = parts.time ?? { source: steadySource(clock), waitMs: 0 };
     const time = new TimeKeeper(
       { outbox, clock, source, log },
@@ -86,25 +109,40 @@ export class Gateway {
     this.#pump = new Pump({ ...parts, link: this.#link, bounds: parts.uplinkBounds });
     parts.outbox.listen({
       epochOpened: (epoch) => this.#pump.feed({ kind: "epoch-opened", epoch }),
-      appended: (epoch, log, last, bytes) =>
-        this.#pump.feed({ kind: "appended", epoch, log, last, bytes }),
+      appended: (epoch, log, last, bytes) => {
+        this.#pump.feed({ kind: "appended", epoch, log, last, bytes });
+        parts.alarms?.appended();
+      },
       poisoned: (failure) =>
         parts.log.error({ code: failure.code, reason: failure.message }, "outbox poisoned"),
     });
   }
 
   async start(): Promise<void> {
+    await this.#memory.load(this.#parts.log);
     await this.#time.start();
-    this.#system("started", `causeway-edge ${this.#parts.version}`, {});
+    const rules = this.#parts.alarms?.names.length ?? 0;
+    const fields = rules === 0 ? {} : { rules };
+    this.#system("started", `causeway-edge ${this.#parts.version}`, fields);
     this.#scheduleHeartbeat();
   }
 
   publish(publish: Publish, settle: SettlePublish): void {
+    if (this.#parts.reply?.(publish, settle) === true) return;
     this.#intake.publish(publish, settle);
+  }
+
+  replay(topic: string, payload: Uint8Array): void {
+    this.#intake.replay(topic, payload);
   }
 
   notice(notice: BrokerNotice): void {
     this.#system(notice.name, notice.detail, {});
+  }
+
+  /** As a `system` event. */
+  tell(name: string, detail: string): void {
+    this.#system(name, detail, {});
   }
 
   /** A client is told as the device of its name. */
@@ -135,6 +173,12 @@ export class Gateway {
   /** The cloud stored a mark at this time, and it has been read now. */
   cloudTime(storedAtMs: number): void {
     this.#time.cloudTime(storedAtMs);
+  }
+
+  /** Real time; undefined while the clock is not set. */
+  presentMs(): number | undefined {
+    const { isDated, wallAheadMs } = this.#time.status();
+    return isDated ? this.#parts.clock.wallMs() - wallAheadMs : undefined;
   }
 
   /** The least that the present can be, while the wall clock is not to be believed. */

@@ -13,6 +13,7 @@ import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret, readSettings } from "@causeway/shared/system-settings.ts";
 import type { Question } from "./cli/http-status-command.ts";
 import { edgeSchema } from "./config.ts";
+import { hasRules } from "./rules/rules-settings.ts";
 
 interface StatusOptions {
   readonly config?: string;
@@ -36,6 +37,19 @@ function questionOf({ config, set, url, tokenFile, json = false }: StatusOptions
     token: file === undefined ? undefined : readSecret(file),
     json,
   };
+}
+
+interface ConfigOptions {
+  readonly config?: string;
+  readonly set: string[];
+}
+
+/** With rules looked into where there are any. */
+async function configOf({ config: file, set }: ConfigOptions) {
+  const config = readSettings(edgeSchema, file, set);
+  if (!hasRules(config)) return { config, judging: undefined };
+  const { readJudging } = await import("./rules/system-judging.ts");
+  return { config, judging: readJudging(file, set) };
 }
 
 interface OutboxOptions {
@@ -65,27 +79,32 @@ cli.command(
       .option("-c, --config <file>", "configuration file (YAML)")
       .option("--set <path=value>", "override one setting; may be repeated", collect, [])
       .option("--end-with-stdin", "stop when stdin closes"),
-  async (options: { config?: string; set: string[]; endWithStdin?: boolean }) =>
-    (await import("./system-run.ts")).run(
-      readSettings(edgeSchema, options.config, options.set),
-      options.endWithStdin ?? false,
-    ),
+  async (options: ConfigOptions & { endWithStdin?: boolean }) => {
+    const { config, judging } = await configOf(options);
+    const { run } = await import("./system-run.ts");
+    return run(config, options.endWithStdin ?? false, judging);
+  },
 );
 
 cli.command(
   "check",
-  "Check a configuration and the files that it names, and exit",
+  "Check a configuration, the files that it names, and its rules by their examples",
   (command) =>
     command
       .option("-c, --config <file>", "configuration file (YAML)")
       .option("--set <path=value>", "override one setting; may be repeated", collect, []),
-  async (options: { config?: string; set: string[] }) => {
-    const config = readSettings(edgeSchema, options.config, options.set);
+  async (options: ConfigOptions) => {
+    const { config, judging } = await configOf(options);
     const { readFiles } = await import("./system-run.ts");
     const { access } = readFiles(config, systemClock(), silentLogger);
     for (const fault of access.dateFaults()) process.stderr.write(`warning: ${fault}\n`);
-    process.stdout.write(`the configuration of gateway ${config.gateway} is good\n`);
-    return 0;
+    const what = `the configuration of gateway ${config.gateway}`;
+    if (judging === undefined) {
+      process.stdout.write(`${what} is good\n`);
+      return 0;
+    }
+    const { checkJudging } = await import("./rules/system-judging.ts");
+    return checkJudging(judging, what, options.config, options.set);
   },
 );
 

@@ -2,6 +2,8 @@
 import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Clock } from "@causeway/shared/clock.ts";
+import type { Command } from "@causeway/shared/command/command.ts";
+import { commandPublicKeys } from "@causeway/shared/command/command-signature.ts";
 import { checkHttpAddress } from "@causeway/shared/http-access.ts";
 import { startAll } from "@causeway/shared/lifecycle.ts";
 import type { Logger } from "@causeway/shared/log.ts";
@@ -13,29 +15,40 @@ import { endOrder, stopOnBrokenInvariant, untilEnded } from "@causeway/shared/sy
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
+import type { LocalAlarms, LocalAlarmsParts } from "./alarms/system-alarms.ts";
 import { AedesBroker } from "./broker/aedes-broker.ts";
 import { FileAccess } from "./broker/file-access.ts";
 import { checkSource, MqttSource } from "./broker/mqtt-source.ts";
 import type { EdgeConfig } from "./config.ts";
+import { Dispatcher } from "./downlink/dispatcher.ts";
+import { NatsCommands } from "./downlink/nats-commands.ts";
 import { Gateway } from "./gateway.ts";
 import { openLevelStore } from "./outbox/level-store.ts";
 import { Outbox } from "./outbox/outbox.ts";
 import { diskSize, writtenToDisk } from "./outbox/system-disk.ts";
+import type { JudgingConfig } from "./rules/judging-settings.ts";
 import { HttpStatus } from "./status/http-status.ts";
 import { systemTimeSource } from "./time/system-time-source.ts";
 import { NatsLink } from "./uplink/nats-link.ts";
 import { defaultUplinkBounds } from "./uplink/uplink.ts";
 
-/** The exit code once the process was asked to stop. */
-export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<number> {
+/** The exit code once the process was asked to stop; `judging` where the configuration has rules. */
+export async function run(
+  config: EdgeConfig,
+  endWithStdin: boolean,
+  judging?: JudgingConfig,
+): Promise<number> {
   const log = systemLogger(config.logLevel, { service: "causeway-edge", gateway: config.gateway });
   stopOnBrokenInvariant(log);
   const order = endOrder(endWithStdin);
   const clock = systemClock();
   const random = systemRandom;
   const gatewayName = gatewayId(config.gateway);
-  const { access, token } = readFiles(config, clock, log);
-  process.on("SIGHUP", () => access.reload());
+  const { access, token, publicKeys } = readFiles(config, clock, log);
+  process.on("SIGHUP", () => {
+    access.reload();
+    alarms?.reload();
+  });
   const folder = join(config.dataDir, "outbox");
   const outbox = await Outbox.open({
     gateway: gatewayName,
@@ -48,6 +61,15 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
   });
   const { bytes: diskBytes } = await diskSize(folder);
   const startedMs = clock.bootMs();
+  const dispatcher = new Dispatcher({
+    ...{ gateway: gatewayName, outbox, clock, publicKeys, log },
+    presentMs: () => gateway.presentMs(),
+  });
+  const commands = new NatsCommands({
+    ...{ gateway: gatewayName, clock, random, log },
+    room: () => dispatcher.room,
+    take: (text, acknowledge) => dispatcher.take(text, acknowledge),
+  });
   const link = new NatsLink({
     gateway: gatewayName,
     settings: config.uplink,
@@ -56,10 +78,19 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
     log,
     cloudTime: (storedAtMs) => gateway.cloudTime(storedAtMs),
     floorOfDoubtedClock: () => gateway.floorOfDoubtedClock(),
+    connected: (connection) => void commands.serve(connection),
   });
   const { windowBytes, batchBytes, inflightMax, gatherMs } = config.uplink;
   const uplinkBounds = { ...defaultUplinkBounds, windowBytes, batchBytes, inflightMax, gatherMs };
   const { heartbeatMs } = config;
+  const alarms = await localAlarms({
+    ...{ config: judging, gateway: gatewayName, outbox, clock, random, log },
+    waitMs: config.time.waitMs,
+    presentMs: () => gateway.floorOfDoubtedClock() ?? clock.wallMs(),
+    publish: (message) => broker.publish(message),
+    command: (command) => keptCommand(dispatcher, command, clock),
+    notice: (name, detail) => gateway.tell(name, detail),
+  });
   const gateway = new Gateway({
     gateway: gatewayName,
     version,
@@ -71,6 +102,9 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
     uplinkBounds,
     heartbeatMs,
     log,
+    ...(alarms === undefined ? {} : { alarms }),
+    reply: (publish, settle) => dispatcher.reply(publish, settle),
+    tell: (topic, payload) => broker.commands.tell(topic, payload),
   });
   const broker = new AedesBroker({
     ...config.mqtt,
@@ -102,6 +136,8 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
       broker: broker.status(),
       access: access.status(),
       sources: sources.map((source) => source.status()),
+      downlink: { ...dispatcher.status(), trouble: commands.trouble },
+      alarms: alarms?.status(),
       disk: {
         bytes: diskBytes,
         writtenBytes: writtenToDisk(),
@@ -112,10 +148,13 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
   });
   const lifecycle = await startAll([
     { name: "outbox", start: () => {}, stop: () => outbox.close() },
+    { name: "commands", start: () => dispatcher.load(), stop: () => dispatcher.stop() },
     { name: "link", start: () => link.start(), stop: () => link.close() },
     { name: "gateway", start: () => gateway.start(), stop: () => gateway.stop() },
     { name: "http", start: () => http.start(), stop: () => http.stop() },
     { name: "broker", start: () => broker.start(), stop: () => broker.stop() },
+    { name: "downlink", start: () => dispatcher.start(broker.commands), stop: () => {} },
+    { name: "alarms", start: () => alarms?.start(), stop: () => alarms?.stop() },
     ...sources.map((source) => ({
       name: "source",
       start: () => source.start(),
@@ -132,6 +171,29 @@ export async function run(config: EdgeConfig, endWithStdin: boolean): Promise<nu
   return untilEnded(order, lifecycle.stop, log);
 }
 
+/** Loaded only where there are rules, or some have left alarms to be ended. */
+async function localAlarms(parts: LocalAlarmsParts): Promise<LocalAlarms | undefined> {
+  const range = { from: Buffer.from("ac"), until: Buffer.from("ad"), countMax: 1 };
+  const isNeeded =
+    parts.config !== undefined || (await parts.outbox.records.scan(range)).length > 0;
+  if (!isNeeded) return undefined;
+  const { LocalAlarms } = await import("./alarms/system-alarms.ts");
+  return LocalAlarms.open(parts);
+}
+
+const keptWithinMs = 10_000;
+
+function keptCommand(dispatcher: Dispatcher, command: Command, clock: Clock): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Error("the command is not on the disk yet"));
+    const cancel = clock.after(keptWithinMs, late);
+    dispatcher.takeOwn(command, () => {
+      cancel();
+      resolve();
+    });
+  });
+}
+
 /** All that the configuration names, so that a mistake is told before anything is opened. */
 export function readFiles(config: EdgeConfig, clock: Clock, log: Logger) {
   const { tokenFile } = config.http;
@@ -139,5 +201,10 @@ export function readFiles(config: EdgeConfig, clock: Clock, log: Logger) {
   checkHttpAddress(config.http, token);
   checkCredentials(config.uplink);
   for (const source of config.mqtt.sources) checkSource(source);
-  return { access: new FileAccess(config.mqtt, clock, log), token };
+  const { publicKeyFile } = config.downlink;
+  const publicKeys =
+    publicKeyFile === undefined
+      ? undefined
+      : commandPublicKeys(readSecret(publicKeyFile), publicKeyFile);
+  return { access: new FileAccess(config.mqtt, clock, log), token, publicKeys };
 }

@@ -260,11 +260,11 @@ describe("encoding", () => {
 
 describe("a newer writer", () => {
   test("may add keys and trailing elements, which are skipped", () => {
-    const plain = blockOfRows([good, good]);
+    const plain = blockOfRows([good, good], { m: [["rpm", "1/min", "rpm"]] });
     const extended = [0, 0, null, [0, 7], { z: [1], q: [], a: [] }, "later"];
     const [route, series] = [
       ["pump-7", "devices/pump-7/telemetry", 1],
-      ["rpm", null, "later"],
+      ["rpm", "1/min", "rpm", "later"],
     ];
     expect(blockOfRows([extended, good], { z: {}, r: [route], m: [series] })).toStrictEqual(plain);
   });
@@ -339,6 +339,7 @@ describe("a row that cannot be read", () => {
     ["a topic that is too long", { r: [["pump-7", "t".repeat(65_536)]] }],
     ["a metric name with a control character", { m: [["a\nb", null]] }],
     ["a unit that is too long", { m: [["rpm", "u".repeat(65)]] }],
+    ["a unit as written that is too long", { m: [["rpm", "Cel", "u".repeat(65)]] }],
   ];
 
   test.each(dictionaries)("is a fault where its dictionary has %s", (_name, changes) => {

@@ -7,7 +7,7 @@
  *     { "p": first position, "n": last position,
  *       "b": boot id, "t": boot time of the first event in ms, "o": base of observed times in ms,
  *       "r": [[device|null, topic|null], …]            routes, hoisted
- *       "m": [[metric, unit|null], …]                  series, hoisted
+ *       "m": [[metric, unit|null, unit as written?], …] series, hoisted
  *       "e": [event, …] }
  *   event = [route, ms after t, ms after o | null, [series, value, series, value, …], extra?]
  *         | [route, ms after t, ms after o | null, kind, body]
@@ -68,6 +68,8 @@ export interface ShapedEvent {
   readonly payload: Uint8Array;
 }
 
+type SeriesName = Pick<Reading, "metric" | "unit" | "unitOriginal">;
+
 const firstRowBytes = 512;
 const countedFrom = 1_024;
 /** What a row takes besides its values: its brackets, and three numbers of 17 characters at most. */
@@ -109,6 +111,7 @@ export class BlockBuilder {
   readonly #routeByTopic = new Map<string | null, number>();
   readonly #series: string[] = [];
   readonly #seriesByUnit = new Map<string | undefined, Map<string, number>>();
+  readonly #seriesByWrittenUnit = new Map<string | undefined, Map<string, number>>();
   readonly #headsByShape = new Map<Shape, Heads>();
   /** UTF-8, so that the values of a payload are copied as they are. */
   #rows = Buffer.allocUnsafe(firstRowBytes);
@@ -281,16 +284,20 @@ export class BlockBuilder {
     return `[${values}],{${[quality, observed].filter((part) => part !== "").join(",")}}`;
   }
 
-  #seriesOf(reading: Pick<Reading, "metric" | "unit">): number {
-    const ofUnit = this.#seriesByUnit.get(reading.unit) ?? new Map<string, number>();
-    const known = ofUnit.get(reading.metric);
+  #seriesOf({ metric, unit, unitOriginal }: SeriesName): number {
+    const isWritten = unitOriginal !== undefined;
+    const units = isWritten ? JSON.stringify([unit, unitOriginal]) : unit;
+    const byUnit = isWritten ? this.#seriesByWrittenUnit : this.#seriesByUnit;
+    const ofUnit = byUnit.get(units) ?? new Map<string, number>();
+    const known = ofUnit.get(metric);
     if (known !== undefined) return known;
     const series = this.#series.length;
-    const text = JSON.stringify([reading.metric, reading.unit ?? null]);
+    const original = isWritten ? [unitOriginal] : [];
+    const text = JSON.stringify([metric, unit ?? null, ...original]);
     this.#series.push(text);
     this.#dictionarySize += text.length;
-    ofUnit.set(reading.metric, series);
-    this.#seriesByUnit.set(reading.unit, ofUnit);
+    ofUnit.set(metric, series);
+    byUnit.set(units, ofUnit);
     return series;
   }
 }
@@ -465,7 +472,7 @@ function readingsOf(content: Row, extra: unknown, dictionary: Dictionary): Readi
     const series = at(dictionary.series, content[2 * index]);
     const value = content[2 * index + 1];
     if (!Array.isArray(series)) return "a reading names a series that is not there";
-    const [metric, unit] = series as unknown[];
+    const [metric, unit, original] = series as unknown[];
     if (typeof metric !== "string" || !isMetricName(metric)) return "bad metric name";
     if (typeof unit === "string" && unit.length > unitCharactersMax) return "bad unit";
     if (!isValue(value)) return "a reading whose value is neither number, text, boolean nor null";
@@ -473,6 +480,10 @@ function readingsOf(content: Row, extra: unknown, dictionary: Dictionary): Readi
       typeof unit === "string"
         ? { metric, value, unit, quality: "good" }
         : { metric, value, quality: "good" };
+    if (original !== undefined) {
+      if (!isText(original, unitCharactersMax)) return "bad unit";
+      (readings[index] as Reading).unitOriginal = original;
+    }
   }
   return isRecord(extra) ? (applyExtra(readings, extra, dictionary) ?? readings) : readings;
 }

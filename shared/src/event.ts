@@ -4,7 +4,8 @@
  * version they only grow, and readers skip fields they do not know.
  */
 import { z } from "zod";
-import { isDeviceId, isMetricName } from "./names.ts";
+import { isDeviceId, isMetricName, isUsersRule } from "./names.ts";
+import { severities } from "./rules/severity.ts";
 
 export const eventVersion = 1;
 export const readingsPerEventMax = 4_096;
@@ -12,6 +13,8 @@ export const textCharactersMax = 65_536;
 export const topicCharactersMax = 65_535;
 export const unitCharactersMax = 64;
 export const reasonCharactersMax = 256;
+export const alarmTransitionsMax = 64;
+export const alarmTextCharactersMax = 1_024;
 export const rollupSeriesMax = 65_536;
 export const rollupWindowsMax = 65_536;
 
@@ -39,6 +42,8 @@ export const readingSchema = z.object({
   value,
   /** The SenML registry symbol (RFC 8428 §12.1) where known, else as the device wrote it. */
   unit: z.string().max(unitCharactersMax).optional(),
+  /** As the device wrote it, where that is another. */
+  unitOriginal: z.string().max(unitCharactersMax).optional(),
   quality: z.enum(qualities),
   /** Why the quality is not good: `nan`, `null`, … */
   reason: z.string().max(reasonCharactersMax).optional(),
@@ -119,6 +124,93 @@ const presenceBody = {
   reason: z.string().max(64),
 };
 
+const shortName = z.string().min(1).max(64);
+const nameOrNone = (isName: (text: string) => boolean) =>
+  z.string().refine((text) => text === "" || isName(text), "a name, or none");
+
+const shortValue = z.union([
+  z.number(),
+  z.string().max(alarmTextCharactersMax),
+  z.boolean(),
+  z.null(),
+]);
+const shownReading = z.object({
+  at: z.number(),
+  value: shortValue,
+  device: z.string().max(alarmTextCharactersMax).exactOptional(),
+  metric: z.string().max(alarmTextCharactersMax).exactOptional(),
+  unit: z.string().max(unitCharactersMax).exactOptional(),
+});
+
+/** The readings around an alarm, oldest first, and what was expected of them. */
+const evidence = z.object({
+  readings: z.array(shownReading).max(64),
+  expected: z
+    .object({ low: z.number().exactOptional(), high: z.number().exactOptional() })
+    .exactOptional(),
+  score: z.number().exactOptional(),
+  durationMs: z.number().exactOptional(),
+  worst: shownReading.exactOptional(),
+});
+
+/** What a rule at the gateway found; the cloud takes it over as the transition of an alert. */
+export const alarmTransitionSchema = z.object({
+  /** The same in its firing and its resolved transition. */
+  id: shortName,
+  state: z.enum(["firing", "resolved"]),
+  fingerprint: shortName,
+  rule: z.string().refine(isUsersRule, "a rule of a user"),
+  ruleVersion: shortName,
+  severity: z.enum(severities),
+  /** "" where it is about more than one device, or metric. */
+  device: nameOrNone(isDeviceId),
+  metric: nameOrNone(isMetricName),
+  at: z.number(),
+  firingAt: z.number(),
+  value: shortValue,
+  unit: z.string().max(unitCharactersMax).optional(),
+  /** Id of the reading, or of the gateway's tick, that caused it. */
+  cause: z.string().max(alarmTextCharactersMax),
+  reason: z.string().max(alarmTextCharactersMax),
+  flapping: z.literal(true).exactOptional(),
+  evidence: evidence.exactOptional(),
+});
+export type AlarmTransition = z.infer<typeof alarmTransitionSchema>;
+
+const alarmBody = {
+  kind: z.literal("alarm"),
+  transitions: z.array(alarmTransitionSchema).min(1).max(alarmTransitionsMax),
+};
+
+export const replyStates = [
+  /** It is on the gateway's disk. */
+  "accepted",
+  /** A client acknowledged it, one that takes commands for the device. */
+  "delivered",
+  "done",
+  "failed",
+  "expired",
+  "refused",
+  /** The device answered what is closed here, or was never a command: nothing changes. */
+  "answered",
+] as const;
+export type ReplyState = (typeof replyStates)[number];
+
+const replyBody = {
+  kind: z.literal("reply"),
+  /** Id of the command. */
+  command: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+  /** Of the command; absent where it is not known here. */
+  name: z.string().max(64).optional(),
+  state: z.enum(replyStates),
+  /** The last word: a command has exactly one. */
+  final: z.boolean(),
+  detail: z.string().max(1_024),
+  /** The device's answer: as it came, or base64 where it is no text. */
+  payload: z.string().max(textCharactersMax).optional(),
+  encoding: z.literal("base64").optional(),
+};
+
 const common = {
   device: z.string().refine(isDeviceId, "a device name").nullable(),
   topic: z.string().max(topicCharactersMax).nullable(),
@@ -135,6 +227,8 @@ export const eventSchema = z.discriminatedUnion("kind", [
   z.object({ ...common, ...rollupBody }),
   z.object({ ...common, ...systemBody }),
   z.object({ ...common, ...presenceBody }),
+  z.object({ ...common, ...alarmBody }),
+  z.object({ ...common, ...replyBody }),
 ]);
 
 export type Event = z.infer<typeof eventSchema>;
@@ -142,6 +236,9 @@ export type EventKind = Event["kind"];
 /** Readings that were thinned before they were ever sent, summed up for each series and window. */
 export type RollupEvent = Extract<Event, { kind: "rollup" }>;
 export type ReadingEvent = Extract<Event, { kind: "reading" }>;
+export type AlarmEvent = Extract<Event, { kind: "alarm" }>;
+/** What became of a command. */
+export type ReplyEvent = Extract<Event, { kind: "reply" }>;
 
 /** How many positions an event at `from` takes. */
 export function spanOf(event: Event, from: number): number {

@@ -32,6 +32,11 @@ export function isRuleName(text: string): text is RuleName {
   return tokenPattern.test(text);
 }
 
+/** Not of Causeway itself. */
+export function isUsersRule(text: string): boolean {
+  return isRuleName(text) && !text.startsWith(reservedRulePrefix);
+}
+
 export function isDeviceId(text: string): text is DeviceId {
   return text.length > 0 && text.length <= deviceCharactersMax && !forbiddenInDevice.test(text);
 }

@@ -2,11 +2,16 @@
 import {
   acksStream,
   clockSubject,
+  commandStream,
+  devicesBucket,
+  devicesStream,
   engineStream,
   notifyBucket,
   notifyStream,
   partitionCount,
   readersStream,
+  registryBucket,
+  registryStream,
   rulesBucket,
   rulesStream,
   silencesStream,
@@ -44,6 +49,16 @@ const rulesBytesMax = 64 * 1_024 * 1_024;
 
 /** 100,000 alerts that fire, for three receivers. */
 const notifyBytesMax = 256 * 1_024 * 1_024;
+/** Some 200,000 commands of 1 KB. */
+const commandBytesMax = 256 * 1_024 * 1_024;
+/** Of a gateway, which has not fetched them yet. */
+export const commandsWaitingMax = 10_000;
+/** A million devices, of which each takes some 100 bytes. */
+const registryBytesMax = 256 * 1_024 * 1_024;
+/** What was said of 100,000 devices, each of them some times. */
+const devicesBytesMax = 64 * 1_024 * 1_024;
+/** Of a device, the newest of which counts. */
+const deviceRevisionsMax = 8;
 /** Some 10,000 silences, or 30,000 acknowledgements. */
 const operationsBytesMax = 16 * 1_024 * 1_024;
 
@@ -56,6 +71,8 @@ export const duplicateWindowMs = 100;
  * events: no age limit, what has happened carries a TTL of its own. READERS holds what the
  * journal's registered readers have worked off, RULES the text of the rules and what it was before,
  * NOTIFY who was told what, SILENCES and ACKS what people say about alerts; `nats kv` shows them.
+ * CMD holds commands until they are closed, each with a TTL up to its expiry, and their states.
+ * DEVICES holds what people say of devices, REGISTRY which there are.
  * Full means refused (`discard: new`), never silently dropped.
  */
 export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
@@ -87,6 +104,7 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
         "site.>",
         "derived.>",
         "shadow.>",
+        "report.>",
       ],
       transform: undefined,
       allowAtomicPublish: true,
@@ -126,6 +144,39 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
       allowMessageTtl: false,
       keptPerSubject: 1,
       maxBytes: notifyBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
+      name: commandStream,
+      subjects: [subjects.command("*", "*"), subjects.commandStates],
+      transform: undefined,
+      allowAtomicPublish: true,
+      allowRollup: true,
+      allowMessageTtl: true,
+      keptPerSubject: 1,
+      maxBytes: commandBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
+      name: devicesStream,
+      subjects: [`$KV.${devicesBucket}.>`],
+      transform: undefined,
+      allowAtomicPublish: false,
+      allowRollup: true,
+      allowMessageTtl: false,
+      keptPerSubject: deviceRevisionsMax,
+      maxBytes: devicesBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
+      name: registryStream,
+      subjects: [`$KV.${registryBucket}.>`],
+      transform: undefined,
+      allowAtomicPublish: true,
+      allowRollup: true,
+      allowMessageTtl: false,
+      keptPerSubject: 1,
+      maxBytes: registryBytesMax,
       replicas: bounds.replicas,
     },
     ...[

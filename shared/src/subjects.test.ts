@@ -170,6 +170,9 @@ describe("the streams", () => {
       { name: "KV_READERS", allowRollup: true, keptPerSubject: 1, replicas: 3 },
       { name: "KV_RULES", allowRollup: true, keptPerSubject: 64, replicas: 3 },
       { name: "KV_NOTIFY", allowAtomicPublish: true, keptPerSubject: 1, replicas: 3 },
+      { name: "CMD", allowAtomicPublish: true, allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
+      { name: "KV_DEVICES", allowRollup: true, keptPerSubject: 8, replicas: 3 },
+      { name: "KV_REGISTRY", allowAtomicPublish: true, keptPerSubject: 1, replicas: 3 },
       { name: "KV_SILENCES", allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
       { name: "KV_ACKS", allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
     ]);

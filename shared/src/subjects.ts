@@ -4,11 +4,18 @@ import { lanes } from "./event.ts";
 import type { GatewayId, RuleName } from "./names.ts";
 import { isGatewayId } from "./names.ts";
 
+/** Answers to a gateway come under it, and to it alone. */
+export function inboxPrefix(gateway: GatewayId): string {
+  return `_INBOX_${gateway}`;
+}
+
 /** Fixed for ever: another count would move gateways to other partitions and break their order. */
 export const partitionCount = 64;
 
 export const telemetryStream = "TLM";
 export const engineStream = "ENGINE";
+/** Commands to devices, and what became of each. */
+export const commandStream = "CMD";
 export const clockSubject = "clk";
 /** A JetStream key-value bucket is a stream of this name, and its keys are subjects under it. */
 export const readersBucket = "READERS";
@@ -23,9 +30,17 @@ export const silencesBucket = "SILENCES";
 export const silencesStream = `KV_${silencesBucket}`;
 export const acksBucket = "ACKS";
 export const acksStream = `KV_${acksBucket}`;
+/** What people have said of devices. */
+export const devicesBucket = "DEVICES";
+export const devicesStream = `KV_${devicesBucket}`;
+/** The registry of devices as it was kept last. */
+export const registryBucket = "REGISTRY";
+export const registryStream = `KV_${registryBucket}`;
 
 /** What stands behind those of the partitions: the checkpoint of the stage that judges sites. */
 export const siteCheckpoint = 64;
+/** And that of the stage that makes reports. */
+export const reportCheckpoint = 65;
 /** Ticks for rules by site, in one order with what they are told. */
 export const siteClockSubject = "site.clk";
 /** All that rules by site are told. */
@@ -60,11 +75,25 @@ export const subjects = {
   snapshot: (partition: number, gateway: string, generation: string, shard: number) =>
     `snap.${partition}.${gateway}.${generation}.${shard}`,
   snapshotFilter: (partition: number, generation: string) => `snap.${partition}.*.${generation}.*`,
+  /** What reports are made of, in pieces. */
+  reportState: (piece: number) => `report.state.${piece}`,
+  reportStates: "report.state.*",
+  /** A report that was made, for the notifier and for whoever asks for it later. */
+  report: (name: string) => `report.told.${name}`,
+  reports: "report.told.*",
   ruleSet: (name: string) => `rules.${name}`,
   deadLetter: (partition: number, gateway: string) => `dlq.${partition}.${gateway}`,
   /** What a receiver of alerts did not take. */
   deadNotification: (receiver: string) => `dlq.notify.${receiver}`,
   deadNotifications: "dlq.notify.*",
+  /** Where it waits for its gateway, until it is closed or expired. */
+  command: (gateway: string, id: string) => `cmd.${gateway}.${id}`,
+  commands: (gateway: string) => `cmd.${gateway}.*`,
+  /** The command and its state, for those who ask; kept longer. */
+  commandState: (gateway: string, id: string) => `cmdstate.${gateway}.${id}`,
+  commandStates: "cmdstate.*.*",
+  /** A gateway's consumer on CMD is named after it. */
+  nextCommands: (gateway: GatewayId) => `$JS.API.CONSUMER.MSG.NEXT.${commandStream}.${gateway}`,
   reader: (name: string) => `$KV.${readersBucket}.${name}`,
   /** The text of the rules, where it is not the configuration's. */
   rulesText: `$KV.${rulesBucket}.rules`,
@@ -72,6 +101,9 @@ export const subjects = {
   ledger: (receiver: string, record: string) => `$KV.${notifyBucket}.${receiver}.${record}`,
   silence: (id: string) => `$KV.${silencesBucket}.${id}`,
   acknowledgement: (alert: string) => `$KV.${acksBucket}.${alert}`,
+  /** `key` is that of device-facts.ts, with a dot in it. */
+  deviceFacts: (key: string) => `$KV.${devicesBucket}.${key}`,
+  registry: (gateway: string, piece: number) => `$KV.${registryBucket}.${gateway}.${piece}`,
 } as const;
 
 export interface StoredTelemetry {
@@ -129,6 +161,17 @@ export function parseSnapshotSubject(subject: string): SnapshotSubject | undefin
     return undefined;
   if (!/^[0-9]{1,6}$/.test(shardText)) return undefined;
   return { ...place, generation, shard: Number(shardText) };
+}
+
+/** A gateway's piece of the registry, or undefined where the subject is another one. */
+export function parseRegistrySubject(
+  subject: string,
+): { readonly gateway: string; readonly piece: number } | undefined {
+  const [head, bucket, gateway = "", piece = "", ...rest] = subject.split(".");
+  const isOne = head === "$KV" && bucket === registryBucket && rest.length === 0;
+  return isOne && isGatewayId(gateway) && /^[0-9]{1,3}$/.test(piece)
+    ? { gateway, piece: Number(piece) }
+    : undefined;
 }
 
 /** A registered reader's name; as safe as a rule's. */

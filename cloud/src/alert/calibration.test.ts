@@ -65,7 +65,7 @@ function firings(rules: RulesText, rows: readonly Row[]): number[] {
       late: false,
     };
     const verdicts = alerting.observe(detection, observation);
-    const transitions = alerting.advance(alerts, verdicts, observation);
+    const transitions = alerting.advance(alerts, verdicts, observation, detection);
     return transitions.filter(({ state }) => state === "firing").map(({ at }) => at);
   });
 }

@@ -8,7 +8,7 @@
  *       at once: it stands in the list of alerts, and nobody has to close it.
  *   G3  The number of open alerts is bounded: beyond it those of one rule share one.
  *   G4  A gateway of which nothing live comes is one alert, in place of one for each of its devices;
- *       it is told once, and resolved by the next live event and nothing else.
+ *       it is told once, and resolved by the next live event, or where it is taken out of service.
  */
 
 import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
@@ -101,6 +101,13 @@ export class GatewayConditions {
     return this.#end((condition) => condition.rule === silent, { at, cause });
   }
 
+  /** G4: an operator took it out of service. */
+  retire({ at, cause }: Moment): readonly AlertTransition[] {
+    if (this.#open.length === 0) return [];
+    const reason = "the gateway was taken out of service";
+    return this.#end((condition) => condition.rule === silent, { at, cause }, reason);
+  }
+
   /** G1: ends what has been quiet for long enough. */
   settle({ at, cause }: Moment): readonly AlertTransition[] {
     if (this.#open.length === 0) return [];
@@ -111,6 +118,7 @@ export class GatewayConditions {
   #end(
     isOver: (condition: OpenCondition) => boolean,
     { at, cause }: Moment,
+    reason?: string,
   ): readonly AlertTransition[] {
     const ended = this.#open.filter(isOver);
     if (ended.length === 0) return [];
@@ -120,7 +128,7 @@ export class GatewayConditions {
       if (!isReserved(rule)) return [];
       const gateway = this.#gateway;
       const firing = firingOf({ rule, gateway, key: [], at: firingAt, cause, reason: "" });
-      return resolvedOf({ ...firing, id }, { at, cause, reason: endText(rule, count) });
+      return resolvedOf({ ...firing, id }, { at, cause, reason: reason ?? endText(rule, count) });
     });
   }
 

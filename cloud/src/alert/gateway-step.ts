@@ -11,6 +11,8 @@ import type {
   Moment,
 } from "@causeway/shared/alert/alerting.ts";
 import { observationOf } from "@causeway/shared/alert/alerting.ts";
+import type { Alert } from "@causeway/shared/alert/lifecycle.ts";
+import { endAlert } from "@causeway/shared/alert/lifecycle.ts";
 import type { Observation } from "@causeway/shared/alert/observation.ts";
 import type { Reading } from "@causeway/shared/event.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
@@ -39,14 +41,16 @@ const noInputs: readonly SiteInput[] = [];
 export function takeEvent(alerting: Alerting, state: RulesState, taken: TakenEvent): Told {
   if (isUpToDate(taken)) noteGatewayTime(state.detection, taken.epoch, taken.receivedAt);
   const { event, gateway, receivedAt, late } = taken;
+  if (taken.log === "priority") return taken.effect ? takeNews(state.alerts, taken) : nothingTold;
   if (event.kind !== "reading" || event.device === null) return nothingTold;
   let told = nothingTold;
+  const device = state.detection.rules.seriesOf(event.device);
   for (let index = 0; index < event.readings.length; index++) {
     const reading = event.readings[index] as Reading;
     const observation = {
       id: `${taken.id}/${index}`,
       gateway,
-      device: event.device,
+      device,
       metric: reading.metric,
       value: reading.value,
       unit: reading.unit,
@@ -58,10 +62,41 @@ export function takeEvent(alerting: Alerting, state: RulesState, taken: TakenEve
     const verdicts = alerting.observe(state.detection, observation);
     const site = forSite(state.detection, observation, verdicts);
     if (!taken.effect) continue;
-    const transitions = alerting.advance(state.alerts, verdicts, observation);
+    const transitions = alerting.advance(state.alerts, verdicts, observation, state.detection);
     told = joined(told, transitions, verdicts, site);
   }
   return told;
+}
+
+/** What a gateway says of its own alarms, and whether they are still so. */
+function takeNews(alerts: GatewayAlerts, taken: TakenEvent): Told {
+  const { id, gateway, receivedAt, storedAt, timeQuality, event } = taken;
+  const isDated = timeQuality === "synchronised";
+  const from = { id, gateway, receivedAt, storedAt, isDated };
+  const heard = alerts.edge.hear({ ...from, event });
+  const shown = { ...observationOf({ id, gateway, at: receivedAt }), observedAt: null };
+  const end = (alert: Alert, reason: string) => {
+    const resolved = endAlert(alert, shown, reason);
+    alerts.settle(alert);
+    return resolved === undefined ? [] : [resolved];
+  };
+  const isHeartbeat = event.kind === "system" && event.name === "heartbeat";
+  const over = isHeartbeat ? alerts.openOf(alerts.edge.takeOver()) : [];
+  const ended = over.flatMap((alert) => end(alert, "the gateway judges this rule itself"));
+  const raised =
+    event.kind !== "alarm"
+      ? []
+      : alerts.edge.take({ ...from, event }, ({ id: alarm, rule, device, metric }) => {
+          const own = alerts.find({ name: rule, mode: "live" }, device, metric);
+          if (own === undefined) return [];
+          const { phase } = own;
+          // One that was found late has not been told as news.
+          const isSame = phase.kind === "firing" && phase.id === alarm && !phase.late;
+          const told = end(own, "the gateway has raised it itself");
+          return isSame ? "same" : told;
+        });
+  const transitions = [...heard, ...ended, ...raised];
+  return transitions.length === 0 ? nothingTold : { ...nothingTold, transitions };
 }
 
 /** A tick without effect changes `detection` only. */
@@ -76,8 +111,10 @@ export function takeTick(
   const verdicts = alerting.tick(detection, moment);
   const site = timeForSite(detection, moment, verdicts);
   if (!hasEffect) return nothingTold;
-  const transitions = alerting.advance(alerts, verdicts, observationOf(moment));
-  return joined(nothingTold, transitions, verdicts, site);
+  const { id, gateway, at: receivedAt } = moment;
+  const retired = detection.rules.isOut ? alerts.edge.endAll({ id, gateway, receivedAt }) : [];
+  const transitions = alerting.advanceTick(alerts, verdicts, moment, detection);
+  return joined(nothingTold, [...retired, ...transitions], verdicts, site);
 }
 
 /** What `verdicts` add to `told`. */

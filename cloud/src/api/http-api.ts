@@ -17,9 +17,15 @@ import type { FleetView } from "../views/fleet-view.ts";
 import { defaultViewBounds } from "../views/fleet-view.ts";
 import { clientMetrics, viewMetrics } from "./cloud-metrics.ts";
 import { HttpClients } from "./http-clients.ts";
+import type { ApiCommands } from "./http-commands.ts";
+import { addCommands } from "./http-commands.ts";
+import type { ApiDevices } from "./http-devices.ts";
+import { addDevices } from "./http-devices.ts";
 import type { ApiOperations } from "./http-operations.ts";
 import { addOperations, spokenOf } from "./http-operations.ts";
 import { readPage } from "./http-page.ts";
+import type { ApiReports } from "./http-reports.ts";
+import { addReports } from "./http-reports.ts";
 import type { LiveFacts } from "./live-stream.ts";
 import { LiveStream } from "./live-stream.ts";
 import { isLocalName } from "./local-name.ts";
@@ -42,6 +48,9 @@ export interface HttpApiOptions {
   readonly clock: Clock;
   /** What people say of alerts; undefined where it cannot be said here. */
   readonly operations?: ApiOperations;
+  readonly reports?: ApiReports;
+  readonly commands?: ApiCommands;
+  readonly devices?: ApiDevices;
 }
 
 const bodyBytesMax = 1_024;
@@ -75,7 +84,7 @@ export class HttpApi {
   constructor(options: HttpApiOptions) {
     checkHttpAddress(options.address, options.token);
     this.#options = options;
-    const { view, clock, operations } = options;
+    const { view, clock, operations, commands, devices } = options;
     const instance = clock.wallMs().toString(36);
     const spoken = operations === undefined ? undefined : spokenOf(operations, clock);
     const stream = new LiveStream(view, () => this.#facts(), instance, spoken);
@@ -91,6 +100,9 @@ export class HttpApi {
     this.#addHealth();
     this.#addFleet();
     if (operations !== undefined) addOperations(this.#app, { view, operations, clock, refuse });
+    if (options.reports !== undefined) addReports(this.#app, options.reports, refuse);
+    if (commands !== undefined) addCommands(this.#app, { commands, clock, refuse });
+    if (devices !== undefined) addDevices(this.#app, { devices, clock, refuse });
     this.#addPage();
   }
 

@@ -60,6 +60,7 @@ function listed({ silences }: Operations, now: number) {
 export function addOperations(app: FastifyInstance, parts: OperationsApi): void {
   const { view, operations, clock, refuse } = parts;
   const { store } = operations;
+  takeEmptyBodies(app);
   app.get("/api/alerts", () => {
     const { open, recent } = view.alerts();
     const circumstances = circumstancesOf(operations.view, operations.fleet());
@@ -92,10 +93,20 @@ export function addOperations(app: FastifyInstance, parts: OperationsApi): void 
   );
 }
 
-async function guarded(
+/** Many clients name a type with every request, a DELETE without a body too. */
+function takeEmptyBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  const options = { parseAs: "string" } as const;
+  app.addContentTypeParser("application/json", options, (request, body, done) => {
+    if (body === "") done(null, undefined);
+    else void parse(request, String(body), done);
+  });
+}
+
+export async function guarded(
   request: FastifyRequest,
   reply: FastifyReply,
-  { refuse }: OperationsApi,
+  { refuse }: Pick<OperationsApi, "refuse">,
   act: () => Promise<FastifyReply>,
 ): Promise<FastifyReply> {
   if (!isSameOrigin(request)) return refuse(reply, 403, "asked for by a page of another origin");
@@ -112,7 +123,10 @@ async function guarded(
   }
 }
 
-const statuses: Readonly<Record<string, number>> = { OPERATION_INVALID: 400, SILENCE_UNKNOWN: 404 };
+const statuses: Readonly<Record<string, number>> = {
+  ...{ OPERATION_INVALID: 400, SILENCE_UNKNOWN: 404 },
+  ...{ COMMAND_INVALID: 400, COMMAND_TAKEN: 409, COMMANDS_FULL: 429 },
+};
 
 /** Programs send no `Origin`. */
 function isSameOrigin({ headers }: FastifyRequest): boolean {

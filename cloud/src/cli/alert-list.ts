@@ -16,6 +16,11 @@ export interface AlertLine {
   readonly unit: string | null;
   readonly reason: string;
   readonly late: boolean;
+  readonly flapping?: true;
+  /** A rule at the gateway found it. */
+  readonly raisedBy?: "edge";
+  /** Of the newest transition. */
+  readonly evidence?: AlertTransition["evidence"];
 }
 
 /** In the order in which they began to fire. */
@@ -24,6 +29,7 @@ export function alertLines(transitions: readonly AlertTransition[]): readonly Al
   for (const transition of transitions) {
     const known = lines.get(transition.id);
     const { id, state, rule, severity, gateway, device, metric, firingAt, late } = transition;
+    const { flapping, evidence, raisedBy } = transition;
     const first = known ?? transition;
     lines.set(id, {
       id,
@@ -39,18 +45,28 @@ export function alertLines(transitions: readonly AlertTransition[]): readonly Al
       unit: first.unit ?? null,
       reason: first.reason,
       late,
+      ...(flapping === undefined ? {} : { flapping }),
+      ...(raisedBy === undefined ? {} : { raisedBy }),
+      ...(evidence === undefined ? {} : { evidence }),
     });
   }
   return [...lines.values()];
 }
 
+/** Enough of an id to name an alert by. */
+export const idShownDigits = 12;
+
 export function alertText(line: AlertLine): string {
   const from = new Date(line.firingAt).toISOString();
   const until = line.resolvedAt === null ? "" : ` until ${new Date(line.resolvedAt).toISOString()}`;
+  const late = line.late ? " (found late)" : "";
+  const flaps = line.flapping ? " (flapping)" : "";
+  const by = line.raisedBy === "edge" ? " (by the gateway)" : "";
   const place =
     line.device === ""
       ? placeText(line)
       : `${line.gateway} ${line.device} ${line.metric}`.trimEnd();
   const what = `${place}: ${line.reason}`;
-  return `${line.state.padEnd(8)}  ${line.severity.padEnd(8)}  ${from}${until}  ${line.rule}  ${what}`;
+  const how = `${line.state.padEnd(8)}  ${line.severity.padEnd(8)}`;
+  return `${how}  ${from}${until}${late}${flaps}${by}  ${line.rule}  ${what}`;
 }

@@ -21,7 +21,7 @@ import { isStreamMissing } from "../ingest/nats-streams.ts";
 import { loadLedgers, wholeMarks } from "../ledger/committed.ts";
 import { standings, standingText } from "../operate/alert-standing.ts";
 import { NatsOperationsStore } from "../operate/nats-operations.ts";
-import { alertLines, alertText } from "./alert-list.ts";
+import { alertLines, alertText, idShownDigits } from "./alert-list.ts";
 import { auditLines, auditText, isFinding } from "./audit.ts";
 
 export interface CommandParts {
@@ -110,7 +110,8 @@ export function alerts(parts: CommandParts, options: AlertOptions): Promise<numb
     for (const line of lines) {
       if (options.openOnly && line.state !== "firing") continue;
       const own = standing.get(line.id);
-      const text = alertText(line) + standingText(own);
+      const id = line.id.slice(0, idShownDigits);
+      const text = `${id}  ${alertText(line)}${standingText(own)}`;
       parts.write(options.json ? JSON.stringify({ ...line, ...own }) : text);
     }
     return 0;

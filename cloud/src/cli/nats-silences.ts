@@ -3,6 +3,7 @@ import { hostname, userInfo } from "node:os";
 import { CodedError } from "@causeway/shared/errors.ts";
 import { newAcknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
 import { newSilence, silenceState, silenceText } from "@causeway/shared/operate/silence.ts";
+import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { acksStream, silencesStream } from "@causeway/shared/subjects.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
@@ -10,7 +11,7 @@ import { NatsOperationsStore } from "../operate/nats-operations.ts";
 import type { CommandParts } from "./nats-commands.ts";
 import { connected, readTransitions, streamInfo } from "./nats-commands.ts";
 import type { SilenceFlags } from "./silence.ts";
-import { silenceRequest } from "./silence.ts";
+import { inFlags, silenceRequest, unknownLabels } from "./silence.ts";
 
 const idDigits = 12;
 
@@ -24,13 +25,20 @@ export async function operationsStore(connection: NatsConnection): Promise<NatsO
   return new NatsOperationsStore(jetstream(connection), await jetstreamManager(connection));
 }
 
-export function addSilence(parts: CommandParts, flags: SilenceFlags): Promise<number> {
+/** Labels that are not in `fleet` are told, since a slip would keep nothing quiet. */
+export function addSilence(
+  parts: CommandParts,
+  flags: SilenceFlags,
+  fleet = emptyFleet,
+): Promise<number> {
   const now = parts.clock.wallMs();
   const request = { ...silenceRequest(flags), author: author(flags.author) };
-  const silence = newSilence(request, now, parts.random.hex(idDigits));
+  const silence = inFlags(() => newSilence(request, now, parts.random.hex(idDigits)));
   return connected(parts, async (connection) => {
     await (await operationsStore(connection)).addSilence(silence);
     parts.write(flags.json ? JSON.stringify(silence) : silenceText(silence, now));
+    for (const label of unknownLabels(silence, fleet))
+      parts.warn(`no gateway has a label ${label} so far: is it spelled right?`);
     return 0;
   });
 }
@@ -52,11 +60,15 @@ export function listSilences(
   });
 }
 
-export function endSilence(parts: CommandParts, id: string): Promise<number> {
+export function endSilence(
+  parts: CommandParts,
+  id: string,
+  { json }: Pick<SilenceFlags, "json"> = {},
+): Promise<number> {
   return connected(parts, async (connection) => {
     const now = parts.clock.wallMs();
     const silence = await (await operationsStore(connection)).endSilence(id, now);
-    parts.write(silenceText(silence, now));
+    parts.write(json ? JSON.stringify({ ...silence, state: "ended" }) : silenceText(silence, now));
     return 0;
   });
 }
@@ -64,19 +76,31 @@ export function endSilence(parts: CommandParts, id: string): Promise<number> {
 export interface AckFlags {
   readonly note: string;
   readonly by: string | undefined;
+  readonly json?: boolean;
 }
 
-/** Throws ALERT_UNKNOWN where there is no such alert. */
-export function acknowledge(parts: CommandParts, id: string, flags: AckFlags): Promise<number> {
+/** `given` may be the beginning of an id. Throws ALERT_UNKNOWN where it names no alert, or several. */
+export function acknowledge(parts: CommandParts, given: string, flags: AckFlags): Promise<number> {
   const request = { by: author(flags.by), note: flags.note };
   const own = newAcknowledgement(request, parts.clock.wallMs());
   return connected(parts, async (connection) => {
     const store = await operationsStore(connection);
     const found = await readTransitions(connection, parts, "alert.>");
-    if (!found.some((transition) => transition.id === id))
-      throw new CodedError("ALERT_UNKNOWN", `${id}: see causeway-cloud alerts --json`);
+    const id = idOf(given, new Set(found.map((transition) => transition.id)));
     await store.acknowledge(id, own);
-    parts.write(`${id} is acknowledged by ${own.by}`);
+    if (flags.json) parts.write(JSON.stringify({ id, ...own }));
+    else parts.write(`${id} is acknowledged by ${own.by}`);
     return 0;
   });
+}
+
+const idDigitsMin = 4;
+
+function idOf(given: string, ids: ReadonlySet<string>): string {
+  if (ids.has(given)) return given;
+  const meant = given.length < idDigitsMin ? [] : [...ids].filter((id) => id.startsWith(given));
+  const [only, ...others] = meant;
+  if (only !== undefined && others.length === 0) return only;
+  const why = only === undefined ? "see causeway-cloud alerts" : `${meant.length} alerts begin so`;
+  throw new CodedError("ALERT_UNKNOWN", `${given}: ${why}`);
 }

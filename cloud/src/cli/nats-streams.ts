@@ -6,9 +6,11 @@ import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import {
   acksStream,
+  devicesStream,
   engineStream,
   notifyStream,
   readersStream,
+  registryStream,
   rulesStream,
   silencesStream,
   telemetryStream,
@@ -31,6 +33,8 @@ const shown = [
   readersStream,
   rulesStream,
   notifyStream,
+  devicesStream,
+  registryStream,
   silencesStream,
   acksStream,
 ] as const;

@@ -1,5 +1,8 @@
 /** The flags of `causeway-cloud silence add` as a request for a silence. */
 import { CodedError } from "@causeway/shared/errors.ts";
+import { alertLabels } from "@causeway/shared/operate/labels.ts";
+import type { Silence } from "@causeway/shared/operate/silence.ts";
+import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
 
 export interface SilenceFlags {
   readonly match: readonly string[];
@@ -39,4 +42,33 @@ function matchersOf(texts: readonly string[]): Readonly<Record<string, string[]>
 
 function given(values: Readonly<Record<string, string | undefined>>) {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+const flags: Readonly<Record<string, string>> = {
+  matchers: "--match",
+  startsAt: "--from",
+  endsAt: "--until",
+  "recurring.cron": "--cron",
+  "recurring.duration": "--duration",
+  "recurring.zone": "--zone",
+};
+
+/** What `make` finds wrong, told of the flag that says it: throws CLI_USAGE. */
+export function inFlags<Result>(make: () => Result): Result {
+  try {
+    return make();
+  } catch (failure) {
+    if (!(failure instanceof CodedError) || failure.code !== "OPERATION_INVALID") throw failure;
+    const fault = failure.message.slice(`${failure.code}: `.length);
+    const [, place = "", why = fault] = /^([\w.]+): (.*)$/s.exec(fault) ?? [];
+    const flag = place === "" ? "--for or --until" : (flags[place] ?? `--${place}`);
+    throw new CodedError("CLI_USAGE", `${flag}: ${why}`);
+  }
+}
+
+/** Labels that no alert has, as far as is known. */
+export function unknownLabels({ matchers }: Silence, fleet: FleetDocument): readonly string[] {
+  const own = fleet.gateways.flatMap(({ labels = {} }) => Object.keys(labels));
+  const known = new Set<string>([...alertLabels, ...own]);
+  return Object.keys(matchers).filter((label) => !known.has(label));
 }

@@ -1,7 +1,9 @@
 /** What `causeway-cloud tail` prints of a taken event. */
 import { cloudEvent, derivedCloudEvent } from "@causeway/shared/cloudevents.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
+import type { AlarmEvent, Event, ReplyEvent } from "@causeway/shared/event.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
+import { shown } from "@causeway/shared/shown.ts";
 import type { TakenEvent } from "../ingest/fold.ts";
 import type { Gap } from "../ingest/journal-reader.ts";
 import { gapReason } from "../ingest/journal-reader.ts";
@@ -59,7 +61,9 @@ function readingLines(taken: TakenEvent, format: TailFormat): readonly string[] 
     const observedAt = reading.observedAt ?? event.observedAt;
     const own = { id: `${id}/${index}`, gateway, device, metric, value, unit, quality, observedAt };
     const reason = reading.reason === undefined ? {} : { reason: reading.reason };
-    const line = { ...own, receivedAt, timeQuality, lane, topic, late, ...reason };
+    const { unitOriginal } = reading;
+    const written = unitOriginal === undefined ? {} : { unitOriginal };
+    const line = { ...own, receivedAt, timeQuality, lane, topic, late, ...reason, ...written };
     return format === "json"
       ? JSON.stringify(line)
       : textLine(line, `${metric} = ${value} ${unit ?? ""}`);
@@ -105,9 +109,30 @@ function otherLine(taken: TakenEvent, format: TailFormat): string {
     late,
     ...body,
   };
-  return format === "json"
-    ? JSON.stringify(line)
-    : textLine(line, `${kind} ${JSON.stringify(body).slice(0, 120)}`);
+  return format === "json" ? JSON.stringify(line) : textLine(line, eventText(event, body));
+}
+
+function eventText(event: Event, body: object): string {
+  if (event.kind === "alarm") return alarmText(event);
+  return event.kind === "reply" ? replyText(event) : otherText(event.kind, body);
+}
+
+function replyText({ command, name = "", state, detail, payload }: ReplyEvent): string {
+  const answer = payload === undefined ? "" : shown(payload.slice(0, 120));
+  const why = [detail, answer].filter(Boolean).join("; ");
+  return `command ${command} ${name}: ${state}${why === "" ? "" : `: ${why}`}`;
+}
+
+function otherText(kind: string, body: object): string {
+  return `${kind} ${JSON.stringify(body).slice(0, 120)}`;
+}
+
+function alarmText({ transitions }: AlarmEvent): string {
+  const told = transitions.map(({ state, rule, device, metric, reason }) => {
+    const place = [device, metric].filter(Boolean).join(" ");
+    return `${state} ${rule}${place === "" ? "" : ` at ${place}`}: ${reason}`;
+  });
+  return `alarm ${told.join("; ")}`;
 }
 
 function textLine(line: Line, what: string): string {

@@ -1,5 +1,8 @@
 // What is committed is whole: a gateway's messages go together, a snapshot is named only once it is
 // there, and nothing is read before everyone else is fenced off.
+import { alertingBounds, createAlerting } from "@causeway/shared/alert/alerting.ts";
+import { decodeMark } from "@causeway/shared/mark.ts";
+import { compileRules } from "@causeway/shared/rules/rule-set.ts";
 import { partitionCount, subjects } from "@causeway/shared/subjects.ts";
 import { expect, test } from "vitest";
 import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
@@ -30,6 +33,26 @@ test("mark, alerts and dead letters of a gateway go in one commit, however small
     expect(found.map(([kind, , of]) => [kind, of])).toEqual(kinds.map((kind) => [kind, gateway]));
   }
   expect(partition.collect(1, 2)).toMatchObject({ messages: [], complete: true });
+});
+
+test("an alert that its gateway has no room for is counted, and not again in a replay", () => {
+  const alerting = createAlerting(compileRules(hotRules), {
+    ...alertingBounds,
+    alertsPerGatewayMax: 2,
+  });
+  const counters = noCounts();
+  const partition = new Partition(3, { name: "hot", alerting }, 0, counters);
+  for (const device of ["d1", "d2", "d3", "d4"]) {
+    const sequence = partition.sequence + 1;
+    partition.take(journalMessage(sequence, sequence, [readingEvent(device, "temperature", 60)]));
+  }
+  expect(counters).toMatchObject({ transitions: 2, alertsRefused: 2 });
+  const later = new Partition(3, { name: "hot", alerting }, 4, counters);
+  const { messages } = partition.collect(1, 10);
+  const mark = messages.find(({ subject }) => subject.startsWith("mark."))?.data ?? "";
+  later.restoreMark(decodeMark(mark));
+  later.take(journalMessage(1, 4, [readingEvent("d4", "temperature", 60)]));
+  expect(counters.alertsRefused).toBe(2);
 });
 
 test("the snapshot that a checkpoint names is there, whole, at every moment (E4)", async () => {

@@ -44,6 +44,11 @@ export function engineMetrics(status: EngineStatus): readonly Metric[] {
     counter("dead_letters_total", "Events or batches that could not be read", status.dead),
     counter("alert_transitions_total", "Alerts that fired or were resolved", status.transitions),
     counter("shadow_transitions_total", "The same of rules in shadow", status.shadowed),
+    counter(
+      "alerts_refused_total",
+      "Abnormal readings whose alert a gateway had no room for among its open ones: nobody is told",
+      status.alertsRefused,
+    ),
     counter("derived_events_total", "Events that rules emitted", status.derived),
     counter(
       "derived_events_refused_total",

@@ -38,7 +38,7 @@ const door = {
 };
 const others = [
   { name: "ajar", by: "gateway", when: { derived: "door-ajar" }, emit: "told" },
-  { name: "silent", detector: "absence", after: "2m", metrics: ["t"] },
+  { name: "silent", detector: "absence", after: "2m", metrics: ["t"], flap: "off" },
   { name: "tried", mode: "shadow", when: { metric: "t", is: "value < -15" }, emit: "cold" },
 ];
 const firstRules = rulesSchema.parse([door, ...others]);
@@ -269,7 +269,7 @@ test("derived events that one message has no room for are counted; the commit st
 });
 
 test("a commit takes whole gateways up to its size; while much waits, reading waits too", () => {
-  const rules = rulesSchema.parse([{ name: "flips", when: "on", emit: "flip" }]);
+  const rules = rulesSchema.parse([{ name: "flips", when: "on", emit: "flip", flap: "off" }]);
   const { partition } = partitionOf(rules);
   const flips = Array.from({ length: 600 }, (_, index) => {
     return { metric: "t", quality: "good", value: index % 2 === 0, observedAt: bootOffset + index };
@@ -293,7 +293,7 @@ test("a commit takes whole gateways up to its size; while much waits, reading wa
 });
 
 test("however much rules tell, a commit holds at most 500 messages and 4 MB", async () => {
-  const rules = rulesSchema.parse([{ name: "flips", when: "on", emit: "flip" }]);
+  const rules = rulesSchema.parse([{ name: "flips", when: "on", emit: "flip", flap: "off" }]);
   const own = new Story();
   const { store, clock } = own.world;
   const commit = store.commit.bind(store);

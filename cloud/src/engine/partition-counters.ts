@@ -10,6 +10,8 @@ export interface PartitionCounters {
   transitions: number;
   /** Transitions of rules in shadow. */
   shadowed: number;
+  /** Abnormal readings whose alert there was no room for: nobody is told. */
+  alertsRefused: number;
   derived: number;
   /** Derived events that one journal message had no room for. */
   derivedRefused: number;
@@ -34,6 +36,7 @@ export function noCounts(): PartitionCounters {
     dead: 0,
     transitions: 0,
     shadowed: 0,
+    alertsRefused: 0,
     derived: 0,
     derivedRefused: 0,
     siteInputs: 0,

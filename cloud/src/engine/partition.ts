@@ -295,7 +295,9 @@ export class Partition {
     const { patterns } = state.detection;
     const { revision } = patterns;
     const next = state.detection.site?.next;
+    const { refused } = state.alerts;
     const told = takeTick(alerting, state, moment, hasEffect);
+    this.#counters.alertsRefused += state.alerts.refused - refused;
     const isChanged = patterns.revision !== revision || state.detection.site?.next !== next;
     if (isChanged) this.#changedAt = this.#sequence;
     if (!hasEffect) return;
@@ -314,7 +316,11 @@ export class Partition {
   /** While ticks stayed away nobody could be heard: the time is counted from when they came again. */
   #tellSilence(gateway: string, state: GatewayState, moment: { at: number; cause: string }): void {
     const { silentAfterMs } = this.#settings;
-    const { heardAt } = state.detection;
+    const { heardAt, rules } = state.detection;
+    if (rules.isOut) {
+      this.#tellTransitions(gateway, state, state.conditions.retire(moment));
+      return;
+    }
     if (silentAfterMs === undefined || heardAt === undefined) return;
     const since = Math.max(heardAt, this.#seenTick?.steadySince ?? moment.at);
     if (moment.at - since < silentAfterMs) return;
@@ -452,7 +458,9 @@ export class Partition {
   /** P2. */
   #takeEvent(state: GatewayState, taken: TakenEvent): void {
     if (!taken.late) state.detection.heardAt = this.#tickAt;
+    const { refused } = state.alerts;
     const told = takeEvent(this.#rules.alerting, state, taken);
+    this.#counters.alertsRefused += state.alerts.refused - refused;
     if (!taken.effect) {
       this.#counters.replayed++;
       return;

@@ -1,4 +1,10 @@
-/** Folds one journal message into the ledgers: what is taken from it, and what is told back. */
+/**
+ * Folds one journal message into the ledgers: what is taken from it, and what is told back.
+ *
+ * An event is late where it came by `history`, where an epoch seen on `live` has it behind it (L6), or
+ * where its gateway had it for `heldBackMs` before the journal did: whatever the lane, what it tells
+ * of is then no news.
+ */
 import type { BatchBody, BatchHead, EpochId } from "@causeway/shared/batch-codec.ts";
 import { decodeBody, decodeHead, expandBody } from "@causeway/shared/batch-codec.ts";
 import type { Block, Item } from "@causeway/shared/block-codec.ts";
@@ -14,6 +20,9 @@ import type { ForkFinding } from "../ledger/forks.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import type { JournalMessage } from "./journal.ts";
 
+/** Shorter, and what is still so is worth waking somebody for. */
+export const heldBackMs = 600_000;
+
 export type TimeQuality = "synchronised" | "unsynchronised";
 
 /** An event that took effect, or in a replay had it before. */
@@ -26,6 +35,8 @@ export interface TakenEvent {
   readonly position: number;
   readonly event: Event;
   readonly receivedAt: number;
+  /** When the journal had it, in ms. */
+  readonly storedAt?: number;
   readonly timeQuality: TimeQuality;
   readonly late: boolean;
   /** False where a committed mark covers it: it changes detector state and nothing else. */
@@ -204,6 +215,7 @@ function takeItem(
 ): void {
   const { epoch, log } = head;
   const { event, to } = item;
+  const { storedAt } = message;
   const id = eventId(source.gateway, epoch, log, from);
   if (event === undefined) {
     const reason = item.fault ?? "unreadable";
@@ -222,6 +234,7 @@ function takeItem(
   const stretch = stretchOf(event, from, to, reason);
   const fork = ledger.take(epoch, log, to, stretch);
   if (fork !== undefined) takings.findings.push({ kind: "fork", id, fork });
+  const dated = time(event.bootMs);
   takings.taken.push({
     id,
     gateway: source.gateway,
@@ -230,9 +243,10 @@ function takeItem(
     log,
     position: from,
     event,
-    late,
+    late: late || storedAt - dated.receivedAt > heldBackMs,
     effect,
-    ...time(event.bootMs),
+    storedAt,
+    ...dated,
   });
 }
 
@@ -251,7 +265,7 @@ function stretchOf(
  * A gateway gives up only what a mark covered: that it is asked for again, and not kept, is due to
  * an engine that went back.
  */
-function lossReason(reason: string): string {
+export function lossReason(reason: string): string {
   return reason === "not-kept" ? "rollback" : reason;
 }
 

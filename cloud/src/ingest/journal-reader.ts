@@ -12,11 +12,12 @@
  *   J4  What waits is bounded; beyond that the holes before it are passed early, and no others.
  */
 import { decodeHead } from "@causeway/shared/batch-codec.ts";
-import type { Hole } from "@causeway/shared/mark.ts";
+import type { Hole, Mark } from "@causeway/shared/mark.ts";
 import { parseStoredTelemetry, partitionCount } from "@causeway/shared/subjects.ts";
 import type { EngineStore } from "../engine/engine-store.ts";
 import type { CommittedLedgers } from "../ledger/committed.ts";
 import { loadLedgers } from "../ledger/committed.ts";
+import { GatewayLedger } from "../ledger/ledger.ts";
 import type { Folded } from "./fold.ts";
 import { foldMessage, Ledgers } from "./fold.ts";
 import type { JournalMessage } from "./journal.ts";
@@ -84,17 +85,30 @@ export class JournalReader {
   #isBehind: boolean;
   readonly #gaps: Gap[] = [];
 
+  /** `own` is where each gateway's ledger was when this reader kept it last. */
   constructor(
     { marks, pagesOf, coveredUntil, isPurged }: Committed,
     deferredMax = usualDeferredMax,
+    own: readonly Mark[] = [],
   ) {
     this.#deferredMax = deferredMax;
+    for (const mark of own) this.#ledgers.set(GatewayLedger.fromMark(mark, pagesOf(mark.gateway)));
     for (const { mark } of marks) {
       this.#ledgers.of(mark.gateway).layFloor(mark, pagesOf(mark.gateway));
     }
     this.#until = Math.max(0, ...coveredUntil.values());
     this.#isPurged = isPurged;
     this.#isBehind = this.#until > 0;
+  }
+
+  /** Messages wait behind a hole, and are not worked off yet. */
+  get waits(): boolean {
+    return this.#deferred.length > 0;
+  }
+
+  /** Where it is in a gateway's ledger, to be kept and handed in again. */
+  markOf(gateway: string): Mark {
+    return this.#ledgers.of(gateway).replayMark(!this.#isBehind);
   }
 
   /** J2, in the order in which they were passed. */

@@ -59,6 +59,11 @@ function deliver(url: string, told: Notification): Promise<Attempt> {
 }
 
 const runs = program !== undefined && existsSync(template);
+if (program !== undefined && !runs) {
+  const reason = `${program} does not start without ${template}: install its package in the system`;
+  if (process.env["CAUSEWAY_REQUIRE"]?.includes("alertmanager")) throw new Error(reason);
+  process.stderr.write(`SKIPPED, ${reason}\n`);
+}
 
 describe.skipIf(!runs)("Alertmanager", () => {
   test("takes what fires, tells its own receivers, and ends it when it is resolved", async () => {

@@ -2,7 +2,12 @@
 import { createHash } from "node:crypto";
 import type { Notification } from "@causeway/shared/notify/notification.ts";
 import type { Wording } from "@causeway/shared/notify/notification-words.ts";
-import { alertsOf, alertTexts, titleText } from "@causeway/shared/notify/notification-words.ts";
+import {
+  alertsOf,
+  alertTexts,
+  evidenceText,
+  titleText,
+} from "@causeway/shared/notify/notification-words.ts";
 
 export interface Mail {
   readonly from: string;
@@ -50,13 +55,18 @@ export function mailOf(
 }
 
 function textOf(notification: Notification, wording: Wording): string {
+  if (notification.report !== undefined) return `${notification.report.text.join("\n")}\n`;
   const lines = alertTexts(notification, wording, linesMax);
   const details = alertsOf(notification)
     .slice(0, linesMax)
-    .map(({ firingAt, reason, id }) => [
-      `    since ${new Date(firingAt).toISOString()}: ${reason}`,
-      `    alert ${id}`,
-    ]);
+    .map((alert) => {
+      const readings = evidenceText(alert);
+      return [
+        `    since ${new Date(alert.firingAt).toISOString()}: ${alert.reason}`,
+        ...(readings === "" ? [] : [`    readings: ${readings}`]),
+        `    alert ${alert.id}`,
+      ];
+    });
   const shown = lines.flatMap((line, index) => [line, ...(details[index] ?? [])]);
   return `${shown.join("\n")}\n`;
 }

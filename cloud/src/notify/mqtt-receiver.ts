@@ -10,10 +10,10 @@ import type { Wording } from "@causeway/shared/notify/notification-words.ts";
 import type { Attempt, Receiver } from "@causeway/shared/notify/receiver.ts";
 import { within } from "@causeway/shared/notify/receiver-deadline.ts";
 import { dial } from "@causeway/shared/notify/system-egress.ts";
+import { topicOf } from "@causeway/shared/notify/topic-template.ts";
 import { webhookBody } from "@causeway/shared/notify/webhook-message.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { MqttClient } from "mqtt";
-import { topicOf } from "./mqtt-message.ts";
 
 export interface MqttOptions {
   readonly name: string;

@@ -9,19 +9,30 @@ import type {
   ReadAlerts,
 } from "@causeway/shared/notify/alert-reading.ts";
 import { decodeAlertMessage } from "@causeway/shared/notify/message.ts";
-import { engineStream } from "@causeway/shared/subjects.ts";
+import type { AddressedReport } from "@causeway/shared/notify/report-message.ts";
+import { decodeReportMessage } from "@causeway/shared/notify/report-message.ts";
+import { engineStream, subjects } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { readJournal } from "../ingest/nats-journal.ts";
 import { readStored } from "../nats-stored.ts";
+import type { NatsHistory } from "./nats-history.ts";
 
 export interface AlertReadingParts {
   readonly connection: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
+  readonly history: NatsHistory;
   /** A message that cannot be read must not hold back all others. */
   readonly skip: (sequence: number, subject: string, failure: CodedError) => void;
+}
+
+interface StoredAlerts {
+  readonly sequence: number;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly storedAt: number;
 }
 
 /** The server's error code. */
@@ -37,11 +48,24 @@ export class NatsAlertReading implements AlertReading {
 
   async *follow(after: number, signal: AbortSignal): AsyncGenerator<ReadAlerts> {
     const { connection, jetstream } = this.#parts;
-    const request = { stream: engineStream, subjects: [filter], from: after + 1, signal };
-    for await (const { sequence, subject, data } of readJournal(connection, jetstream, request)) {
+    const filters = [filter, subjects.reports];
+    const request = { stream: engineStream, subjects: filters, from: after + 1, signal };
+    for await (const message of readJournal(connection, jetstream, request)) {
+      const { sequence, subject, data, storedAt } = message;
       const place = { sequence, identity: identityOf(subject, data) };
-      yield { place, transitions: this.#decode(sequence, subject, data) };
+      const stored = { sequence, subject, data, storedAt };
+      if (subject.startsWith("alert.")) yield { place, transitions: this.#decode(stored) };
+      else yield { place, transitions: [], ...this.#reportIn(stored) };
     }
+  }
+
+  async end(): Promise<number> {
+    const query = { last_by_subj: filter };
+    return (await this.#parts.manager.streams.getMessage(engineStream, query))?.seq ?? 0;
+  }
+
+  historyTaken(gateways: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.#parts.history.taken(gateways);
   }
 
   async isThere({ sequence, identity }: AlertPlaceInStream): Promise<boolean> {
@@ -57,9 +81,10 @@ export class NatsAlertReading implements AlertReading {
     const firing = new Map<string, AlertTransition>();
     let place: AlertPlaceInStream = { sequence: 0, identity: "" };
     for await (const message of readStored(this.#parts.jetstream, engineStream, filter, "all")) {
-      const { seq: sequence, subject, data } = message;
+      const { seq: sequence, subject, data, time } = message;
       place = { sequence, identity: identityOf(subject, data) };
-      for (const transition of this.#decode(sequence, subject, data)) {
+      const stored = { sequence, subject, data, storedAt: time.getTime() };
+      for (const transition of this.#decode(stored)) {
         if (transition.state === "firing") firing.set(transition.id, transition);
         else firing.delete(transition.id);
       }
@@ -97,9 +122,20 @@ export class NatsAlertReading implements AlertReading {
     }
   }
 
-  #decode(sequence: number, subject: string, data: Uint8Array): readonly AlertTransition[] {
+  #reportIn({ sequence, subject, data }: StoredAlerts): { readonly report?: AddressedReport } {
     try {
-      return decodeAlertMessage(Buffer.from(data).toString("utf8"));
+      return { report: decodeReportMessage(Buffer.from(data).toString("utf8")) };
+    } catch (failure) {
+      if (!(failure instanceof CodedError)) throw failure;
+      this.#parts.skip(sequence, subject, failure);
+      return {};
+    }
+  }
+
+  #decode({ sequence, subject, data, storedAt }: StoredAlerts): readonly AlertTransition[] {
+    try {
+      const transitions = decodeAlertMessage(Buffer.from(data).toString("utf8"));
+      return transitions.map((own) => ({ ...own, knownAt: own.knownAt ?? storedAt }));
     } catch (failure) {
       if (!(failure instanceof CodedError)) throw failure;
       this.#parts.skip(sequence, subject, failure);

@@ -10,6 +10,8 @@
  *   N3  A receiver or a JetStream that is away is waited for with backoff.
  *   N4  A stream that was rolled back no longer has the message at that place; then what was told
  *       is compared with all that fires (P4).
+ *   N5  What stood in the stream when the reading began is read before people are told of any of it;
+ *       and while a receiver is away nothing more is planned. So who was away is told how it stands.
  */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
@@ -27,6 +29,7 @@ import type { AlertReadingParts } from "./nats-alert-reading.ts";
 import { NatsAlertReading } from "./nats-alert-reading.ts";
 import { checkAnswering } from "./nats-answering.ts";
 import { deadLetters } from "./nats-dead-letters.ts";
+import { NatsHistory } from "./nats-history.ts";
 import type { Batches } from "./nats-ledger.ts";
 import { NatsLedger } from "./nats-ledger.ts";
 
@@ -59,12 +62,15 @@ export class NatsNotifier {
     this.#parts = parts;
     const { connection, jetstream, manager, batches, clock, random, log, spokenOf } = parts;
     const { standbyMs } = parts;
+    const history = new NatsHistory(manager, clock);
     this.#tellers = parts.receivers.map((receiver) => {
       const own: TellerParts = {
         receiver,
         settings: parts.settingsOf(receiver.name),
         ledger: new NatsLedger(jetstream, manager, batches, receiver.name),
-        alerts: new NatsAlertReading({ connection, jetstream, manager, skip: skipTo(log) }),
+        alerts: new NatsAlertReading({
+          ...{ connection, jetstream, manager, history, skip: skipTo(log) },
+        }),
         keepDead: deadLetters(jetstream, clock),
         ...{ spokenOf, clock, random, log, standbyMs },
       };

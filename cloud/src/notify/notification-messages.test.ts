@@ -10,11 +10,11 @@ import {
   wordingTemplate,
 } from "@causeway/shared/notify/notification-words.ts";
 import { transition } from "@causeway/shared/notify/testing/transition.ts";
+import { topicOf, topicTemplate } from "@causeway/shared/notify/topic-template.ts";
 import { webhookBody } from "@causeway/shared/notify/webhook-message.ts";
 import { expect, test } from "vitest";
 import { alertmanagerBody } from "./alertmanager-message.ts";
 import { mailOf } from "./mail-message.ts";
-import { topicOf, topicTemplate } from "./mqtt-message.ts";
 import { ntfyBody } from "./ntfy-message.ts";
 import { slackBody } from "./slack-message.ts";
 
@@ -57,6 +57,26 @@ test("a template has what all alerts share, and leaves out what they do not", ()
   const text = "{device} {value} {unit} {{{duration}}}";
   const lines = alertTexts(group(), { text }, 2);
   expect(lines).toEqual(["freezer-2 -3.5 Cel {0 s}", "freezer-1 -3.5 Cel {0 s}", "and 8 more"]);
+});
+
+test("what was found late says when it happened and when it became known, in every form", () => {
+  const knownAt = firing.firingAt + 7 * 86_400_000;
+  const late = { late: true, knownAt };
+  const ended = transition({ ...resolved, ...late });
+  const when = "(happened 2026-01-01T00:00:00Z, known 2026-01-08T00:00:00Z)";
+  const digest = group({ kind: "digest", reason: "late", firing: [], resolved: [ended, ended] });
+  expect(alertTexts(digest, {}, 1)[0]).toBe(`${titleOf(ended)} ${when}`);
+  const only = notificationOf(ended);
+  const addresses = { from: "a@b.example", to: ["c@d.example"] };
+  expect(mailOf(digest, addresses, {}).text).toContain(when);
+  for (const told of [digest, only]) {
+    expect(slackBody(told, {})).toContain(when);
+    expect(ntfyBody(told, "ops", {})).toContain(when);
+    expect(alertmanagerBody(told, 3_600_000, {})).toContain(when);
+    const alerts = told.resolved.map(({ firingAt }) => ({ firingAt, knownAt }));
+    expect(parsed(webhookBody(told, {}))).toMatchObject({ alerts });
+  }
+  expect(alertTexts(only, { text: "{knownAt}" }, 1)).toEqual(["2026-01-08T00:00:00.000Z"]);
 });
 
 test("nothing that a device tells breaks a line or grows one without bound", () => {
@@ -163,6 +183,27 @@ test("an e-mail has the same id in every retry, and one thread for firing and re
   expect(first.messageId).toMatch(/^<[0-9a-f]{32}@plant\.example>$/);
   expect(first.subject).toBe(titleOf(firing));
   expect(first.text).toContain("since 2026-01-01T00:00:00.000Z: -3.5 Cel is above -15 Cel");
+});
+
+test("people see the readings around an alert, and the worst of one that is over", () => {
+  const readings = [
+    { at: 1, value: -18.000000000000004 },
+    { at: 2, value: -3.5 },
+  ];
+  const addresses = { from: "a@b.example", to: ["c@d.example"] };
+  const mail = (told: Notification) => mailOf(told, addresses, {}).text;
+  const seen = transition({ evidence: { readings } });
+  expect(mail(notificationOf(seen))).toContain("\n    readings: -18, -3.5 Cel\n");
+  for (const text of [
+    slackBody(notificationOf(seen), {}),
+    ntfyBody(notificationOf(seen), "ops", {}),
+  ])
+    expect(text).toContain("\\nreadings: -18, -3.5 Cel");
+  const evidence = { readings: [{ at: 3, device: "door-1", metric: "open", value: true }] };
+  const over = { evidence: { ...evidence, worst: { at: 2, value: -1 } }, unit: undefined };
+  const ended = transition({ ...resolved, ...over });
+  expect(mail(notificationOf(ended))).toContain("    readings: door-1 open true; worst -1\n");
+  expect(mail(one)).not.toContain("readings:");
 });
 
 test("an MQTT topic has what alerts share, and no level or wildcard that a name brings", () => {

@@ -4,6 +4,7 @@ import type { Wording } from "@causeway/shared/notify/notification-words.ts";
 import {
   alertTexts,
   onlyAlertOf,
+  onlyTexts,
   severityOf,
   stateOf,
   titleText,
@@ -23,18 +24,20 @@ export function ntfyBody(notification: Notification, topic: string, wording: Wor
   // History and reports wake nobody.
   const isNews = notification.kind === "alerts" || notification.kind === "test";
   const severity = severityOf(notification);
+  const isReport = notification.kind === "report";
   return JSON.stringify({
     topic,
     title: titleText(notification, wording),
     message: messageText(notification, wording),
     priority: isFiring && isNews ? priorities[severity] : resolvedPriority,
-    tags: [isFiring ? tags[severity] : "white_check_mark"],
+    tags: [isReport ? "bar_chart" : isFiring ? tags[severity] : "white_check_mark"],
   });
 }
 
 function messageText(notification: Notification, wording: Wording): string {
   const only = onlyAlertOf(notification);
-  if (only !== undefined && wording.text === undefined) return fitting([only.reason]);
+  if (only !== undefined && wording.text === undefined)
+    return fitting(onlyTexts(notification, only));
   return fitting(alertTexts(notification, wording, linesMax));
 }
 

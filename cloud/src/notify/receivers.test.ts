@@ -1,6 +1,8 @@
 // Who is told of alerts is checked when the configuration is read.
+
+import { urlFault } from "@causeway/shared/notify/receiver-settings.ts";
 import { expect, test } from "vitest";
-import { receiversSchema, urlFault } from "./receivers.ts";
+import { receiversSchema } from "./receivers.ts";
 
 const webhook = (url: string) => ({ name: "ops", kind: "webhook", url });
 
@@ -19,6 +21,20 @@ test("an unknown setting, a name that is no token and a second use of a name are
   expect(receiversSchema.safeParse([{ ...log, name: "a.b" }]).success).toBe(false);
   const twice = receiversSchema.safeParse([log, webhook("http://x/"), log]);
   expect(twice.error?.issues).toMatchObject([{ path: [2, "name"], message: /named twice/ }]);
+});
+
+test("a setting that would do nothing, since each is told by itself, is refused", () => {
+  const hook = { ...webhook("https://ops.example/hook"), escalateAfter: "15m" };
+  const idle = receiversSchema.safeParse([{ ...hook, groupBy: ["gateway"] }]);
+  const issues = idle.error?.issues.map(({ path, message }) => [path.join("."), message]);
+  const message = expect.stringContaining("add tell: grouped");
+  expect(issues).toEqual([
+    ["0.groupBy", message],
+    ["0.escalateAfter", message],
+  ]);
+  expect(receiversSchema.safeParse([{ ...hook, tell: "grouped" }]).success).toBe(true);
+  const page = { name: "page", kind: "ntfy", topic: "x", escalateAfter: "15m" };
+  expect(receiversSchema.safeParse([page]).success).toBe(true);
 });
 
 test.each([

@@ -1,66 +1,23 @@
 /** Who is told of alerts: the `receivers:` of cloud.yaml. */
 
-import { isRefused, parseBlock } from "@causeway/shared/notify/egress.ts";
-import { wordingTemplate } from "@causeway/shared/notify/notification-words.ts";
-import { planSettings } from "@causeway/shared/notify/plan-settings.ts";
+import { idleSettings } from "@causeway/shared/notify/plan-settings.ts";
+import {
+  commandReceiver,
+  fileName,
+  forPeople,
+  forPrograms,
+  hostFault,
+  httpSchemes,
+  logReceiver,
+  remote,
+  tokenFile,
+  urlFault,
+  webhookReceiver,
+  wording,
+} from "@causeway/shared/notify/receiver-settings.ts";
+import { topicTemplate } from "@causeway/shared/notify/topic-template.ts";
 import { durationSchema } from "@causeway/shared/rules/duration.ts";
 import { z } from "zod";
-import { topicTemplate } from "./mqtt-message.ts";
-
-export const receiverNameCharactersMax = 64;
-export const deliveryTimeoutMs = { least: 100, most: 60_000, usual: 10_000 };
-
-const name = z
-  .string()
-  .regex(
-    new RegExp(`^[A-Za-z0-9_-]{1,${receiverNameCharactersMax}}$`),
-    `use 1 to ${receiverNameCharactersMax} letters, digits, "_" or "-"`,
-  );
-
-const logReceiver = z.strictObject({ name, ...planSettings, kind: z.literal("log") });
-
-/** Of all that are told over a network. */
-const remote = {
-  name,
-  ...planSettings,
-  timeoutMs: z
-    .int()
-    .min(deliveryTimeoutMs.least)
-    .max(deliveryTimeoutMs.most)
-    .default(deliveryTimeoutMs.usual),
-  /** Link-local and metadata addresses that may be connected to all the same. */
-  allowAddresses: z
-    .array(z.string().refine((text) => parseBlock(text) !== undefined, "no address and no block"))
-    .optional(),
-};
-
-function rateOf(perMinute: number, burst: number) {
-  const rate = z.strictObject({
-    perMinute: z.number().min(0.01).max(60_000).default(perMinute),
-    burst: z.int().min(1).max(10_000).default(burst),
-  });
-  return { rate: rate.prefault({}) };
-}
-
-/** What programs are told, and what people read, from services that count. */
-const forPrograms = rateOf(1_200, 200);
-const forPeople = rateOf(60, 20);
-
-const wording = { title: wordingTemplate.optional(), text: wordingTemplate.optional() };
-const fileName = z.string().min(1);
-/** Sent as `Authorization: Bearer …`. */
-const tokenFile = fileName.optional();
-
-const webhookReceiver = z.strictObject({
-  ...remote,
-  ...forPrograms,
-  ...wording,
-  kind: z.literal("webhook"),
-  url: z.string(),
-  /** `whsec_` and base64 of 24 to 64 bytes; with it every request is signed (Standard Webhooks). */
-  secretFile: z.string().optional(),
-  tokenFile,
-});
 
 const slackReceiver = z.strictObject({
   ...remote,
@@ -131,6 +88,7 @@ const mqttReceiver = z.strictObject({
 
 export const receiverSchema = z.discriminatedUnion("kind", [
   logReceiver,
+  commandReceiver,
   webhookReceiver,
   slackReceiver,
   ntfyReceiver,
@@ -140,7 +98,7 @@ export const receiverSchema = z.discriminatedUnion("kind", [
 ]);
 
 export type ReceiverSettings = z.infer<typeof receiverSchema>;
-export type RemoteSettings = Exclude<ReceiverSettings, { kind: "log" }>;
+export type RemoteSettings = Exclude<ReceiverSettings, { kind: "log" | "command" }>;
 export type EmailSettings = Extract<ReceiverSettings, { kind: "email" }>;
 export type MqttSettings = Extract<ReceiverSettings, { kind: "mqtt" }>;
 
@@ -158,15 +116,22 @@ export const receiversSchema = z
       const isTwice = receivers.findIndex(({ name: other }) => other === receiver.name) < index;
       const message = `receiver ${receiver.name} is named twice`;
       const faults = isTwice ? [{ path: ["name"], message }] : [];
-      for (const { path, message } of [...faults, ...faultsOf(receiver)])
+      for (const { path, message } of [...faults, ...idleFaults(receiver), ...faultsOf(receiver)])
         context.addIssue({ code: "custom", path: [index, ...path], message });
     }
   });
+
+/** An escalation that never comes would be found out too late. */
+function idleFaults(receiver: ReceiverSettings): readonly Fault[] {
+  const message = "does nothing where each alert is told by itself: add tell: grouped";
+  return idleSettings(receiver).map((name) => ({ path: [name], message }));
+}
 
 /** What a single setting does not show. */
 function faultsOf(receiver: ReceiverSettings): readonly Fault[] {
   switch (receiver.kind) {
     case "log":
+    case "command":
       return [];
     case "email":
       return [...hostFaults(receiver), ...signInFaults(receiver)];
@@ -185,7 +150,6 @@ function faultsOf(receiver: ReceiverSettings): readonly Fault[] {
   }
 }
 
-const httpSchemes = ["http:", "https:"];
 const mqttSchemes = ["mqtt:", "mqtts:"];
 
 function urlFaults(
@@ -214,25 +178,4 @@ function signInFaults(receiver: EmailSettings | MqttSettings): readonly Fault[] 
 function tlsFaults({ url, tls }: MqttSettings): readonly Fault[] {
   if (tls === undefined || url.startsWith("mqtts:")) return [];
   return [{ path: ["tls"], message: "of no account: write mqtts:// in url" }];
-}
-
-/** Why an address cannot be used; undefined where it can. */
-export function urlFault(
-  text: string,
-  allowAddresses: readonly string[] = [],
-  schemes: readonly string[] = httpSchemes,
-): string | undefined {
-  if (!URL.canParse(text)) return `not a URL: write it as ${schemes.at(-1)}//host/path`;
-  const { protocol, hostname, username, password } = new URL(text);
-  if (!schemes.includes(protocol)) return `${protocol} is not ${schemes.join(" or ")}`;
-  if (username !== "" || password !== "") return "credentials do not belong in a URL";
-  return hostFault(hostname, allowAddresses);
-}
-
-function hostFault(host: string, allowAddresses: readonly string[]): string | undefined {
-  const address = host.replace(/^\[(.*)\]$/, "$1");
-  const isAddress = parseBlock(address) !== undefined && !address.includes("/");
-  const allowed = allowAddresses.flatMap((text) => parseBlock(text) ?? []);
-  if (!isAddress || !isRefused(address, allowed)) return undefined;
-  return `${host} is link-local or metadata, where cloud hosts keep their keys`;
 }

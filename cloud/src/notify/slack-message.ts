@@ -4,6 +4,7 @@ import type { Wording } from "@causeway/shared/notify/notification-words.ts";
 import {
   alertTexts,
   onlyAlertOf,
+  onlyTexts,
   severityOf,
   stateOf,
   titleText,
@@ -20,10 +21,15 @@ export function slackBody(notification: Notification, wording: Wording): string 
   const lines =
     only === undefined || wording.text !== undefined
       ? alertTexts(notification, wording, linesMax)
-      : [only.reason];
+      : onlyTexts(notification, only);
   const isFiring = stateOf(notification) === "firing";
   const attachment = {
-    color: isFiring ? colors[severityOf(notification)] : resolvedColor,
+    color:
+      notification.kind === "report"
+        ? colors.info
+        : isFiring
+          ? colors[severityOf(notification)]
+          : resolvedColor,
     fallback: title,
     text: escaped(lines.join("\n")),
     ts: Math.floor(notification.at / 1_000),

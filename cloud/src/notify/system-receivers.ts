@@ -2,6 +2,8 @@
 import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import type { SendCommand } from "@causeway/shared/notify/command-receiver.ts";
+import { CommandReceiver } from "@causeway/shared/notify/command-receiver.ts";
 import type { AddressBlock } from "@causeway/shared/notify/egress.ts";
 import { parseBlock } from "@causeway/shared/notify/egress.ts";
 import { HttpReceiver } from "@causeway/shared/notify/http-receiver.ts";
@@ -10,6 +12,7 @@ import { logReceiver } from "@causeway/shared/notify/log-receiver.ts";
 import type { Notification } from "@causeway/shared/notify/notification.ts";
 import type { Receiver } from "@causeway/shared/notify/receiver.ts";
 import { GuardedReceiver } from "@causeway/shared/notify/receiver-guard.ts";
+import { urlFault } from "@causeway/shared/notify/receiver-settings.ts";
 import { signingKey } from "@causeway/shared/notify/signature.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
@@ -18,12 +21,13 @@ import { alertmanagerBody } from "./alertmanager-message.ts";
 import { MqttReceiver } from "./mqtt-receiver.ts";
 import { ntfyBody } from "./ntfy-message.ts";
 import type { EmailSettings, MqttSettings, ReceiverSettings, RemoteSettings } from "./receivers.ts";
-import { urlFault } from "./receivers.ts";
 import { slackBody } from "./slack-message.ts";
 import { SmtpReceiver } from "./smtp-receiver.ts";
 
 const userAgent = `causeway/${version}`;
 const smtpPorts = { starttls: 587, tls: 465, none: 25 };
+
+const noCommand: SendCommand = () => Promise.reject(new Error("not connected"));
 
 /** Throws CONFIG_UNREADABLE or CONFIG_INVALID where a secret cannot be used. */
 export function openReceivers(
@@ -31,9 +35,11 @@ export function openReceivers(
   clock: Clock,
   random: Random,
   log: Logger,
+  send: SendCommand = noCommand,
 ): readonly Receiver[] {
   return settings.map((receiver) => {
     if (receiver.kind === "log") return logReceiver(receiver.name, log);
+    if (receiver.kind === "command") return new CommandReceiver(receiver, clock, send);
     return new GuardedReceiver(openRemote(receiver, clock, random), receiver.rate, clock);
   });
 }

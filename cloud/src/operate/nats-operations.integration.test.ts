@@ -111,6 +111,42 @@ test("an acknowledgement is kept with its note over a restart of all; unknown al
   await vi.waitFor(() => expect(own.has("a3")).toBe(true), patience);
 });
 
+test("the beginning of an id is enough to acknowledge, where no other alert begins so", async () => {
+  const feed = await following();
+  await tell("3f9c0a1b2c3d4e5f");
+  await tell("3f9cffffffffffff");
+  const flags = { note: "", by: "ann", json: true };
+  await expect(acknowledge(parts(), "3f9c", flags)).rejects.toThrow("2 alerts begin so");
+  await expect(acknowledge(parts(), "3f", flags)).rejects.toThrow("ALERT_UNKNOWN: 3f: see");
+  expect(await acknowledge(parts(), "3f9c0", flags)).toBe(0);
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({ id: "3f9c0a1b2c3d4e5f", by: "ann" });
+  const own = feed.operations.acknowledgements;
+  await vi.waitFor(() => expect([...own.keys()]).toEqual(["3f9c0a1b2c3d4e5f"]), patience);
+  await alerts(parts(), { json: false, openOnly: true, transitions: false, shadow: false });
+  expect(lines).toEqual([
+    expect.stringMatching(/^3f9c0a1b2c3d {2}firing .*\[acknowledged by ann\]$/),
+    expect.stringMatching(/^3f9cffffffff {2}firing/),
+  ]);
+});
+
+test("what is wrong with a silence is told of its flag, and a label that nobody has is doubted", async () => {
+  const flags = { match: ["zone=cold"], for: "1h", comment: "defrost", author: "ann" };
+  const fault = (over: object) => addSilence.bind(undefined, parts(), { ...flags, ...over });
+  expect(fault({ comment: undefined })).toThrow(/^CLI_USAGE: --comment: say why/);
+  expect(fault({ for: undefined, until: "2026-11-22T10:00" })).toThrow(/--until: .* with its zone/);
+  expect(fault({ for: undefined })).toThrow(/--for or --until/);
+  expect(fault({ for: "2x" })).toThrow(/--for: /);
+  expect(fault({ match: [] })).toThrow(/--match: at least one label/);
+  const fleet = { gateways: [{ match: ["*"], labels: { zone: "cold" } }], devices: [] };
+  await addSilence(parts(), flags);
+  expect(lines).toEqual([
+    expect.stringContaining("zone=cold"),
+    expect.stringContaining("label zone"),
+  ]);
+  await addSilence(parts(), flags, fleet);
+  expect(lines).toHaveLength(1);
+});
+
 async function opened() {
   const feed = await following();
   const view = new FleetView();
@@ -161,7 +197,8 @@ test("silences and acknowledgements by HTTP show in the list of alerts, and in t
   expect(shown).toMatchObject({ open: [{ id: "a1", ...standing }] });
   expect(await (await send("GET", "/api/silences")).json()).toMatchObject({ silences: [{ id }] });
   await vi.waitFor(() => expect(text).toMatch(/event: silences\n[^\n]*"bob"/), patience);
-  expect((await send("DELETE", `/api/silences/${id}`)).status).toBe(200);
+  const type = { "content-type": "application/json" };
+  expect((await send("DELETE", `/api/silences/${id}`, undefined, type)).status).toBe(200);
   await vi.waitFor(async () => {
     expect(await (await send("GET", "/api/silences")).json()).toEqual({ silences: [] });
   }, patience);
@@ -188,6 +225,9 @@ test("what another origin's page or a form can send changes nothing", async () =
   expect(await status("POST", "/api/alerts/a1/ack", { by: "x" }, form)).toBe(415);
   expect((await fetch(`${url}/api/silences`, { method: "POST" })).status).toBe(401);
   expect(await status("POST", "/api/silences", { ...request, for: "soon" })).toBe(400);
+  const json = { "content-type": "application/json" };
+  expect(await status("POST", "/api/silences", undefined, json)).toBe(400);
+  expect(await status("POST", "/api/silences", JSON.parse('{"__proto__": {"a": 1}}'))).toBe(400);
   expect(await status("POST", "/api/alerts/unknown/ack", { by: "ann" })).toBe(404);
   expect(await status("DELETE", "/api/silences/unknown")).toBe(404);
   expect(feed.operations.silences).toHaveLength(length);

@@ -195,6 +195,8 @@ test("a reader that stands still holds the journal; gateways are slowed, until i
     { name: "KV_READERS" },
     { name: "KV_RULES" },
     { name: "KV_NOTIFY" },
+    { name: "KV_DEVICES" },
+    { name: "KV_REGISTRY" },
     { name: "KV_SILENCES" },
     { name: "KV_ACKS" },
     { reader: "history", kind: "historian", sequence: 0, lagMessages: expect.any(Number) },

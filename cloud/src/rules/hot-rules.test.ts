@@ -3,10 +3,17 @@
 import type { AlertSubjects } from "@causeway/shared/alert/deployment-alert.ts";
 import { tellDeployment } from "@causeway/shared/alert/deployment-alert.ts";
 import { MemoryAlertSubjects } from "@causeway/shared/alert/testing/memory-alert-subjects.ts";
+import {
+  DeviceBook,
+  encodeFacts,
+  factsKey,
+  factsRequest,
+} from "@causeway/shared/devices/device-facts.ts";
 import type { LogFields } from "@causeway/shared/log.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import { expect, test } from "vitest";
+import { ServiceRules } from "../devices/service-rules.ts";
 import { HotRules } from "./hot-rules.ts";
 import type { Found } from "./rules-document.ts";
 import { rulesMetrics } from "./rules-metrics.ts";
@@ -19,7 +26,9 @@ class World {
   readonly changes: string[] = [];
   readonly errors: LogFields[] = [];
   key: Found | "none" = "none";
+  readonly book = new DeviceBook();
   isAway = false;
+  readonly #service = new ServiceRules(this.book, silentLogger);
   #fileChanged: (found: Found) => void = () => {};
 
   start(configured: Found, alerts: AlertSubjects = this.alerts): HotRules {
@@ -43,6 +52,7 @@ class World {
         reload: () => {},
         stop: () => {},
       },
+      inService: (rules) => this.#service.of(rules),
       change: ({ source }) => void this.changes.push(source),
       tell: (finding) => tellDeployment(alerts, finding),
       clock: this.clock,
@@ -154,5 +164,24 @@ test("an alert that cannot be told is told later", async () => {
   isAway = false;
   await world.clock.advance(5_000);
   expect(world.told()).toEqual(["system-rules-refused firing"]);
+  await hotRules.stop();
+});
+
+test("hands over what is out of service with the rules, whatever place these are from (H4)", async () => {
+  const world = new World();
+  const hotRules = world.start(file());
+  const place = { gateway: "gw-1", device: "" };
+  const say = async (act: "retired" | "returned") => {
+    const facts = world.book.after(place, factsRequest({ act, by: "ann" }), 1);
+    world.book.take(factsKey(place), encodeFacts(facts));
+    await world.clock.advance(5_000);
+  };
+  await say("retired");
+  expect(hotRules.current.fleet.service?.out).toEqual([["gw-1", ""]]);
+  await world.keyHas(foundIn(textAbove("cold", 1), "key"));
+  expect(hotRules.current.fleet.service?.out).toEqual([["gw-1", ""]]);
+  await say("returned");
+  expect(hotRules.current.fleet).not.toHaveProperty("service");
+  expect(world.changes).toEqual(["rules.yaml", "key", "key"]);
   await hotRules.stop();
 });

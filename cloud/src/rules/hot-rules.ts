@@ -8,6 +8,7 @@
  *   H3  What is refused is told again each minute, in case that another process has ended the alert;
  *       its end is told once, at the start or when nothing is refused any more: others may have a
  *       broken file of their own.
+ *   H4  What operators take out of service belongs to the rules, whatever place these are from.
  */
 
 import type { Finding } from "@causeway/shared/alert/deployment-alert.ts";
@@ -37,6 +38,8 @@ export interface HotRulesParts {
   readonly key: RulesKey;
   /** Undefined where the rules stand in the configuration itself. */
   readonly file: RulesFile | undefined;
+  /** H4. */
+  readonly inService?: (rules: LoadedRules) => LoadedRules;
   /** Puts others in force, sooner or later. */
   readonly change: (rules: LoadedRules) => void;
   readonly tell: (finding: Finding) => Promise<unknown>;
@@ -71,7 +74,7 @@ export class HotRules {
 
   constructor(parts: HotRulesParts) {
     this.#parts = parts;
-    this.#current = parts.wanted.current;
+    this.#current = this.#wanted();
     this.#hadKey = parts.wanted.hasKey;
   }
 
@@ -140,14 +143,19 @@ export class HotRules {
     try {
       const found = await key.look();
       this.#isAway = false;
-      if (found === "same") return;
-      wanted.keyHas(found === "none" ? undefined : found);
+      if (found !== "same") wanted.keyHas(found === "none" ? undefined : found);
       this.#settle();
     } catch (failure) {
       const reason = reasonOf(failure);
       if (!this.#isAway) log.warn({ reason }, "the rules in bucket RULES cannot be asked for");
       this.#isAway = true;
     }
+  }
+
+  /** H4 */
+  #wanted(): LoadedRules {
+    const { wanted, inService } = this.#parts;
+    return inService === undefined ? wanted.current : inService(wanted.current);
   }
 
   /** H1 */
@@ -162,7 +170,7 @@ export class HotRules {
     }
     this.#tellRefused();
     const before = this.#current;
-    this.#current = wanted.current;
+    this.#current = this.#wanted();
     if (before.ruleSet.name === this.#current.ruleSet.name) return;
     this.#changes++;
     const { source, rules, ruleSet } = this.#current;

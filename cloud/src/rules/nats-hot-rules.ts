@@ -18,6 +18,7 @@ import { configuredRules, FileRules } from "./file-rules.ts";
 import { HotRules } from "./hot-rules.ts";
 import { NatsRulesKey } from "./nats-rules-key.ts";
 import { NatsRulesStore } from "./nats-rules-store.ts";
+import type { LoadedRules } from "./rules-document.ts";
 import { findRules } from "./rules-document.ts";
 
 export interface OpenRulesParts {
@@ -28,6 +29,8 @@ export interface OpenRulesParts {
   readonly client: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly store: EngineStore;
+  /** The rules together with what is out of service; read before. */
+  readonly inService?: (rules: LoadedRules) => LoadedRules;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -45,6 +48,7 @@ export interface OpenedRules {
  */
 export async function openRules(parts: OpenRulesParts): Promise<OpenedRules> {
   const { config, configName, connection, client, manager, store, clock, random, log } = parts;
+  const { inService = (rules: LoadedRules) => rules } = parts;
   const journal = new NatsTickJournal(client, manager);
   const alerts = new NatsAlertSubjects(client, manager);
   const key = new NatsRulesKey(new NatsRulesStore(client, manager));
@@ -57,7 +61,7 @@ export async function openRules(parts: OpenRulesParts): Promise<OpenedRules> {
     ticks: journal,
     store,
   });
-  const { rules, fleet } = wanted.current;
+  const { rules, fleet } = inService(wanted.current);
   const ruleSets = new KeptRuleSets(store, rules, fleet);
   const ticker = new Ticker({
     journal,
@@ -76,6 +80,7 @@ export async function openRules(parts: OpenRulesParts): Promise<OpenedRules> {
     wanted,
     key,
     file,
+    inService,
     change: ({ ruleSet }) => {
       ruleSets.change(ruleSet);
       ticker.change(ruleSet.name);

@@ -8,6 +8,8 @@ import { rulesRevisionsMax } from "@causeway/shared/streams.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { CommandParts } from "../cli/nats-commands.ts";
 import { connected } from "../cli/nats-commands.ts";
+import { NatsDeviceFacts } from "../devices/nats-device-facts.ts";
+import { serviceOf, withService } from "../devices/service-rules.ts";
 import { NatsTickJournal } from "../ticks/nats-tick-journal.ts";
 import { readRulesText } from "./file-rules.ts";
 import { NatsRulesStore } from "./nats-rules-store.ts";
@@ -97,6 +99,8 @@ interface Bucket {
   readonly store: NatsRulesStore;
   /** Of the rules that the journal's last tick names. */
   readonly named: () => Promise<string | undefined>;
+  /** With what is out of service, as a running cloud has them. */
+  readonly inService: (rules: LoadedRules) => Promise<LoadedRules>;
 }
 
 function opened(parts: RulesParts, act: (bucket: Bucket) => Promise<number>): Promise<number> {
@@ -111,7 +115,9 @@ function opened(parts: RulesParts, act: (bucket: Bucket) => Promise<number>): Pr
       const why = "there is no bucket RULES: causeway-cloud run makes it";
       throw new CodedError("NATS_JETSTREAM_MISSING", why, { cause: failure });
     }
-    return act({ store, named: async () => (await ticks.last())?.tick.rules });
+    const inService = async (loaded: LoadedRules) =>
+      withService(loaded, serviceOf(await new NatsDeviceFacts(client, manager).load()));
+    return act({ store, named: async () => (await ticks.last())?.tick.rules, inService });
   });
 }
 
@@ -141,10 +147,10 @@ function checked(text: string, source: string): RulesDocument["rules"] {
   return found;
 }
 
-async function list(parts: RulesParts, { store, named }: Bucket): Promise<number> {
+async function list(parts: RulesParts, { store, named, inService }: Bucket): Promise<number> {
   const last = await store.last();
   const hasKey = last?.kind === "put";
-  const own = hasKey ? loadedOf(last) : parts.configured();
+  const own = await inService(hasKey ? loadedOf(last) : parts.configured());
   const namedByTick = await named();
   const lines = ruleLines(own, namedByTick);
   for (const line of lines) parts.write(parts.json ? JSON.stringify(line) : ruleText(line));

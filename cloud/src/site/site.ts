@@ -129,10 +129,8 @@ export class Site {
     const receivedAt = this.#dated(reading.receivedAt, reading.late);
     const dated: PatternReading = { ...reading, kind: "reading", receivedAt };
     const verdicts = observePatterns(patterns, dated, said.map(verdictOf));
-    const transitions = this.#rules.alerting.advance(alerts, verdicts, {
-      ...dated,
-      gateway: place,
-    });
+    const observation = { ...dated, gateway: place };
+    const transitions = this.#rules.alerting.advance(alerts, verdicts, observation, detection);
     return joined(nothing, transitions, verdicts);
   }
 
@@ -140,7 +138,8 @@ export class Site {
     verdicts: readonly RuleVerdict[],
     observation: ReturnType<typeof observationOf>,
   ): readonly AlertTransition[] {
-    return this.#rules.alerting.advance(this.#state.alerts, verdicts, observation);
+    const { detection, alerts } = this.#state;
+    return this.#rules.alerting.advance(alerts, verdicts, observation, detection);
   }
 
   /** V1. */

@@ -1,4 +1,11 @@
 // The view shows the newest of everything, never goes back, and never grows beyond its bounds.
+
+import {
+  DeviceBook,
+  encodeFacts,
+  factsKey,
+  factsRequest,
+} from "@causeway/shared/devices/device-facts.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { transition } from "@causeway/shared/notify/testing/transition.ts";
 import { expect, test } from "vitest";
@@ -172,4 +179,31 @@ test("an emptied view begins a new generation and never gives a version twice", 
   expect(view.generation).toBe(generation + 1);
   expect(view.version).toBeGreaterThan(version);
   expect(view.counters()).toMatchObject({ events: 1, series: 1 });
+});
+
+test("readings of a replacement are shown under the old device, and what is forgotten is not shown", () => {
+  const book = new DeviceBook();
+  const say = (device: string, request: object, at: number) => {
+    const place = { gateway: "gw-1", device };
+    const facts = book.after(place, factsRequest({ by: "ann", ...request }), at);
+    book.take(factsKey(place), encodeFacts(facts));
+  };
+  const view = new FleetView(undefined, book);
+  const put = (device: string, value: number, receivedAt: number) =>
+    view.apply(taken({ receivedAt, position: receivedAt, event: readings(device, { x: value }) }));
+  const shown = () => view.latestSeries(9).map(({ device, recent }) => [device, ...recent]);
+  put("old", 1, 10);
+  put("new", 2, 20);
+  say("new", { act: "replaced", old: "old" }, 30);
+  put("new", 3, 40);
+  expect(shown()).toEqual([
+    ["new", 2],
+    ["old", 1, 3],
+  ]);
+  say("new", { act: "forgotten" }, 50);
+  expect(shown()).toEqual([["old", 1, 3]]);
+  say("", { act: "forgotten" }, 60);
+  expect([shown(), view.gateways(9)]).toEqual([[], []]);
+  put("old", 4, 70);
+  expect(shown()).toEqual([["old", 1, 3, 4]]);
 });

@@ -5,6 +5,7 @@
  */
 
 import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import type { DevicePlace } from "@causeway/shared/devices/device-facts.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
 import type { Folded, TakenEvent } from "../ingest/fold.ts";
 import type { SeriesBounds, SeriesView } from "./series-table.ts";
@@ -111,8 +112,19 @@ const noCounts = {
   late: 0,
 };
 
+/** What people have said of devices that changes what is shown; `at` in ms. */
+export interface SaidOfDevices {
+  /** The device that readings of the time count as. */
+  seriesOf(place: DevicePlace, at: number): string;
+  /** It was forgotten then, or later. */
+  isForgotten(place: DevicePlace, at: number): boolean;
+}
+
+const nothingSaid: SaidOfDevices = { seriesOf: ({ device }) => device, isForgotten: () => false };
+
 export class FleetView {
   readonly #bounds: ViewBounds;
+  readonly #said: SaidOfDevices;
   readonly #series: SeriesTable;
   readonly #gateways = new Map<string, Mutable<GatewayView>>();
   readonly #open = new Map<string, AlertTransition>();
@@ -122,8 +134,9 @@ export class FleetView {
   #version = 0;
   #generation = 1;
 
-  constructor(bounds: ViewBounds = defaultViewBounds) {
+  constructor(bounds: ViewBounds = defaultViewBounds, said: SaidOfDevices = nothingSaid) {
     this.#bounds = bounds;
+    this.#said = said;
     this.#series = new SeriesTable(bounds);
   }
 
@@ -155,14 +168,17 @@ export class FleetView {
     else gateway.epoch = taken.epoch;
     gateway.receivedAt = Math.max(gateway.receivedAt, taken.receivedAt);
     switch (event.kind) {
-      case "reading":
+      case "reading": {
         this.#counts.readings += event.readings.length;
         gateway.readings += event.readings.length;
         if (event.device === null) return;
+        const { gateway: id, receivedAt } = taken;
+        const device = this.#said.seriesOf({ gateway: id, device: event.device }, receivedAt);
         for (const reading of event.readings) {
-          if (this.#series.put(taken, event.device, reading, this.#version + 1)) this.#version++;
+          if (this.#series.put(taken, device, reading, this.#version + 1)) this.#version++;
         }
         return;
+      }
       case "quarantined":
         this.#counts.quarantined++;
         gateway.quarantined++;
@@ -174,6 +190,8 @@ export class FleetView {
         if (event.name === "heartbeat") this.#applyHeartbeat(gateway, taken, event.fields ?? {});
         return;
       case "presence":
+      case "alarm":
+      case "reply":
       case "rollup":
         return;
     }
@@ -231,9 +249,13 @@ export class FleetView {
     };
   }
 
-  /** The newest heard of first, at most `limit`. */
+  /** The newest heard of first, at most `limit`; none that was forgotten. */
   gateways(limit: number): readonly GatewayView[] {
-    const all = [...this.#gateways.values()].sort((a, b) => b.storedAt - a.storedAt);
+    const all = [...this.#gateways.values()]
+      .filter(({ gateway, storedAt }) => {
+        return !this.#said.isForgotten({ gateway, device: "" }, storedAt);
+      })
+      .sort((a, b) => b.storedAt - a.storedAt);
     return all.slice(0, limit).map((gateway) => ({ ...gateway }));
   }
 
@@ -242,9 +264,10 @@ export class FleetView {
     return this.#series.since(version, limit);
   }
 
-  /** The most recently updated series, oldest change first. */
+  /** The most recently updated series, oldest change first; of no device that was forgotten. */
   latestSeries(limit: number): readonly SeriesView[] {
-    return this.#series.latest(limit);
+    const isShown = (row: SeriesView) => !this.#said.isForgotten(row, row.receivedAt);
+    return this.#series.latest(limit).filter(isShown);
   }
 
   /** Transitions that came after `version`, oldest first. */

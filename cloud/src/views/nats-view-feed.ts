@@ -19,6 +19,7 @@ import { clockSubject, engineStream, telemetryStream } from "@causeway/shared/su
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
+import type { TakenEvent } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
 import { JournalReader, loadCommitted, nothingCommitted } from "../ingest/journal-reader.ts";
 import { readJournal } from "../ingest/nats-journal.ts";
@@ -30,6 +31,8 @@ export interface ViewFeedParts {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly view: FleetView;
+  /** Told of each event, again from the first message after a rollback. */
+  readonly taken?: (event: TakenEvent) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -102,7 +105,8 @@ interface FollowedPart {
   reset(): void;
 }
 
-function eventsPart({ view, connection, jetstream, manager, random }: ViewFeedParts): FollowedPart {
+function eventsPart(parts: ViewFeedParts): FollowedPart {
+  const { view, connection, jetstream, manager, random } = parts;
   const store = new NatsEngineStore(connection, jetstream, manager, random);
   let reader = new JournalReader(nothingCommitted);
   return {
@@ -119,7 +123,10 @@ function eventsPart({ view, connection, jetstream, manager, random }: ViewFeedPa
     // Ticks too: what waits behind a hole is often released by one.
     subjects: ["tlm.>", clockSubject],
     take(message) {
-      for (const folded of reader.fold(message)) view.applyFolded(folded, message.storedAt);
+      for (const folded of reader.fold(message)) {
+        view.applyFolded(folded, message.storedAt);
+        for (const event of folded.taken) parts.taken?.(event);
+      }
     },
     reset: () => view.resetEvents(),
   };

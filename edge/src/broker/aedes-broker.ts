@@ -15,16 +15,18 @@
  */
 import type { EventEmitter } from "node:events";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
-import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
+import { type CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { shown } from "@causeway/shared/shown.ts";
-import type { AedesOptions, AuthenticateError, Client, PublishPacket } from "aedes";
+import type { AedesOptions, Client, PublishPacket } from "aedes";
 import { Aedes } from "aedes";
 import type { Records } from "../outbox/companions.ts";
 import type { Access } from "./admission.ts";
 import { Admission, deniedNotice } from "./admission.ts";
+import { AedesCommands } from "./aedes-commands.ts";
 import type { PlainPublish } from "./aedes-connection.ts";
 import { Connection, inside } from "./aedes-connection.ts";
+import { packetOf, publishOwn } from "./aedes-own.ts";
 import type { AedesPacket } from "./aedes-persistence.ts";
 import { AedesPersistence, carriedOf, carry, noSubscription } from "./aedes-persistence.ts";
 import { guardRegistry } from "./aedes-registry.ts";
@@ -38,9 +40,11 @@ import type { AccessSettings } from "./listener-settings.ts";
 import { Notices } from "./notices.ts";
 import type { PresenceReason } from "./presence.ts";
 import { Presence } from "./presence.ts";
+import { notReady, refused } from "./refusals.ts";
 import type { Settled } from "./repeats.ts";
 import { Repeats, repeatKeys } from "./repeats.ts";
 import { NamedMessages } from "./retained.ts";
+import type { Message } from "./session-records.ts";
 import { Sessions } from "./sessions.ts";
 import { Takeovers } from "./takeovers.ts";
 import type { Arrival } from "./tcp-listeners.ts";
@@ -76,6 +80,7 @@ export class AedesBroker {
   readonly #options: AedesBrokerOptions;
   readonly #timeouts: typeof defaultTimeouts;
   readonly #keepers: Keepers;
+  readonly commands: AedesCommands;
   readonly #persistence: AedesPersistence;
   readonly #listeners: Listeners;
   readonly #admission: Admission;
@@ -120,6 +125,8 @@ export class AedesBroker {
       wills: new NamedMessages("w", records, { countMax: 1_000_000, bytesMax: 2 ** 40 }),
     };
     records.keep(this.#keepers.repeats);
+    const { sessions: queues } = this.#keepers;
+    this.commands = new AedesCommands({ sessions: queues, subscribers: this.#subscribers });
     this.#admission = new Admission(options.access, () => clock.bootMs());
     this.#listeners = new Listeners({
       ...options,
@@ -132,6 +139,7 @@ export class AedesBroker {
       connectionOf: (client) => this.#connections.get(client),
       append: (client, packet) => this.#appendOnce(client, packet),
       maySubscribe: (client, filter) => this.#maySubscribe(client, filter),
+      acknowledged: (client, messageId) => this.commands.acknowledged(client, messageId),
       soon: (act) => clock.soon(act),
     });
   }
@@ -144,6 +152,9 @@ export class AedesBroker {
   get repeats(): Repeats {
     return this.#keepers.repeats;
   }
+
+  /** The gateway's own messages. */
+  publish = (message: Message) => publishOwn(this.#aedes, message);
 
   status(): BrokerStatus {
     const { sessions, retained } = this.#keepers;
@@ -180,6 +191,8 @@ export class AedesBroker {
     this.#aedes = aedes;
     guardRegistry(aedes);
     aedes.on("client", (client) => this.#registered(client));
+    aedes.on("clientReady", (client) => this.commands.returned(client));
+    aedes.on("subscribe", (filters) => this.commands.subscribed(filters.map(({ topic }) => topic)));
     aedes.on("clientDisconnect", (client) => this.#ended(client));
     aedes.on("connackSent", ({ returnCode }, client) => {
       if (returnCode !== 0) this.#connections.get(client)?.refused();
@@ -519,12 +532,7 @@ export class AedesBroker {
   /** The connections that these wills were of ended with the process before. */
   #publishWills(aedes: Aedes): void {
     for (const [client, will] of this.#keepers.wills.all()) {
-      const packet = {
-        cmd: "publish" as const,
-        dup: false,
-        ...will,
-        payload: Buffer.from(will.payload),
-      };
+      const packet = packetOf(will);
       const delivery = new Delivery(this.#keepers, packet, client, undefined);
       this.#append(delivery, packet, undefined, (failure) => {
         if (failure === undefined) aedes.publish(packet, () => {});
@@ -556,6 +564,7 @@ export class AedesBroker {
     const { grants } = connection.pass ?? {};
     if (grants?.mayReceive((packet as unknown as AedesPacket).topic) === false) return null;
     const carried = carriedOf(packet);
+    if (carried?.messageId !== undefined) return { ...packet, messageId: carried.messageId };
     if (carried?.passed !== undefined) return packet;
     if (carried?.isTwice === true) return null;
     const sequence = carried?.queued?.sequences.get(client.id);
@@ -583,14 +592,4 @@ export class AedesBroker {
     this.#options.log.warn({ detail: notice.detail }, notice.name);
     this.#listener?.notice(notice);
   }
-}
-
-const notReady: Pick<BrokerListener, "publish"> = {
-  publish: (_publish, settle) =>
-    settle(new CodedError("BROKER_LISTEN_FAILED", "the gateway is not ready")),
-};
-
-/** MQTT 3.1.1 table 3.1: 2 identifier rejected, 3 unavailable, 5 not authorised. */
-function refused(returnCode: number): AuthenticateError {
-  return Object.assign(new Error(`refused by return code ${returnCode}`), { returnCode });
 }

@@ -42,6 +42,7 @@ export interface PersistenceParts {
   /** Appends a QoS 2 publish with its message id. */
   readonly append: (client: Client, packet: AedesPacket) => Promise<void>;
   readonly maySubscribe: (client: Client, filter: string) => boolean;
+  readonly acknowledged: (client: Client, messageId: number) => void;
   /** Once what is at hand has been worked off. */
   readonly soon: (act: () => void) => void;
 }
@@ -142,11 +143,13 @@ export class AedesPersistence {
   }
 
   async outgoingClearMessageId(
-    { id }: ClientName,
+    client: Client,
     { messageId }: Pick<AedesPacket, "messageId">,
   ): Promise<undefined> {
     // aedes asks so too for a packet that it did not send.
-    if (messageId !== undefined) this.#keepers.sessions.delivered(id, messageId);
+    if (messageId === undefined) return undefined;
+    this.#parts.acknowledged(client, messageId);
+    this.#keepers.sessions.delivered(client.id, messageId);
     return undefined;
   }
 
@@ -162,6 +165,7 @@ export class AedesPersistence {
     while (!connection.isClosed) {
       for (const outgoing of await sessions.batch(client, after)) {
         await connection.writable();
+        if (!sessions.holds(client, outgoing.sequence)) continue;
         let passed = () => {};
         const sent = new Promise<void>((resolve) => {
           passed = resolve;

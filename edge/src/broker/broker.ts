@@ -11,6 +11,8 @@ export interface Publish {
   readonly qos: 0 | 1 | 2;
   /** Goes to the disk with what the publish becomes. */
   readonly companion?: Companion;
+  /** Publishes where it came from, if that is not the gateway's own broker. */
+  readonly tell?: (topic: string, payload: Uint8Array) => void;
 }
 
 /** Without failure the device gets its acknowledgement; with one its connection is closed. */
@@ -41,6 +43,8 @@ export interface BrokerNotice {
 export interface BrokerListener {
   /** `settle` is called once per publish, in the order of the publishes. */
   publish(publish: Publish, settle: SettlePublish): void;
+  /** A retained message, which came when it was new. */
+  replay?(topic: string, payload: Uint8Array): void;
   notice(notice: BrokerNotice): void;
   presence(change: PresenceChange): void;
 }

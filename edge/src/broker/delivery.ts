@@ -30,6 +30,8 @@ export interface Carried {
   readonly isTwice?: boolean;
   /** Called once it was handed to the subscriber's connection. */
   readonly passed?: () => void;
+  /** To send it under; else aedes counts one. */
+  readonly messageId?: number;
 }
 
 /** A packet of aedes that is published, or a will. */

@@ -11,6 +11,7 @@ import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "@causeway/shared/clock.ts";
+import { sparkplugBytes } from "@causeway/shared/decode/sparkplug-payload.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
@@ -206,6 +207,24 @@ describe("what becomes no event", () => {
     expect(await edge.values()).toEqual([3]);
     expect(source.status().passedOver).toBe(2);
   });
+
+  test("a retained message, but for what it tells of the device", async () => {
+    const { edge, upstream } = await start({ filters: ["homie/#"] });
+    const visit = await upstream.accept(1);
+    const retained = { payload: "°C", topic: "homie/car/engine/t/$unit", retain: true };
+    visit.send(message(1, retained), message(2, { payload: "21.5", topic: "homie/car/engine/t" }));
+    await visit.count(puback, 2);
+    expect(await edge.events()).toMatchObject([{ readings: [{ value: 21.5, unit: "Cel" }] }]);
+  });
+});
+
+test("a Sparkplug node is asked for a rebirth where it is", async () => {
+  const { upstream } = await start({ filters: ["spBv1.0/#"] });
+  const visit = await upstream.accept(1);
+  const data = Buffer.from(sparkplugBytes({ seq: 1, metrics: [{ alias: 7, intValue: 1 }] }));
+  visit.send(message(1, { topic: "spBv1.0/g/NDATA/n", payload: data }));
+  await visit.count(packetTypes.publish, 1);
+  expect(visit.published()).toMatchObject([{ topic: "spBv1.0/g/NCMD/n", qos: 0, retain: false }]);
 });
 
 test("what comes faster than the disk is left with that broker, and nothing of it is lost", async () => {

@@ -8,7 +8,8 @@
  *       for one (repeats.ts).
  *   S4  At the bound of what waits nothing more is read; that broker keeps it.
  *   S5  What is never to be an event is told and acknowledged in its place: too large a message, which
- *       would come for ever, and a retained one, which is old and came when it was new.
+ *       would come for ever, and a retained one, which is old and came when it was new: from it is
+ *       learnt at most what a device is.
  */
 import type { Socket } from "node:net";
 import { connect as connectTcp } from "node:net";
@@ -33,6 +34,7 @@ import {
   FrameReader,
   pingBytes,
   pubackBytes,
+  publishBytes,
   subscribeBytes,
 } from "./source-frames.ts";
 import type { SourceSettings } from "./source-settings.ts";
@@ -47,7 +49,7 @@ export interface SourceParts {
     readonly inflightPerClientMax: number;
     readonly waitingBytesMax: number;
   };
-  readonly listener: Pick<BrokerListener, "publish" | "notice">;
+  readonly listener: Pick<BrokerListener, "publish" | "notice" | "replay">;
   readonly repeats: Repeats;
   readonly records: Pick<Records, "write">;
   readonly clock: Clock;
@@ -218,6 +220,7 @@ export class MqttSource {
     }
     if (isRetained || !isWanted || !isText(topic)) {
       this.#counters.passedOver++;
+      if (isWanted && isText(topic)) this.#parts.listener.replay?.(topic, frame.payload);
       return this.#passOver(socket, messageId);
     }
     this.#append(socket, frame, end);
@@ -291,7 +294,11 @@ export class MqttSource {
       return [];
     };
     const qos = messageId === undefined ? 0 : 1;
-    const publish = { client: settings.name, topic, payload, qos, companion: { join } } as const;
+    const tell = (to: string, message: Uint8Array) => {
+      if (!socket.destroyed) socket.write(publishBytes(to, message));
+    };
+    const own = { companion: { join }, tell };
+    const publish = { client: settings.name, topic, payload, qos, ...own } as const;
     listener.publish(publish, (failure) => {
       if (entry !== undefined) repeats.settled(sender, entry, failure === undefined);
       if (failure === undefined) this.#counters.taken++;

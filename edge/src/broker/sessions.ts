@@ -80,6 +80,9 @@ export type Outgoing =
     }
   | { readonly kind: "release"; readonly sequence: number; readonly messageId: number };
 
+/** Acknowledged by the client, or given up. */
+type Ended = (isDelivered: boolean) => void;
+
 interface Item {
   readonly sequence: number;
   readonly qos: QoS;
@@ -117,6 +120,7 @@ export class Sessions implements Keeper {
   /** Those that are away in the order of their leaving. */
   readonly #sessions = new Map<string, Session>();
   readonly #tree = new FilterTree<QoS>();
+  readonly #followed = new Map<number, Ended>();
   #sequence = 0;
   #bytes = 0;
   #messages = 0;
@@ -266,7 +270,10 @@ export class Sessions implements Keeper {
   }
 
   /** N2: `changes` go with the event; `settle` is told whether they are durable. */
-  enqueue(message: Message): {
+  enqueue(
+    message: Message,
+    only?: ReadonlySet<string>,
+  ): {
     readonly changes: readonly Change[];
     readonly queued: Queued;
     readonly settle: (isDurable: boolean) => void;
@@ -277,6 +284,7 @@ export class Sessions implements Keeper {
     const queuedAt = this.#parts.clock.bootMs();
     const values = new Map<QoS, Buffer>();
     for (const [client, granted] of this.subscribers(message.topic)) {
+      if (only?.has(client) === false) continue;
       const qos = granted < message.qos ? granted : message.qos;
       const value = values.get(qos) ?? encodeMessage({ ...message, qos, retain: false });
       values.set(qos, value);
@@ -408,7 +416,33 @@ export class Sessions implements Keeper {
     const session = this.#sessions.get(client);
     const item = session?.byId.get(messageId);
     if (session === undefined || item === undefined) return;
-    this.#parts.records.write(this.#remove(session, item));
+    this.#parts.records.write(this.#remove(session, item, true));
+  }
+
+  /** Its filters that deliver by its queue. */
+  filtersOf(client: string): readonly string[] {
+    const subscriptions = this.#sessions.get(client)?.subscriptions ?? [];
+    return [...subscriptions].flatMap(([filter, qos]) => (qos > 0 ? [filter] : []));
+  }
+
+  holds(client: string, sequence: number): boolean {
+    return this.#sessions.get(client)?.queue.has(sequence) === true;
+  }
+
+  /** Tells once how a queued message ended; false where it is not in the queue. */
+  follow(client: string, sequence: number, ended: Ended): boolean {
+    if (!this.holds(client, sequence)) return false;
+    this.#followed.set(sequence, ended);
+    return true;
+  }
+
+  /** Takes a message out of the queue, or what is on its way there; whoever follows it is not told. */
+  withdraw(client: string, sequence: number): readonly Change[] {
+    this.#followed.delete(sequence);
+    const session = this.#sessions.get(client);
+    const item = session?.queue.get(sequence);
+    if (session !== undefined && item !== undefined) return this.#remove(session, item);
+    return [{ kind: "delete", key: numberedKey("o", client, sequence) }];
   }
 
   /** Forgets what is over its age. */
@@ -492,7 +526,7 @@ export class Sessions implements Keeper {
     this.#parts.records.write(this.#remove(session, item));
   }
 
-  #remove(session: Session, item: Item): Change[] {
+  #remove(session: Session, item: Item, isDelivered = false): Change[] {
     const { sequence, messageId, bytes } = item;
     if (!session.queue.delete(sequence)) return [];
     session.bytes -= bytes;
@@ -502,6 +536,11 @@ export class Sessions implements Keeper {
     if (messageId !== undefined) {
       session.byId.delete(messageId);
       changes.push({ kind: "delete", key: numberedKey("p", session.client, sequence) });
+    }
+    const ended = this.#followed.get(sequence);
+    if (ended !== undefined) {
+      this.#followed.delete(sequence);
+      ended(isDelivered);
     }
     return changes;
   }
@@ -521,9 +560,10 @@ export class Sessions implements Keeper {
   #forget(client: string): Change[] {
     const session = this.#sessions.get(client);
     if (session === undefined) return [];
-    const changes = [...session.queue.values()].flatMap((item) => this.#remove(session, item));
     for (const filter of session.subscriptions.keys()) this.#tree.delete(filter, client);
     this.#sessions.delete(client);
+    // Who follows them looks for others to take them.
+    const changes = [...session.queue.values()].flatMap((item) => this.#remove(session, item));
     this.#parts.forgotten(client);
     return [...changes, { kind: "delete", key: namedKey("s", client) }];
   }

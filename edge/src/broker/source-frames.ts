@@ -154,6 +154,11 @@ export function subscribeBytes(filters: readonly string[]): Buffer {
   return packet(0x82, Buffer.from([0, 1]), ...each);
 }
 
+/** At QoS 0. */
+export function publishBytes(topic: string, payload: Uint8Array): Buffer {
+  return packet(0x30, text(topic), Buffer.from(payload));
+}
+
 export function pubackBytes(messageId: number): Buffer {
   return Buffer.from([0x40, 2, messageId >> 8, messageId & 0xff]);
 }

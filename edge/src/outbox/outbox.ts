@@ -68,6 +68,8 @@ const aheadBytesMax = 4 * 1_024 * 1_024;
 const aheadShareMax = 1 / 16;
 const reopenSchedule = { firstMs: 250, maxMs: 30_000, factor: 2 };
 
+/** Several go in one write. */
+export type Appended = Event | ShapedEvent | readonly Event[];
 export type Settle = (failure: CodedError | undefined) => void;
 
 /** Called in order, after the appends they name have settled. */
@@ -226,23 +228,12 @@ export class Outbox {
   }
 
   /** O1, O2. `settle` is called once: OUTBOX_FULL, OUTBOX_POISONED, or undefined when durable. */
-  append(log: Log, event: Event | ShapedEvent, settle: Settle, companion?: Companion): void {
+  append(log: Log, event: Appended, settle: Settle, companion?: Companion): void {
     const refusal = this.#refusal(log);
     if (refusal !== undefined) return this.#refuse(refusal, settle);
-    const group = this.#group;
-    const open = group.open[log];
-    const full = open === undefined || open.size >= blockBytesMax;
-    const builder = full ? new BlockBuilder(this.#parts.clock.bootId) : open;
-    if (full) {
-      group.open[log] = builder;
-      group.blocks.push({ log, builder });
-    }
-    const before = builder.size;
-    builder.add(event);
-    const besides = companion === undefined ? 0 : this.records.join(companion);
-    const bytes = builder.size - before + eventOverheadBytes + besides;
-    group.bytes += bytes;
-    this.#pendingBytes += bytes;
+    if (companion !== undefined) this.#count(this.records.join(companion));
+    if (Array.isArray(event)) for (const each of event) this.#add(log, each);
+    else this.#add(log, event as Event | ShapedEvent);
     this.#settleWithGroup(settle);
   }
 
@@ -349,6 +340,23 @@ export class Outbox {
     if (this.#state === "open") return undefined;
     const why = this.#state === "closed" ? "closed" : "being reopened after a failed write";
     return new CodedError("OUTBOX_POISONED", `the outbox is ${why}`);
+  }
+
+  #add(log: Log, event: Event | ShapedEvent): void {
+    const { open, blocks } = this.#group;
+    let builder = open[log];
+    if (builder === undefined || builder.size >= blockBytesMax) {
+      builder = open[log] = new BlockBuilder(this.#parts.clock.bootId);
+      blocks.push({ log, builder });
+    }
+    const before = builder.size;
+    builder.add(event);
+    this.#count(builder.size - before + eventOverheadBytes);
+  }
+
+  #count(bytes: number): void {
+    this.#group.bytes += bytes;
+    this.#pendingBytes += bytes;
   }
 
   /** O10. */

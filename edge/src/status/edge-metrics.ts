@@ -47,8 +47,13 @@ export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
     ),
     ...certificateMetric(status),
     ...status.sources.flatMap(sourceMetrics),
+    ...commandMetrics(status),
+    ...alarmMetrics(status),
     counter("readings_total", "Readings decoded", intake.readings),
     counter("quarantined_total", "Publishes quarantined", intake.quarantined),
+    gauge("described_entries", "What devices told of themselves", intake.described),
+    counter("described_given_up_total", "Of that, given up at its bound", intake.undescribed),
+    counter("rebirths_asked_total", "Births that Sparkplug nodes were asked for", intake.asked),
     counter("appended_total", "Events appended and synced", outbox.appended),
     counter("groups_total", "Group commits", outbox.groups),
     counter("poisonings_total", "Failed writes that closed the store", outbox.poisonings),
@@ -65,6 +70,45 @@ export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
       uplink.capBytesPerSecond ?? -1,
     ),
     counter("rollbacks_total", "Times the cloud was found rolled back", uplink.rollbacks),
+  ];
+}
+
+function commandMetrics({ downlink: { figures, counters, trouble } }: EdgeStatus): Metric[] {
+  const { done, failed, expired, refused } = counters;
+  const ended = (state: string, count: number) =>
+    counter("commands_ended_total", "Commands by their last word", count, { state });
+  return [
+    gauge("commands_open", "Commands that are not closed", figures.open),
+    gauge("commands_unwanted", "Of these, those that no client takes", figures.unwanted),
+    gauge("commands_fetching", "1 while commands can come", trouble === undefined ? 1 : 0),
+    counter("commands_fetched_total", "Commands fetched, repeats included", counters.fetched),
+    ...[ended("done", done), ended("failed", failed)],
+    ...[ended("expired", expired), ended("refused", refused)],
+  ];
+}
+
+function alarmMetrics({ alarms }: EdgeStatus): Metric[] {
+  if (alarms?.rules === undefined) return [];
+  const { rules, receivers } = alarms;
+  const { judged, behind, missed, series, readingsBeyond, alarmsRefused, refused } = rules;
+  return [
+    gauge("alarms_open", "Alarms of local rules that are open", rules.openCount),
+    counter("rules_judged_readings_total", "Readings that local rules judged", judged),
+    gauge("rules_behind_events", "Events that wait for local rules", behind),
+    counter("rules_missed_events_total", "Events given up before rules judged them", missed),
+    gauge("rules_series", "Series that local rules know", series),
+    counter("rules_beyond_readings_total", "Readings of more series than they may", readingsBeyond),
+    counter("alarms_refused_total", "Alarms beyond the bound of those remembered", alarmsRefused),
+    gauge("rules_refused", "1 while the rules' file cannot be used", refused === undefined ? 0 : 1),
+    ...receivers.flatMap(({ receiver, delivered, retries, dead, outstanding }) => {
+      const labels = { receiver };
+      return [
+        counter("receiver_delivered_total", "Notifications taken", delivered, labels),
+        counter("receiver_retries_total", "Tries that failed", retries, labels),
+        counter("receiver_dead_total", "Notifications given up", dead, labels),
+        gauge("receiver_outstanding", "Notifications on their way", outstanding, labels),
+      ];
+    }),
   ];
 }
 

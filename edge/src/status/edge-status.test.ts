@@ -1,6 +1,8 @@
 /** Goal: a gateway is unhealthy when what devices send is not kept or not taken, and says which. */
+import type { AlarmTransition } from "@causeway/shared/event.ts";
 import { expect, test } from "vitest";
 import { stuckStatus, wellStatus } from "../testing/edge-status.ts";
+import { edgeMetrics } from "./edge-metrics.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { healthOf, sectionsOf } from "./edge-status.ts";
 import { statusPage } from "./status-page.ts";
@@ -112,4 +114,40 @@ test("the page holds no script, no foreign address and less than 15 kB, and trus
   expect(Buffer.byteLength(page)).toBeLessThan(15_000);
   expect(page).not.toMatch(/<script|<link|<img|https?:/);
   expect(page).toContain("&lt;img src=x onerror=alert(1)&gt;");
+});
+
+test("local rules are shown with their open alarms and those who are told, where there are any", () => {
+  const alarm: AlarmTransition = {
+    ...({ id: "a1", state: "firing", fingerprint: "f", rule: "too-warm" } as const),
+    ...({ ruleVersion: "1", severity: "critical", device: "pump", metric: "t" } as const),
+    ...{ at: 1, firingAt: 1, value: 31, cause: "c", reason: "31 is above 30" },
+  };
+  const rules = {
+    ...{ source: "rules.yaml", rules: 2, refused: "rules.yaml:1:1 …", judged: 60, behind: 3 },
+    ...{ missed: 5, series: 4, readingsBeyond: 0, alarmsRefused: 0, shadowed: 0, openCount: 120 },
+    open: Array.from({ length: 12 }, (_, n) => ({ ...alarm, id: `a${n}` })),
+  };
+  const lamp = {
+    ...{ receiver: "lamp", delivered: 2, retries: 0, dead: 1, outstanding: 1, alerts: 1 },
+    ...{ unfollowed: 0, waitingFor: "the receiver: HTTP 503" },
+  };
+  const status = { ...wellStatus, alarms: { rules, receivers: [lamp] } };
+  const section = sectionsOf(status).find(({ title }) => title === "Local rules");
+  const rows = section?.rows.map(([name, text]) => `${name}: ${text}`) ?? [];
+  expect(rows.slice(0, 6)).toEqual([
+    "Rules: 2 from rules.yaml",
+    "Refused: rules.yaml:1:1 …",
+    "Judged: 60 readings of 4 series; 3 events wait",
+    "Missed: 5 events, given up unjudged",
+    "Open alarms: 120",
+    "critical: too-warm: pump t: 31 is above 30",
+  ]);
+  expect(rows.slice(-2)).toEqual([
+    ": and 110 more",
+    "Receiver lamp: 2 told, 1 on their way, 1 given up; waits for the receiver: HTTP 503",
+  ]);
+  const figures = edgeMetrics(status).map(({ name, value }) => `${name} ${value}`);
+  expect(figures).toContain("causeway_edge_alarms_open 120");
+  expect(figures).toContain("causeway_edge_rules_missed_events_total 5");
+  expect(sectionsOf(wellStatus).some(({ title }) => title === "Local rules")).toBe(false);
 });

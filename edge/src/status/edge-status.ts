@@ -1,16 +1,29 @@
 /** How the gateway is, in words: whether it is well, why not, and what a person wants to know. */
+import type { LocalAlarmsStatus } from "../alarms/system-alarms.ts";
 import type { BrokerStatus } from "../broker/broker.ts";
 import type { FileAccessStatus } from "../broker/file-access.ts";
 import type { SourceStatus } from "../broker/mqtt-source.ts";
+import type { DispatcherCounters } from "../downlink/dispatcher.ts";
+import type { DownlinkFigures } from "../downlink/downlink.ts";
 import type { GatewayStatus } from "../gateway.ts";
 import type { ClockStatus } from "../time/time-keeper.ts";
 import type { DiskStatus } from "./outbox-figures.ts";
 import { bytesText, durationText, outboxRows } from "./outbox-figures.ts";
 
+export interface DownlinkStatus {
+  readonly figures: DownlinkFigures;
+  readonly counters: DispatcherCounters;
+  /** Why no commands can come; undefined while they can. */
+  readonly trouble: string | undefined;
+}
+
 export interface EdgeStatus extends GatewayStatus {
   readonly access: FileAccessStatus;
   readonly broker: BrokerStatus;
   readonly sources: readonly SourceStatus[];
+  readonly downlink: DownlinkStatus;
+  /** Undefined where the gateway has no rules of its own. */
+  readonly alarms: LocalAlarmsStatus | undefined;
   readonly disk: DiskStatus;
   readonly version: string;
 }
@@ -116,6 +129,8 @@ export function sectionsOf(status: EdgeStatus): readonly Section[] {
         ["Quarantined", `${intake.quarantined}`],
       ],
     },
+    { title: "Commands", rows: commandRows(status.downlink) },
+    ...alarmSections(status.alarms),
     {
       title: "Machine",
       rows: [
@@ -123,6 +138,49 @@ export function sectionsOf(status: EdgeStatus): readonly Section[] {
         ...(days === undefined ? [] : [["Certificate", certificateText(days)] as const]),
         ["Running for", durationText(disk.forMs)],
         ["Version", status.version],
+      ],
+    },
+  ];
+}
+
+function commandRows({ figures, counters, trouble }: DownlinkStatus): Section["rows"] {
+  const { open, unwanted, delivered } = figures;
+  const { done, failed, expired, refused } = counters;
+  const ended = `${done} done, ${failed} failed, ${expired} expired, ${refused} refused`;
+  return [
+    ["Fetching", trouble ?? "from the cloud"],
+    ["Open", `${open}: for ${unwanted} no client is there, ${delivered} wait for a reply`],
+    ["Since the start", ended],
+  ];
+}
+
+const openShownMax = 10;
+
+function alarmSections(alarms: LocalAlarmsStatus | undefined): readonly Section[] {
+  if (alarms?.rules === undefined) return [];
+  const { rules, receivers } = alarms;
+  const { behind, missed, refused, open, openCount } = rules;
+  const shown = open.slice(0, openShownMax).map(({ rule, device, metric, severity, reason }) => {
+    const where = [device, metric].filter(Boolean).join(" ");
+    return [`${severity}: ${rule}`, where === "" ? reason : `${where}: ${reason}`] as const;
+  });
+  const more = openCount - shown.length;
+  return [
+    {
+      title: "Local rules",
+      rows: [
+        ["Rules", `${rules.rules} from ${rules.source}`],
+        ...(refused === undefined ? [] : [["Refused", refused] as const]),
+        ["Judged", `${rules.judged} readings of ${rules.series} series; ${behind} events wait`],
+        ...(missed === 0 ? [] : [["Missed", `${missed} events, given up unjudged`] as const]),
+        ["Open alarms", `${openCount}`],
+        ...shown,
+        ...(more > 0 ? [["", `and ${more} more`] as const] : []),
+        ...receivers.map(({ receiver, delivered, dead, outstanding, waitingFor }) => {
+          const counts = `${delivered} told, ${outstanding} on their way, ${dead} given up`;
+          const text = waitingFor === undefined ? counts : `${counts}; waits for ${waitingFor}`;
+          return [`Receiver ${receiver}`, text] as const;
+        }),
       ],
     },
   ];

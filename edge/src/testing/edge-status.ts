@@ -7,10 +7,11 @@ const mebibyte = 1_024 * 1_024;
 
 export const wellStatus: EdgeStatus = {
   gateway: "plant-3",
+  alarms: undefined,
   version: "0.1.0",
   epoch: "7-9f3a2b1c",
   clock: { quality: "set", isDated: true, wallAheadMs: 2, jumps: 0 },
-  intake: { readings: 48_210, quarantined: 3 },
+  intake: { readings: 48_210, quarantined: 3, described: 12, undescribed: 0, asked: 1 },
   outbox: {
     bytes: 9 * mebibyte,
     pendingBytes: 0,
@@ -60,6 +61,11 @@ export const wellStatus: EdgeStatus = {
     dropped: 0,
   },
   sources: [],
+  downlink: {
+    figures: { open: 2, openBytes: 1_100, unwanted: 1, delivered: 1, remembered: 5 },
+    counters: { fetched: 8, done: 4, failed: 1, expired: 0, refused: 0 },
+    trouble: undefined,
+  },
   access: { refusedFiles: 0, certificateDaysLeft: undefined },
   disk: { bytes: 32_000 * mebibyte, writtenBytes: 21 * mebibyte, forMs: 86_400_000 },
 };

@@ -11,6 +11,7 @@ import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { AedesBrokerOptions } from "../broker/aedes-broker.ts";
 import { AedesBroker } from "../broker/aedes-broker.ts";
 import { defaultBrokerBounds } from "../broker/bounds.ts";
+import { Dispatcher } from "../downlink/dispatcher.ts";
 import { Gateway } from "../gateway.ts";
 import { openLevelStore } from "../outbox/level-store.ts";
 import { Outbox } from "../outbox/outbox.ts";
@@ -94,6 +95,7 @@ export class MqttEdge {
   readonly outbox: Outbox;
   readonly broker: AedesBroker;
   readonly gateway: Gateway;
+  readonly dispatcher: Dispatcher;
   readonly #clients: RawMqtt[] = [];
 
   private constructor(
@@ -102,7 +104,9 @@ export class MqttEdge {
     outbox: Outbox,
     broker: AedesBroker,
     gateway: Gateway,
+    dispatcher: Dispatcher,
   ) {
+    this.dispatcher = dispatcher;
     this.folder = folder;
     this.gate = gate;
     this.outbox = outbox;
@@ -122,6 +126,10 @@ export class MqttEdge {
       bounds: { bytesMax, tailBytesMax: 0, pendingBytesMax: 16 * mebibyte },
       log,
     });
+    const dispatcher = new Dispatcher({
+      ...{ gateway: gatewayId("gw"), outbox, clock, log, publicKeys: undefined },
+      presentMs: () => clock.wallMs(),
+    });
     const gateway = new Gateway({
       gateway: gatewayId("gw"),
       version: "test",
@@ -132,6 +140,8 @@ export class MqttEdge {
       uplinkBounds: defaultUplinkBounds,
       heartbeatMs: 3_600_000,
       log,
+      tell: (topic, payload) => broker.commands.tell(topic, payload),
+      reply: (publish, settle) => dispatcher.reply(publish, settle),
     });
     await gateway.start();
     const broker = new AedesBroker({
@@ -149,9 +159,11 @@ export class MqttEdge {
       ...options,
     });
     broker.listen(gateway);
-    const edge = new MqttEdge(folder, gate, outbox, broker, gateway);
+    const edge = new MqttEdge(folder, gate, outbox, broker, gateway, dispatcher);
     try {
+      await dispatcher.load();
       await broker.start();
+      dispatcher.start(broker.commands);
     } catch (failure) {
       await edge.remove();
       throw failure;
@@ -174,6 +186,7 @@ export class MqttEdge {
     for (const client of this.#clients) client.close();
     await this.broker.stop();
     this.gateway.stop();
+    this.dispatcher.stop();
     await this.outbox.close();
   }
 

@@ -8,7 +8,7 @@ import type { GatewayId } from "@causeway/shared/names.ts";
 import { connectNats, type NatsSettings } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { engineStream, subjects } from "@causeway/shared/subjects.ts";
+import { engineStream, inboxPrefix, subjects } from "@causeway/shared/subjects.ts";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { headers as natsHeaders } from "@nats-io/nats-core";
 import { discard } from "../outbox/discard.ts";
@@ -36,6 +36,8 @@ export interface NatsLinkParts {
   readonly cloudTime?: (storedAtMs: number) => void;
   /** The least that the present can be, while the wall clock is not to be believed. */
   readonly floorOfDoubtedClock?: () => number | undefined;
+  /** For what else goes over the connection, until that is closed. */
+  readonly connected?: (connection: NatsConnection) => void;
 }
 
 export class NatsLink implements Link {
@@ -115,7 +117,7 @@ export class NatsLink implements Link {
     const { clock, random, log, settings, gateway } = this.#parts;
     const purpose = {
       name: `causeway-edge ${gateway}`,
-      inboxPrefix: `_INBOX_${gateway}`,
+      inboxPrefix: inboxPrefix(gateway),
       reconnect: false,
     };
     const told = new Told(tellEveryMs);
@@ -142,6 +144,7 @@ export class NatsLink implements Link {
     this.#connection = connection;
     this.#parts.log.info({ server: connection.getServer() }, "link up");
     this.#listener?.("up");
+    this.#parts.connected?.(connection);
     const fault = await connection.closed();
     this.#connection = undefined;
     const reason = fault?.message ?? "closed";

@@ -6,6 +6,7 @@
  */
 import type { Reading } from "../event.ts";
 import type { Severity } from "../rules/severity.ts";
+import type { AlertEvidence } from "./evidence.ts";
 
 export type { Severity } from "../rules/severity.ts";
 export { severities } from "../rules/severity.ts";
@@ -34,6 +35,13 @@ export interface AlertTransition {
   readonly reason: string;
   /** Came by history or below the watermark: it is told in a digest, never as news. */
   readonly late: boolean;
+  /** When it was decided, in ms: who reads it from a stream fills in when it was stored there. */
+  readonly knownAt?: number;
+  /** It comes and goes: it fires on until it has been normal for long (lifecycle.ts, A5). */
+  readonly flapping?: true;
+  readonly evidence?: AlertEvidence;
+  /** A rule at the gateway found it; the cloud took it over. */
+  readonly raisedBy?: "edge";
   /** Of a rule in shadow: it goes to `shadow.>` and nobody is told. */
   readonly shadow?: true;
 }

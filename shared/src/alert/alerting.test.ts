@@ -10,7 +10,7 @@ import { rulesSchema } from "../rules/rule.ts";
 import { compileRules } from "../rules/rule-set.ts";
 import type { AlertTransition } from "./alert.ts";
 import type { Alerting } from "./alerting.ts";
-import { createAlerting, observationOf } from "./alerting.ts";
+import { createAlerting } from "./alerting.ts";
 import type { Observation } from "./observation.ts";
 
 const hot = { name: "hot", detector: "limits", hi: 80, severity: "critical" };
@@ -56,7 +56,7 @@ class Gateway {
   /** With `effect` false, as in a replay of what was committed. */
   take(one: Observation, effect = true): readonly AlertTransition[] {
     const verdicts = this.#alerting.observe(this.#detection, one);
-    return effect ? this.#alerting.advance(this.#alerts, verdicts, one) : [];
+    return effect ? this.#alerting.advance(this.#alerts, verdicts, one, this.#detection) : [];
   }
 
   takeAll(observations: readonly Observation[]): AlertTransition[] {
@@ -150,6 +150,9 @@ describe("what a transition says", () => {
       reason: "90 is above the HI limit 80",
       late: false,
     });
+    expect(firing?.evidence).toEqual({
+      ...{ readings: [{ at: 1_000, value: 90 }], expected: { high: 80 }, score: 0.5 },
+    });
     expect(resolved).toEqual({
       ...firing,
       state: "resolved",
@@ -157,6 +160,13 @@ describe("what a transition says", () => {
       value: 20,
       cause: end.id,
       reason: "normal again at 20 Cel",
+      evidence: {
+        readings: [
+          { at: 1_000, value: 90 },
+          { at: 5_000, value: 20 },
+        ],
+        ...{ durationMs: 4_000, worst: { at: 1_000, value: 90 } },
+      },
     });
   });
 
@@ -274,7 +284,7 @@ describe("ids", () => {
   });
 
   test("are unique over occurrences, even where a device's clock stands still", () => {
-    const gateway = new Gateway(alertingOf([hot]));
+    const gateway = new Gateway(alertingOf([{ ...hot, flap: "off" }]));
     const steps = Array.from({ length: 100 }, (_, index) => `7:${index % 2 === 0 ? "H" : "N"}`);
     const transitions = gateway.takeAll(script(steps.join(" ")));
     expect(transitions).toHaveLength(100);
@@ -370,6 +380,25 @@ describe("alert state", () => {
     expect(alerting.encodeAlerts(alerting.decodeAlerts(text, "g"))).toBe(text);
   });
 
+  test("what was worst gives way before that message is too large (B4)", () => {
+    const alerting = alertingOf([{ ...hot, keepFiringFor: "1h" }]);
+    const gateway = new Gateway(alerting);
+    const start = 1_767_225_600;
+    const storm = (second: number, value: number) =>
+      Array.from({ length: 5_000 }, (_, device) =>
+        observation(start + second, { device: `freezer-${device}`, value }),
+      );
+    const fired = gateway.takeAll(storm(1, 90 + 1 / 3));
+    expect(fired.length).toBeGreaterThan(2_500);
+    gateway.takeAll([...storm(2, 20), ...storm(3, 99), ...storm(4, 20)]);
+    const text = gateway.encodeAlerts();
+    expect(Buffer.byteLength(text)).toBeLessThan(704 * 1_024);
+    expect(text).toContain('"normalSince"');
+    expect(alerting.encodeAlerts(alerting.decodeAlerts(text, "g"))).toBe(text);
+    const ended = gateway.takeAll(storm(3_700, 20));
+    expect(ended.map(({ id }) => id).sort()).toEqual(fired.map(({ id }) => id).sort());
+  });
+
   test.each<[string, object[]]>([
     ["is removed", []],
     ["goes into shadow", [{ ...hot, mode: "shadow" }]],
@@ -417,12 +446,12 @@ test("a series that falls silent fires at a tick and is resolved by its next rea
   const [detection, alerts] = [alerting.detection("g"), alerting.alerts()];
   const take = (second: number) => {
     const one = observation(second, { receivedAt: second * 1_000 });
-    return alerting.advance(alerts, alerting.observe(detection, one), one);
+    return alerting.advance(alerts, alerting.observe(detection, one), one, detection);
   };
   const tick = (second: number, gatewaySecond = second) => {
     noteGatewayTime(detection, "1-a", gatewaySecond * 1_000);
     const moment = { id: `clk/${second}`, gateway: "g", at: second * 1_000 };
-    return alerting.advance(alerts, alerting.tick(detection, moment), observationOf(moment));
+    return alerting.advanceTick(alerts, alerting.tick(detection, moment), moment, detection);
   };
   take(0);
   expect(tick(3_600, 60)).toEqual([]); // of a gateway that is offline

@@ -12,12 +12,15 @@ import {
   detectSilence,
   emptyDetection,
   encodeDetection,
+  oddRun,
 } from "../rules/detection.ts";
 import { observeReading, tickPatterns } from "../rules/pattern/gateway-patterns.ts";
-import type { RuleSet, RuleVerdict } from "../rules/rule-set.ts";
+import type { CompiledRule, RuleSet, RuleVerdict } from "../rules/rule-set.ts";
 import type { AlertTransition } from "./alert.ts";
+import { withEvidence } from "./evidence.ts";
 import { GatewayAlerts } from "./gateway-alerts.ts";
-import { advanceAlert, endAlert, noTransitions } from "./lifecycle.ts";
+import type { Alert } from "./lifecycle.ts";
+import { advanceAlert, endAlert, noTransitions, passAlert } from "./lifecycle.ts";
 import type { Observation } from "./observation.ts";
 import { eventTimeOf } from "./observation.ts";
 
@@ -55,13 +58,21 @@ export interface Alerting {
   /** The verdicts that time alone brings; changes `detection` only. */
   tick(detection: GatewayDetection, moment: Moment): readonly RuleVerdict[];
   /**
-   * What has to be told, in order; changes `alerts` only. Alerts that no rule looks at any more are
-   * withdrawn first.
+   * What has to be told, in order; changes `alerts` only, and looks at `detection` for what is around
+   * them. Alerts that no rule looks at any more are withdrawn first.
    */
   advance(
     alerts: GatewayAlerts,
     verdicts: readonly RuleVerdict[],
     observation: Observation,
+    detection: GatewayDetection,
+  ): readonly AlertTransition[];
+  /** The same after a tick, which also ends what has been quiet for long. */
+  advanceTick(
+    alerts: GatewayAlerts,
+    verdicts: readonly RuleVerdict[],
+    moment: Moment,
+    detection: GatewayDetection,
   ): readonly AlertTransition[];
   /** To be called when these rules follow others. */
   rejudge(alerts: GatewayAlerts, gateway: string): void;
@@ -77,6 +88,7 @@ export interface Alerting {
 
 export function createAlerting(ruleSet: RuleSet, bounds = alertingBounds): Alerting {
   const { seriesPerGatewayMax, alertsPerGatewayMax } = bounds;
+  const byName = new Map(ruleSet.rules.map((rule) => [keyOf(rule.name, rule.mode), rule]));
   return {
     judgesSites: ruleSet.judgesSites,
     detection: (gateway) => emptyDetection(ruleSet.of(gateway)),
@@ -96,6 +108,13 @@ export function createAlerting(ruleSet: RuleSet, bounds = alertingBounds): Alert
       return [...verdicts, ...tickPatterns(patterns, tick)];
     },
     advance,
+    advanceTick(alerts, verdicts, moment, detection) {
+      const tick = observationOf(moment);
+      const transitions = advance(alerts, verdicts, tick, detection);
+      const { time } = detection;
+      if (alerts.flapping.size === 0 || time === undefined) return transitions;
+      return [...transitions, ...pass(alerts, byName, tick, time.at)];
+    },
     rejudge: (alerts, gateway) => alerts.rejudge(ruleSet.of(gateway)),
     changed: (alerts) => alerts.isChanged,
     encodeAlerts: (alerts) => alerts.encode(),
@@ -132,14 +151,19 @@ export function observationOf({ id, gateway, at }: Moment): Observation {
 
 const noVerdicts: readonly RuleVerdict[] = [];
 
+function keyOf(rule: string, mode: CompiledRule["mode"]): string {
+  return `${mode} ${rule}`;
+}
+
 function advance(
   alerts: GatewayAlerts,
   verdicts: readonly RuleVerdict[],
   observation: Observation,
+  detection: GatewayDetection,
 ): readonly AlertTransition[] {
   let transitions = alerts.unjudged.length === 0 ? noTransitions : withdraw(alerts, observation);
   for (const ruleVerdict of verdicts) {
-    const own = advanceOne(alerts, ruleVerdict, observation);
+    const own = advanceOne(alerts, ruleVerdict, observation, detection);
     if (own.length > 0) transitions = [...transitions, ...own];
   }
   return transitions;
@@ -149,19 +173,53 @@ function advanceOne(
   alerts: GatewayAlerts,
   ruleVerdict: RuleVerdict,
   observation: Observation,
+  detection: GatewayDetection,
 ): readonly AlertTransition[] {
   const { rule, verdict, place = observation } = ruleVerdict;
   if (verdict.kind === "unknown") return noTransitions;
   const { device, metric } = place;
+  if (rule.mode === "live" && alerts.edge.judges(rule.name, device, metric)) return noTransitions;
   let alert = alerts.find(rule, device, metric);
   if (alert === undefined && verdict.kind === "anomalous") {
     alert = alerts.add(rule, device, metric);
   }
   if (alert === undefined) return noTransitions;
   const before = alert.phase;
-  const transitions = advanceAlert(alert, rule, verdict, seenBy(ruleVerdict, observation));
+  const worstOf = (late: boolean) => {
+    // A live reading that takes over says nothing of the past.
+    const isTaken = late && !observation.late;
+    const receivedAt = isTaken ? Number.NEGATIVE_INFINITY : observation.receivedAt;
+    const run = oddRun(detection, { device, metric, late, receivedAt }, rule);
+    return run && { at: run.at, value: run.value, size: run.size };
+  };
+  const seen = seenBy(ruleVerdict, observation);
+  const transitions = advanceAlert(alert, rule, verdict, seen, worstOf);
   if (alert.phase !== before) alerts.settle(alert);
-  return transitions;
+  return transitions.map((transition) => {
+    return withEvidence(transition, ruleVerdict, observation, detection);
+  });
+}
+
+/** A5, in an order that a restored state has too. */
+function pass(
+  alerts: GatewayAlerts,
+  rules: ReadonlyMap<string, CompiledRule>,
+  tick: Observation,
+  gatewayAt: number,
+): readonly AlertTransition[] {
+  const placeOf = ({ device, metric, rule, mode }: Alert) =>
+    [device, metric, rule, mode].join("\n");
+  const inOrder = [...alerts.flapping].sort((one, other) =>
+    placeOf(one) < placeOf(other) ? -1 : 1,
+  );
+  return inOrder.flatMap((alert) => {
+    const rule = rules.get(keyOf(alert.rule, alert.mode));
+    if (rule === undefined) return [];
+    const before = alert.phase;
+    const resolved = passAlert(alert, rule, tick, gatewayAt);
+    if (alert.phase !== before) alerts.settle(alert);
+    return resolved === undefined ? [] : [resolved];
+  });
 }
 
 /** As the rule takes it: a pattern may count by another time than the reading's. */

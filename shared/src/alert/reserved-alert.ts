@@ -21,6 +21,7 @@ export const reservedRules = {
   "system-restarts": "warning",
   "system-gateway-silent": "critical",
   "system-rules-refused": "warning",
+  "system-registry-full": "warning",
 } as const satisfies Record<`${typeof reservedRulePrefix}${string}`, Severity>;
 
 export type ReservedRule = keyof typeof reservedRules;

@@ -1,17 +1,63 @@
 /** What decoding one device publish yields. */
 import type { Reading } from "../event.ts";
 import type { DeviceId } from "../names.ts";
+import type { Learnt } from "./memory.ts";
 
-export type Decoded =
-  | {
-      readonly kind: "readings";
-      readonly device: DeviceId;
-      readonly observedAt: number | null;
-      readonly readings: [Reading, ...Reading[]];
-    }
-  | Refused;
+export type Decoded = Readings | Presences | Told | Refused;
 
-export interface Refused {
+export interface Readings extends Besides {
+  readonly kind: "readings";
+  readonly device: DeviceId;
+  readonly observedAt: number | null;
+  readonly readings: [Reading, ...Reading[]];
+}
+
+/** Says only who came or went. */
+export interface Presences extends Besides {
+  readonly kind: "presences";
+  readonly observedAt: number | null;
+  readonly presences: readonly [Presence, ...Presence[]];
+}
+
+/** Understood, and no reading: it becomes a `system` event. */
+export interface Told extends Besides {
+  readonly kind: "told";
+  readonly device: DeviceId | null;
+  readonly name: "cleared" | "described" | "forgotten";
+  readonly detail: string;
+}
+
+/** What comes with it, in the same group. */
+interface Besides {
+  readonly presences?: readonly Presence[];
+  readonly notes?: readonly Note[];
+  /** A part of the payload that could not be read; its bytes are kept. */
+  readonly left?: Refused;
+  readonly learnt?: readonly Learnt[];
+  /** To be published to the device. */
+  readonly ask?: Ask;
+}
+
+export interface Presence {
+  readonly device: DeviceId;
+  readonly online: boolean;
+  readonly reason: string;
+}
+
+/** What somebody should know; it becomes a `system` event. */
+export interface Note {
+  readonly name: "sequence-gap";
+  readonly detail: string;
+}
+
+export interface Ask {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** Asked at most once in a while for equal keys. */
+  readonly key: string;
+}
+
+export interface Refused extends Besides {
   readonly kind: "quarantined";
   readonly device: DeviceId | null;
   /** A stable word; docs/devices.md lists them. */
@@ -31,7 +77,10 @@ export type QuarantineReason =
   | "too-many-readings"
   | "too-deep"
   | "text-too-long"
-  | "bad-time";
+  | "bad-time"
+  | "binary"
+  | "alias-unknown"
+  | "not-understood";
 
 export function refused(
   device: DeviceId | null,

@@ -9,19 +9,16 @@
  * reading. Bare NaN and Infinity, which many devices print, are values of bad quality.
  */
 import type { Quality, Reading } from "../event.ts";
-import {
-  qualities,
-  readingsPerEventMax,
-  textCharactersMax,
-  timeMsMax,
-  unitCharactersMax,
-} from "../event.ts";
+import { qualities, readingsPerEventMax, textCharactersMax } from "../event.ts";
 import type { DeviceId } from "../names.ts";
 import { isMetricName } from "../names.ts";
 import { shown } from "../shown.ts";
-import type { Decoded, QuarantineReason } from "./decoded.ts";
+import type { QuarantineReason, Readings, Refused } from "./decoded.ts";
 import { refused } from "./decoded.ts";
+import { parseJson } from "./json.ts";
 import { utf8 } from "./text.ts";
+import { timeOf } from "./time.ts";
+import { withUnit } from "./units.ts";
 import { readingOf } from "./value.ts";
 
 export const nestingMax = 8;
@@ -29,7 +26,7 @@ export const nestingMax = 8;
 type Fault = readonly [reason: QuarantineReason, detail: string];
 type JsonObject = Readonly<Record<string, unknown>>;
 
-export function decodeNative(device: DeviceId, payload: Uint8Array): Decoded {
+export function decodeNative(device: DeviceId, payload: Uint8Array): Readings | Refused {
   if (payload.length === 0) return refused(device, "empty", "the payload is empty");
   const text = utf8(payload);
   if (text === undefined) return refused(device, "not-utf8", "the payload is no UTF-8 text");
@@ -111,7 +108,7 @@ function collectSingle(path: string, value: JsonObject, into: Reading[]): Fault 
   const reading = into.at(-1);
   if (fault !== undefined || reading === undefined) return fault;
   const { unit, quality } = value;
-  if (typeof unit === "string" && unit.length <= unitCharactersMax) reading.unit = unit;
+  if (typeof unit === "string") withUnit(reading, unit);
   if (isQuality(quality) && reading.quality === "good" && quality !== "good") {
     reading.quality = quality;
     reading.reason = "device";
@@ -135,48 +132,4 @@ function isQuality(value: unknown): value is Quality {
 
 function tooMany(): Fault {
   return ["too-many-readings", `more than ${readingsPerEventMax} readings in one message`];
-}
-
-/**
- * Bare NaN and Infinity as whole tokens outside strings; the first alternative skips strings. A
- * string that never ends is skipped as well: to try again at each of its quotes is quadratic.
- */
-const bareWords = /"(?:[^"\\]|\\[\s\S])*"?|[-+]?\b(?:NaN|nan|NAN|Infinity|inf|INF)\b/g;
-
-/** Parsed JSON in a box, since JSON may be null; undefined where it is none. */
-function parseJson(text: string): { readonly value: unknown } | undefined {
-  try {
-    return { value: JSON.parse(text) };
-  } catch {
-    // Devices print what C's printf gives them; quoting it turns the word into bad quality.
-  }
-  if (!/nan|inf/i.test(text)) return undefined;
-  try {
-    return {
-      value: JSON.parse(
-        text.replace(bareWords, (token) => (token[0] === '"' ? token : `"${token}"`)),
-      ),
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-const isoPattern =
-  /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:[zZ]|([+-]\d{2}):?(\d{2})?)?)?$/;
-
-/** ms since 1970; null where there is none, undefined where it cannot be read. */
-export function timeOf(ts: unknown): number | null | undefined {
-  if (ts === undefined || ts === null) return null;
-  if (typeof ts === "number")
-    return Number.isFinite(ts) && Math.abs(ts) <= timeMsMax ? Math.round(ts) : undefined;
-  const match = typeof ts === "string" ? isoPattern.exec(ts) : null;
-  if (match === null) return undefined;
-  const [, day = "", time = "00:00", zoneHours, zoneMinutes = "00"] = match;
-  // Date.parse takes 30 February for 2 March.
-  const midnight = Date.parse(`${day}T00:00Z`);
-  if (Number.isNaN(midnight) || !new Date(midnight).toISOString().startsWith(day)) return undefined;
-  const zone = zoneHours === undefined ? "Z" : `${zoneHours}:${zoneMinutes}`;
-  const parsed = Date.parse(`${day}T${time}${zone}`);
-  return Number.isNaN(parsed) ? undefined : parsed;
 }

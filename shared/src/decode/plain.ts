@@ -3,12 +3,16 @@ import { textCharactersMax } from "../event.ts";
 import type { DeviceId } from "../names.ts";
 import { isMetricName } from "../names.ts";
 import { shown } from "../shown.ts";
-import type { Decoded } from "./decoded.ts";
+import type { Readings, Refused } from "./decoded.ts";
 import { refused } from "./decoded.ts";
 import { utf8 } from "./text.ts";
 import { readingOfText } from "./value.ts";
 
-export function decodePlain(device: DeviceId, metric: string, payload: Uint8Array): Decoded {
+export function decodePlain(
+  device: DeviceId,
+  metric: string,
+  payload: Uint8Array,
+): Readings | Refused {
   if (!isMetricName(metric)) return refused(device, "metric-name", `metric ${shown(metric)}`);
   if (payload.length === 0) return refused(device, "empty", "the payload is empty");
   const text = utf8(payload);

@@ -5,7 +5,7 @@ import { BlockBuilder } from "../block-codec.ts";
 import type { Random } from "../random.ts";
 import { seededRandom } from "../random.ts";
 import { integer, mutatedBytes, pick } from "../testing/random-events.ts";
-import { decode } from "./decode.ts";
+import { decodeNativeTopic as decode } from "./native-topic.ts";
 import { shapeBytesMax, shapeNumbersMax } from "./shape.ts";
 import { Shapes } from "./shapes.ts";
 

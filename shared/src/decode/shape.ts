@@ -9,7 +9,8 @@
  *       of a fraction apart. Whatever else comes is for the decoder.
  */
 import type { DeviceId, MetricName } from "../names.ts";
-import { decodeNative, timeOf } from "./native.ts";
+import { decodeNative } from "./native.ts";
+import { timeOf } from "./time.ts";
 
 /** Larger payloads, or with more numbers, are left to the decoder: shapes are kept in memory. */
 export const shapeBytesMax = 4_096;
@@ -29,6 +30,7 @@ const wordFalse = Buffer.from("false");
 export interface ShapeMetric {
   readonly metric: MetricName;
   readonly unit: string | undefined;
+  readonly unitOriginal: string | undefined;
   /** Which number of the payload it is; -1 for a text, which is the shape's. */
   readonly slot: number;
   readonly text: string | undefined;
@@ -215,12 +217,13 @@ function probe(parts: readonly string[], device: DeviceId, first: number): Probe
   const slots = new Set(parts.keys());
   slots.delete(parts.length - 1);
   const metrics: ShapeMetric[] = [];
-  for (const { metric, value, unit, quality, reason, observedAt } of decoded.readings) {
+  for (const reading of decoded.readings) {
+    const { metric, value, unit, unitOriginal, quality, reason, observedAt } = reading;
     const text = typeof value === "string" ? value : undefined;
     const slot = typeof value === "number" ? value - first : -1;
     const isPlain = quality === "good" && reason === undefined && observedAt === undefined;
     if (!isPlain || (text === undefined && !slots.delete(slot))) return undefined;
-    metrics.push({ metric, unit, slot, text });
+    metrics.push({ metric, unit, unitOriginal, slot, text });
   }
   const timeSlot = decoded.observedAt === null ? -1 : decoded.observedAt - first;
   const isWhole = decoded.observedAt === null || slots.delete(timeSlot);

@@ -168,7 +168,9 @@ export function autoDetector(settings: AutoSettings): Detector<AutoState> {
       else judge(state, value);
       const score = Math.max(state.score, 0.5);
       const verdict: Verdict =
-        state.held > 0 ? { kind: "anomalous", score, reason: reasonOf(state) } : normal;
+        state.held > 0
+          ? { kind: "anomalous", score, reason: reasonOf(state), expected: typicalOf(state) }
+          : normal;
       if (mayTeach(reference, state.readings)) learn(state, true);
       return verdict;
     },
@@ -346,7 +348,7 @@ function reasonOf(state: AutoState): string {
   const { view, beyond, told } = state;
   const value = inWords(told);
   const far = `${inWords(Math.abs(beyond))} ${beyond < 0 ? "below" : "above"}`;
-  const typical = typicalOf(state);
+  const typical = typicalText(state);
   switch (view) {
     case valueView:
       return `${value} is ${far} anything before; ${typical}`;
@@ -367,10 +369,16 @@ function reasonOf(state: AutoState): string {
   }
 }
 
-function typicalOf({ mean, tails: all }: AutoState): string {
+function typicalOf({ mean, tails: all }: AutoState): { low: number; high: number } {
   const [up, down] = [all[2], all[3]];
-  const low = mean - Math.max(0, down?.threshold ?? 0);
-  const high = mean + Math.max(0, up?.threshold ?? 0);
+  return {
+    low: mean - Math.max(0, down?.threshold ?? 0),
+    high: mean + Math.max(0, up?.threshold ?? 0),
+  };
+}
+
+function typicalText(state: AutoState): string {
+  const { low, high } = typicalOf(state);
   return `typical ${inWords(low)} to ${inWords(high)}`;
 }
 

@@ -14,7 +14,7 @@
  */
 import { z } from "zod";
 import { fieldsCodec } from "./codec.ts";
-import { inWords } from "./detector.ts";
+import { about, inWords } from "./detector.ts";
 import type { Learner } from "./learner.ts";
 import { scoreOf } from "./learner.ts";
 import type { Moments } from "./moments.ts";
@@ -60,6 +60,7 @@ export function cusumLearner({ limit, slack, memory }: CusumSettings): Learner<C
       const usual = `${inWords(state.mean)} ± ${inWords(deviationOf(state))}`;
       return `readings have stayed ${side} the usual ${usual}, now ${inWords(value)}`;
     },
+    expected: (state) => about(state.mean, deviationOf(state)),
     learn(state, value, _timeMs, isAnomalous) {
       learnMoments(state, value, isAnomalous ? memory / haste : memory);
     },

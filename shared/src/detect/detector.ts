@@ -21,6 +21,14 @@ interface Anomalous {
   readonly score: number;
   /** A clause that a technician understands, with the numbers that count. */
   readonly reason: string;
+  /** Where readings were expected, by a detector that knows. */
+  readonly expected?: Expected | undefined;
+}
+
+/** In the unit of the metric; without an end where only one side is watched. */
+export interface Expected {
+  readonly low?: number | undefined;
+  readonly high?: number | undefined;
 }
 
 interface Unknown {
@@ -47,6 +55,10 @@ export interface Detector<State> {
   encode(state: State): unknown;
   /** The state that was encoded; undefined where `json` is none of this detector. */
   decode(json: unknown): State | undefined;
+}
+
+export function about(middle: number, width: number): Expected {
+  return { low: middle - width, high: middle + width };
 }
 
 /** Four significant digits, for reasons. */

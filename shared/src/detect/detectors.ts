@@ -27,7 +27,8 @@ import type { RateSettings } from "./rate-of-change.ts";
 import { rateDetector } from "./rate-of-change.ts";
 import type { SpotSettings } from "./spot.ts";
 import { spotLearner } from "./spot.ts";
-import { ofCounter, peakHold } from "./stages.ts";
+import type { ClearSettings } from "./stages.ts";
+import { hysteresis, ofCounter, peakHold } from "./stages.ts";
 
 /** Stages that every detector of numbers can stand between. */
 export const stageParameters = {
@@ -42,15 +43,15 @@ interface StageSettings {
   readonly hold?: number;
 }
 
-type Learns = LearnerSettings & StageSettings;
+type Learns = LearnerSettings & StageSettings & ClearSettings;
 
 export type DetectorSettings =
   | ({ readonly detector: "limits" } & LimitsSettings)
   | ({ readonly detector: "ewma" } & EwmaSettings)
-  | ({ readonly detector: "rate" } & RateSettings)
+  | ({ readonly detector: "rate" } & RateSettings & ClearSettings)
   | ({ readonly detector: "flat" } & FlatLineSettings)
   | ({ readonly detector: "absence" } & AbsenceSettings)
-  | ({ readonly detector: "auto" } & AutoSettings & Pick<StageSettings, "counter">)
+  | ({ readonly detector: "auto" } & AutoSettings & Pick<StageSettings, "counter"> & ClearSettings)
   | ({ readonly detector: "holt-winters" } & HoltWintersSettings & Learns)
   | ({ readonly detector: "cusum" } & CusumSettings & Learns)
   | ({ readonly detector: "page-hinkley" } & PageHinkleySettings & Learns)
@@ -68,13 +69,15 @@ export function createDetector(settings: DetectorSettings): Detector<unknown> {
     case "ewma":
       return ewmaDetector(settings);
     case "rate":
-      return rateDetector(settings);
+      return cleared(rateDetector(settings), settings);
     case "flat":
       return flatLineDetector(settings);
     case "absence":
       return absenceDetector(settings);
-    case "auto":
-      return settings.counter ? ofCounter(autoDetector(settings)) : autoDetector(settings);
+    case "auto": {
+      const detector = cleared(autoDetector(settings), settings);
+      return settings.counter ? ofCounter(detector) : detector;
+    }
     case "holt-winters":
       return stagesAbout(holtWintersLearner(settings), settings);
     case "cusum":
@@ -92,9 +95,13 @@ export function createDetector(settings: DetectorSettings): Detector<unknown> {
   }
 }
 
+function cleared<State>(detector: Detector<State>, { clear }: ClearSettings): Detector<unknown> {
+  return clear === undefined ? detector : hysteresis(detector, clear);
+}
+
 function stagesAbout<State>(learner: Learner<State>, settings: Learns): Detector<unknown> {
   const { counter = false, hold = 0 } = settings;
-  const learning: Detector<unknown> = learned(learner, settings);
+  const learning = cleared(learned(learner, settings), settings);
   const held: Detector<unknown> = hold > 0 ? peakHold(learning, hold) : learning;
   return counter ? ofCounter(held) : held;
 }

@@ -14,7 +14,7 @@
  *             (x/1000)²: a series that stood still has no spread of its own to be measured by
  *   stray²    EWMA of d²/scale², gain 1/10. It rises for a shift of level and for a burst of noise
  *             alike. One reading counts at most (2.15·limit)², so it takes three in a row
- * Anomalous while stray is beyond the limit; normal again below 0.6·limit.
+ * Anomalous while stray is beyond the limit; normal again below 0.6·limit, or `clear`·limit.
  *
  * Learning while readings are odd, so that a fault does not pass for the new normal:
  *   for `memory` readings   slow: mean 1/(4·memory), variance upwards 1/(80·memory)
@@ -34,7 +34,7 @@
  */
 import { z } from "zod";
 import type { Detector, Verdict } from "./detector.ts";
-import { inWords, normal } from "./detector.ts";
+import { about, inWords, normal } from "./detector.ts";
 
 export const ewmaParameters = {
   /** Scales; less finds more and alarms more often. */
@@ -43,12 +43,15 @@ export const ewmaParameters = {
   memory: z.int().min(10).max(1_000_000).default(100),
   /** Readings. */
   warmUp: z.int().min(10).max(1_000_000).default(60),
+  /** Share of the limit below which what was anomalous is normal again. */
+  clear: z.number().gt(0).max(1).optional(),
 };
 
 export interface EwmaSettings {
   readonly limit: number;
   readonly memory: number;
   readonly warmUp: number;
+  readonly clear?: number | undefined;
 }
 
 const changesMin = 10;
@@ -83,9 +86,10 @@ export interface EwmaState {
 
 const warmingUp: Verdict = { kind: "unknown", reason: "warming up" };
 
-export function ewmaDetector({ limit, memory, warmUp }: EwmaSettings): Detector<EwmaState> {
+export function ewmaDetector(settings: EwmaSettings): Detector<EwmaState> {
+  const { limit, memory, warmUp, clear = returnShare } = settings;
   const limitSquared = limit * limit;
-  const returnSquared = limitSquared * returnShare * returnShare;
+  const returnSquared = limitSquared * clear * clear;
   const countedMax = limitSquared * countedShareMax * countedShareMax;
   const straySquaredMax = limitSquared * straySquaredShareMax;
 
@@ -138,7 +142,8 @@ export function ewmaDetector({ limit, memory, warmUp }: EwmaSettings): Detector<
       Math.abs(scales) > limit
         ? `${inWords(value)} is ${far} spreads ${scales > 0 ? "above" : "below"} ${usual}`
         : `the last readings stray ${inWords(Math.sqrt(state.straySquared))} spreads from ${usual}`;
-    return { kind: "anomalous", score: straySquared / (straySquared + limitSquared), reason };
+    const score = straySquared / (straySquared + limitSquared);
+    return { kind: "anomalous", score, reason, expected: about(state.mean, limit * scale) };
   }
 
   return {

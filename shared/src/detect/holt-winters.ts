@@ -16,7 +16,7 @@ import { z } from "zod";
 import { durationSchema } from "../rules/duration.ts";
 import { pack, unpack } from "./codec.ts";
 import { dayBinOf, dayBins, dayMs, halfHourMs } from "./day-profile.ts";
-import { inWords } from "./detector.ts";
+import { about, inWords } from "./detector.ts";
 import type { Learner } from "./learner.ts";
 import { scoreOf } from "./learner.ts";
 
@@ -74,6 +74,7 @@ export function holtWintersLearner(settings: HoltWintersSettings): Learner<HoltW
       const usual = `${inWords(state.expected)} ± ${spread}`;
       return `${inWords(value)} is ${far} ${side} what is usual at this hour, ${usual}`;
     },
+    expected: (state) => about(state.expected, limit * spreadOf(state)),
     learn(state, value, timeMs) {
       expect(state, value, timeMs);
       const sinceMs = state.readings === 0 ? 0 : Math.max(0, timeMs - state.lastMs);

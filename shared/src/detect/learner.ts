@@ -17,7 +17,7 @@
 import { z } from "zod";
 import type { Codec } from "./codec.ts";
 import { pack, unpack } from "./codec.ts";
-import type { Detector, Verdict } from "./detector.ts";
+import type { Detector, Expected, Verdict } from "./detector.ts";
 import { normal } from "./detector.ts";
 
 export const references = ["adaptive", "slow", "frozen"] as const;
@@ -28,6 +28,8 @@ export interface Learner<State> extends Codec<State> {
   judge(state: State, value: number, timeMs: number): number;
   /** Why, right after `judge`. */
   reason(state: State, value: number): string;
+  /** Right after `judge`. */
+  expected(state: State, value: number): Expected;
   /** Changes the reference only. */
   learn(state: State, value: number, timeMs: number, isAnomalous: boolean): void;
   /** Forgets the evidence. */
@@ -72,6 +74,10 @@ export function learned<State>(
   learner: Learner<State>,
   { warmUp, reference }: LearnerSettings,
 ): Detector<Learned<State>> {
+  const oddBy = ({ inner, score }: Learned<State>, value: number): Verdict => {
+    const [reason, expected] = [learner.reason(inner, value), learner.expected(inner, value)];
+    return { kind: "anomalous", score, reason, expected };
+  };
   return {
     initial: () => ({
       inner: learner.initial(),
@@ -90,9 +96,7 @@ export function learned<State>(
       }
       state.score = learner.judge(inner, value, timeMs);
       const isAnomalous = state.score >= scoreLimit;
-      const verdict: Verdict = isAnomalous
-        ? { kind: "anomalous", score: state.score, reason: learner.reason(inner, value) }
-        : normal;
+      const verdict: Verdict = isAnomalous ? oddBy(state, value) : normal;
       if (mayTeach(reference, state.readings)) learner.learn(inner, value, timeMs, isAnomalous);
       return verdict;
     },

@@ -44,6 +44,7 @@ test("the outer levels weigh more, and the reason names value and limit", () => 
   const state = detector.initial();
   expect(detector.observe(state, 81.25, 0)).toEqual({
     kind: "anomalous",
+    expected: { low: 0, high: 80 },
     score: 0.5,
     reason: "81.25 is above the HI limit 80",
   });

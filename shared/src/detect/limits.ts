@@ -87,6 +87,7 @@ export function limitsDetector(settings: LimitsSettings): Detector<LimitsState> 
     if (value < (before < 0 ? lo + hysteresis : lo)) return -1;
     return 0;
   };
+  const expected = { low: settings.lo ?? settings.lolo, high: settings.hi ?? settings.hihi };
   const verdict = (level: Level, value: number): Verdict => {
     if (level === 0) return normal;
     const limit = limits[level];
@@ -94,7 +95,7 @@ export function limitsDetector(settings: LimitsSettings): Detector<LimitsState> 
     const side = level > 0 ? "above" : "below";
     const where = isBeyond ? side : `not yet ${hysteresis} back from`;
     const reason = `${value} is ${where} the ${names[level]} limit ${limit}`;
-    return { kind: "anomalous", score: Math.abs(level) / 2, reason };
+    return { kind: "anomalous", score: Math.abs(level) / 2, reason, expected };
   };
   return {
     initial: () => ({ level: 0 }),

@@ -20,12 +20,14 @@ import type { Detector, Verdict } from "./detector.ts";
 import { inWords, normal } from "./detector.ts";
 import type { LearnerSettings } from "./learner.ts";
 import { mayTeach, scoreOf } from "./learner.ts";
+import { clearParameters, notYetBack } from "./stages.ts";
 
 export const hotellingParameters = {
   /** Deviations per metric, all together. */
   limit: z.number().min(1).max(1_000).default(4),
   /** Rows over which an adaptive reference is averaged. */
   memory: z.int().min(10).max(1_000_000).default(2_000),
+  ...clearParameters,
 };
 
 export const mewmaParameters = {
@@ -38,6 +40,7 @@ export interface MewmaSettings extends LearnerSettings {
   readonly limit: number;
   readonly memory: number;
   readonly lambda?: number | undefined;
+  readonly clear?: number | undefined;
 }
 
 export const metricsMax = 8;
@@ -53,6 +56,8 @@ export interface MewmaState {
   readonly metrics: string[];
   rows: number;
   score: number;
+  /** The newest row is; kept where there is a `clear` level. */
+  isAnomalous: boolean;
   readonly newest: number[];
   readonly smooth: number[];
   readonly mean: number[];
@@ -63,7 +68,7 @@ export interface MewmaState {
 const warmingUp: Verdict = { kind: "unknown", reason: "warming up" };
 
 export function mewmaDetector(settings: MewmaSettings): Detector<MewmaState> {
-  const { limit, memory, lambda = 1, warmUp, reference } = settings;
+  const { limit, memory, lambda = 1, warmUp, reference, clear = 1 } = settings;
   const shrink = lambda / (2 - lambda);
 
   function judgeRow(state: MewmaState): Verdict {
@@ -76,6 +81,9 @@ export function mewmaDetector(settings: MewmaSettings): Detector<MewmaState> {
     const size = distanceOf(state, shrink);
     state.score = scoreOf(size, limit);
     if (mayTeach(reference, state.rows)) learnRow(state, 1 / memory);
+    const isKept = state.isAnomalous && size < limit && size >= clear * limit;
+    state.isAnomalous = size >= limit || isKept;
+    if (isKept) return notYetBack(size, state.score, clear);
     if (size < limit) return normal;
     const reason = `the metrics together are ${inWords(size)} deviations off; most: ${farthest(state)}`;
     return { kind: "anomalous", score: state.score, reason };
@@ -84,7 +92,7 @@ export function mewmaDetector(settings: MewmaSettings): Detector<MewmaState> {
   return {
     restart,
     initial: () => ({
-      ...{ metrics: [], rows: 0, score: 0, newest: [], smooth: [], mean: [] },
+      ...{ metrics: [], rows: 0, score: 0, isAnomalous: false, newest: [], smooth: [], mean: [] },
       covariance: new Float64Array(squares),
     }),
     observe(state, given, _timeMs, metric = "") {
@@ -98,9 +106,11 @@ export function mewmaDetector(settings: MewmaSettings): Detector<MewmaState> {
       return at === state.metrics.length - 1 ? judgeRow(state) : normal;
     },
     score: (state) => state.score,
-    encode({ metrics, rows, score, newest, smooth, mean, covariance }) {
+    encode({ metrics, rows, score, isAnomalous, newest, smooth, mean, covariance }) {
       const triangle = pairsOf(metrics.length).map(([i, j]) => covariance[i * metricsMax + j] ?? 0);
-      return [metrics, pack("mewma1", [rows, score, ...newest, ...smooth, ...mean, ...triangle])];
+      const numbers = [rows, score, ...newest, ...smooth, ...mean, ...triangle];
+      const row = [metrics, pack("mewma1", numbers)];
+      return isAnomalous && clear < 1 ? [...row, 1] : row;
     },
     decode,
   };
@@ -118,6 +128,7 @@ function join(state: MewmaState, metric: string, value: number): number {
 function restart(state: MewmaState): void {
   state.rows = 0;
   state.score = 0;
+  state.isAnomalous = false;
   state.covariance.fill(0);
 }
 
@@ -212,7 +223,7 @@ function decode(json: unknown): MewmaState | undefined {
   }
   const [rows = 0, score = 0] = found.numbers;
   return {
-    ...{ metrics: [...metrics], rows, score, covariance },
+    ...{ metrics: [...metrics], rows, score, isAnomalous: json[2] === 1, covariance },
     ...{ newest: [...part(0)], smooth: [...part(1)], mean: [...part(2)] },
   };
 }

@@ -13,7 +13,7 @@
  */
 import { z } from "zod";
 import { fieldsCodec } from "./codec.ts";
-import { inWords } from "./detector.ts";
+import { about, inWords } from "./detector.ts";
 import type { Learner } from "./learner.ts";
 import { scoreOf } from "./learner.ts";
 import type { Moments } from "./moments.ts";
@@ -74,6 +74,7 @@ export function pageHinkleyLearner(settings: PageHinkleySettings): Learner<PageH
       const way = state.isUp === 1 ? "up" : "down";
       return `the level has gone ${way} from ${inWords(state.before)}, now ${inWords(value)}`;
     },
+    expected: (state) => about(state.before, deviationOf(state)),
     learn(state, value, _timeMs, isAnomalous) {
       if (isAnomalous) Object.assign(state, freshMoments());
       learnMoments(state, value, Infinity);

@@ -48,6 +48,7 @@ export function rangeLearner({ limit }: RangeSettings): Learner<RangeState> {
       const far = inWords(Math.abs(value - bound));
       return `${inWords(value)} is ${far} ${side} anything so far, ${inWords(least)} to ${inWords(most)}`;
     },
+    expected: ({ least, most }) => ({ low: least, high: most }),
     learn(state, value) {
       state.least = state.isBegun === 0 ? value : Math.min(state.least, value);
       state.most = state.isBegun === 0 ? value : Math.max(state.most, value);

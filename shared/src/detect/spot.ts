@@ -76,6 +76,10 @@ export function spotLearner({ risk, memory, drift }: SpotSettings): Learner<Spot
       const far = `${inWords(Math.abs(value - bound))} ${side}`;
       return `${inWords(value)} is ${far} ${inWords(bound)}, which 1 reading in 50 is beyond`;
     },
+    expected(state, value) {
+      const level = value - sizeOf(state, value);
+      return { low: level - state.low.threshold, high: level + state.high.threshold };
+    },
     learn(state, value, _timeMs, isAnomalous) {
       const size = drift !== undefined && state.isBegun === 0 ? 0 : sizeOf(state, value);
       if (!isAnomalous) {

@@ -3,14 +3,17 @@
  *
  *     ofCounter       12 14 15 2 4    ──>   ·  2/s 1/s ·  2/s     a counter's pace; a reset is no fall
  *     peakHold        ▁▁▆▅▃▂▁▂█▇▂▁    ──>   ▁▁▆▁▁▁▁▁█▁▁▁          a peak only, then only a higher one
+ *     hysteresis      ▁▁▆▅▃▂▁▂█▇▂▁    ──>   ▁▁▆▆▆▁▁▁█▇▁▁          anomalous until it is well back
  *
  * How long it must last is the rule's `for`; warm-up and reference are in learner.ts. The peak hold
- * is an alarm cool-down without a threshold. State: that of the detector inside and two or three
+ * is an alarm cool-down without a threshold. State: that of the detector inside and one to three
  * numbers.
  */
+import { z } from "zod";
 import { pack, unpack } from "./codec.ts";
 import type { Detector, Verdict } from "./detector.ts";
-import { normal } from "./detector.ts";
+import { inWords, normal } from "./detector.ts";
+import { scoreOf } from "./learner.ts";
 
 interface Staged<State> {
   readonly inner: State;
@@ -62,6 +65,40 @@ export function ofCounter<State>(detector: Detector<State>): Detector<Staged<Sta
     const pace = Math.min(Number.MAX_VALUE, ((value - last) * second) / sinceMs);
     return inside.observe(state.inner, pace, timeMs);
   });
+}
+
+export const clearParameters = {
+  /** Share of the limit below which what was anomalous is normal again. */
+  clear: z.number().gt(0).max(1).optional(),
+};
+
+export interface ClearSettings {
+  readonly clear?: number | undefined;
+}
+
+/**
+ * What has been anomalous is so until it is below `clear` limits; readings between teach as normal
+ * ones do. For detectors whose score is that of a size (`scoreOf`).
+ */
+export function hysteresis<State>(
+  detector: Detector<State>,
+  clear: number,
+): Detector<Staged<State>> {
+  const least = scoreOf(clear, 1);
+  return stage("clear1", detector, [0], (inside, state, value, timeMs) => {
+    const verdict = inside.observe(state.inner, value, timeMs);
+    if (verdict.kind === "unknown") return verdict;
+    const score = inside.score?.(state.inner) ?? 0;
+    const isKept = verdict.kind === "normal" && state.own[0] === 1 && score >= least;
+    state.own[0] = verdict.kind === "anomalous" || isKept ? 1 : 0;
+    return isKept ? notYetBack(value, score, clear) : verdict;
+  });
+}
+
+export function notYetBack(value: number, score: number, clear: number): Verdict {
+  const share = inWords(score / (1 - score));
+  const reason = `${inWords(value)} is at ${share} of the limit, and normal again below ${clear}`;
+  return { kind: "anomalous", score, reason };
 }
 
 /** For `holdReadings` after an anomalous reading only a higher score is anomalous. */

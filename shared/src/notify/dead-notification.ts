@@ -5,6 +5,7 @@ import type { AlertTransition } from "../alert/alert.ts";
 import { CodedError } from "../errors.ts";
 import { transitionSchema } from "./message.ts";
 import type { Notification } from "./notification.ts";
+import { reportNoticeSchema } from "./report-notice.ts";
 
 export interface DeadNotification {
   readonly receiver: string;
@@ -41,8 +42,11 @@ const deadSchema = z.object({
     firing: z.array(transitionSchema),
     resolved: z.array(transitionSchema),
     omitted: z.number(),
-    reason: z.enum(["new", "changed", "repeat", "escalation", "late", "test", "withdrawn"]),
+    reason: z.enum([
+      ...["new", "changed", "repeat", "escalation", "late", "report", "test", "withdrawn"],
+    ] as const),
     at: z.number(),
+    report: reportNoticeSchema.exactOptional(),
   }),
 });
 

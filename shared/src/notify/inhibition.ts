@@ -22,9 +22,10 @@ export class Inhibition {
     this.down = down;
   }
 
-  /** Whether anything has changed. */
+  /** Whether anything has changed. What was so in history says nothing of now. */
   note(transition: AlertTransition, siteDown: readonly string[]): boolean {
-    const { rule, gateway, id, state } = transition;
+    const { rule, gateway, id, state, late } = transition;
+    if (late && state === "firing") return false;
     const site = siteIn(gateway);
     const own = rule === gatewaySilent ? this.silent : this.down;
     const place = rule === gatewaySilent ? gateway : siteDown.includes(rule) ? site : undefined;

@@ -1,9 +1,9 @@
 /**
- * Alerts found in a gateway's history. They are gathered and told together, once no more have come
- * for a while; never as news, also not when the last of them ends later.
+ * Alerts found in a gateway's history. They are gathered and told together, once its history was
+ * taken to the end; never as news, also not when the last of them ends later.
  */
 import type { AlertTransition } from "../alert/alert.ts";
-import { digestEveryMs, digestQuietMs } from "./plan-settings.ts";
+import { digestEveryMs, digestQuietMs, digestWaitMs } from "./plan-settings.ts";
 
 export class LateDigest {
   /** To be told, by alert. */
@@ -11,14 +11,19 @@ export class LateDigest {
   /** Told as firing. */
   readonly toldFiring: Set<string>;
   omitted: number;
+  /** When the first and the last of those to be told came. */
+  sinceAt: number;
   lastAt: number;
   toldAt: number | undefined;
+  /** When its history was not taken yet; it need not be kept. */
+  askedAt = 0;
 
-  constructor(over: Partial<LateDigest> & { readonly lastAt: number }) {
+  constructor(over: Partial<LateDigest> = {}) {
     this.alerts = over.alerts ?? new Map();
     this.toldFiring = over.toldFiring ?? new Set();
     this.omitted = over.omitted ?? 0;
-    this.lastAt = over.lastAt;
+    this.sinceAt = over.sinceAt ?? 0;
+    this.lastAt = over.lastAt ?? 0;
     this.toldAt = over.toldAt;
   }
 
@@ -27,17 +32,26 @@ export class LateDigest {
   }
 
   add(transition: AlertTransition, now: number, max: number): void {
+    if (this.alerts.size === 0) this.sinceAt = now;
     this.lastAt = now;
-    if (this.alerts.size < max || this.alerts.has(transition.id))
+    const known = this.alerts.get(transition.id);
+    if (known?.knownAt !== undefined)
+      this.alerts.set(transition.id, { ...transition, knownAt: known.knownAt });
+    else if (this.alerts.size < max || known !== undefined)
       this.alerts.set(transition.id, transition);
     else if (transition.state === "firing") this.omitted++;
   }
 
-  /** When it is to be told; undefined where there is nothing to tell. */
+  /** When it may be told; undefined where there is nothing to tell. */
   dueAt(): number | undefined {
     if (this.alerts.size === 0) return undefined;
-    const earliest = this.toldAt === undefined ? 0 : this.toldAt + digestEveryMs;
-    return Math.max(this.lastAt + digestQuietMs, earliest);
+    const quietAt = Math.max(this.lastAt, this.askedAt) + digestQuietMs;
+    return Math.max(Math.min(quietAt, this.#latestAt()), this.#earliestAt());
+  }
+
+  /** For the end of its history. */
+  mayWait(now: number): boolean {
+    return now < Math.max(this.#latestAt(), this.#earliestAt());
   }
 
   /** What is to be told, which is then told. */
@@ -55,6 +69,14 @@ export class LateDigest {
 
   isOver(now: number): boolean {
     if (this.alerts.size > 0 || this.toldFiring.size > 0) return false;
-    return this.toldAt === undefined || now >= this.toldAt + digestEveryMs;
+    return this.toldAt === undefined || now >= this.#earliestAt();
+  }
+
+  #latestAt(): number {
+    return this.sinceAt + digestWaitMs;
+  }
+
+  #earliestAt(): number {
+    return this.toldAt === undefined ? 0 : this.toldAt + digestEveryMs;
   }
 }

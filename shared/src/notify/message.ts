@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { AlertTransition } from "../alert/alert.ts";
 import { severities } from "../alert/alert.ts";
 import { deploymentGateway } from "../alert/deployment-alert.ts";
+import { evidenceSchema } from "../alert/evidence.ts";
 import type { AlertPlace } from "../alert/fingerprint.ts";
 import { CodedError } from "../errors.ts";
 import { siteIn } from "../names.ts";
@@ -28,6 +29,10 @@ export const transitionSchema = z.object({
   cause: z.string(),
   reason: z.string(),
   late: z.boolean(),
+  knownAt: z.number().exactOptional(),
+  raisedBy: z.literal("edge").exactOptional(),
+  flapping: z.literal(true).exactOptional(),
+  evidence: evidenceSchema.exactOptional(),
 });
 
 const messageSchema = z.object({ v: z.literal(1), transitions: z.array(transitionSchema) });

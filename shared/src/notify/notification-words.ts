@@ -4,6 +4,7 @@ import type { AlertTransition } from "../alert/alert.ts";
 import { severities } from "../alert/alert.ts";
 import { siteIn } from "../names.ts";
 import { renderMessage, templateSchema } from "../rules/message.ts";
+import type { ShownReading } from "../rules/shown-reading.ts";
 import { durationText, titleOf } from "./message.ts";
 import type { Notification } from "./notification.ts";
 
@@ -12,7 +13,7 @@ const lineCharactersMax = 400;
 
 const wordFields = [
   ...["title", "count", "state", "rule", "severity", "gateway", "site", "device", "metric"],
-  ...["value", "unit", "reason", "duration", "firingAt", "at"],
+  ...["value", "unit", "reason", "duration", "firingAt", "at", "knownAt"],
 ] as const;
 
 /** `{title}` is what would be told without a template; checked when the configuration is read. */
@@ -49,24 +50,69 @@ export function stateOf({ firing, kind }: Notification): "firing" | "resolved" {
 }
 
 export function titleText(notification: Notification, { title }: Wording): string {
-  const usual = usualTitle(notification);
-  if (title === undefined) return cut(usual, titleCharactersMax);
+  const usual = notification.report?.title ?? usualTitle(notification);
+  if (title === undefined || notification.report !== undefined)
+    return cut(usual, titleCharactersMax);
   const text = renderMessage(title, { ...sharedFields(notification), title: usual });
   return cut(oneLine(text), titleCharactersMax);
 }
 
-/** A line for each alert shown, at most `linesMax`, and one that counts the rest. */
+/** A line for each alert shown, at most `linesMax`, and one that counts the rest; of a report its summary. */
 export function alertTexts(
   notification: Notification,
   { text = "{title}" }: Wording,
   linesMax: number,
 ): readonly string[] {
+  if (notification.report !== undefined) return notification.report.summary.slice(0, linesMax);
   const alerts = alertsOf(notification);
-  const lines = alerts
-    .slice(0, linesMax)
-    .map((alert) => cut(oneLine(renderMessage(text, fieldsOf(alert))), lineCharactersMax));
+  const isUsual = text === "{title}";
+  const lines = alerts.slice(0, linesMax).map((alert) => {
+    const line = cut(oneLine(renderMessage(text, fieldsOf(alert))), lineCharactersMax);
+    return isUsual ? `${line}${lateText(notification, alert)}` : line;
+  });
   const rest = alerts.length - lines.length + notification.omitted;
   return rest === 0 ? lines : [...lines, `and ${rest} more`];
+}
+
+/** Why, and where it was found late when it happened. */
+function reasonText(notification: Notification, alert: AlertTransition): string {
+  return `${alert.reason}${lateText(notification, alert)}`;
+}
+
+/** Of an alert that is told alone under its title: why, and the readings around it. */
+export function onlyTexts(notification: Notification, alert: AlertTransition): readonly string[] {
+  const readings = evidenceText(alert);
+  const reason = reasonText(notification, alert);
+  return readings === "" ? [reason] : [reason, `readings: ${readings}`];
+}
+
+function lateText({ reason }: Notification, { firingAt, knownAt }: AlertTransition): string {
+  if (reason !== "late") return "";
+  const known = knownAt === undefined ? "" : `, known ${timeText(knownAt)}`;
+  return ` (happened ${timeText(firingAt)}${known})`;
+}
+
+/** `2026-01-05T03:12:07Z`. */
+function timeText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** The readings around an alert, in one line; "" where none are told. */
+export function evidenceText({ evidence, unit: own }: AlertTransition): string {
+  const { readings = [], worst } = evidence ?? {};
+  const text = ({ device, metric, value, unit }: ShownReading) =>
+    [device, metric, rounded(value), unit].filter((part) => part !== undefined).join(" ");
+  const shown = readings.map(text).join(", ");
+  const all = shown === "" || own === undefined ? shown : `${shown} ${own}`;
+  const parts = [all, worst === undefined ? "" : `worst ${text({ unit: own, ...worst })}`];
+  return cut(oneLine(parts.filter((part) => part !== "").join("; ")), lineCharactersMax);
+}
+
+const digitsShown = 6;
+
+function rounded(value: ShownReading["value"]): string {
+  if (typeof value !== "number") return value === null ? "none" : String(value);
+  return String(Number(value.toPrecision(digitsShown)));
 }
 
 const prefixes: Readonly<Record<Notification["reason"], string>> = {
@@ -75,6 +121,7 @@ const prefixes: Readonly<Record<Notification["reason"], string>> = {
   repeat: "still firing: ",
   escalation: "not acknowledged: ",
   late: "found late: ",
+  report: "",
   test: "test: ",
   withdrawn: "withdrawn: ",
 };
@@ -114,12 +161,14 @@ type Fields = Readonly<Record<string, string | number | boolean>>;
 
 function fieldsOf(alert: AlertTransition): Fields {
   const { state, rule, severity, gateway, device, metric, value, unit, reason, at } = alert;
+  const knownAt = alert.knownAt === undefined ? "" : new Date(alert.knownAt).toISOString();
   return {
     ...{ title: titleOf(alert), count: 1, state, rule, severity, gateway, device, metric, reason },
     ...{ site: siteIn(gateway) ?? "", value: value ?? "", unit: unit ?? "" },
     duration: durationText(at - alert.firingAt),
     firingAt: new Date(alert.firingAt).toISOString(),
     at: new Date(at).toISOString(),
+    knownAt,
   };
 }
 

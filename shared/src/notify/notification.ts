@@ -2,6 +2,7 @@
 import type { AlertTransition } from "../alert/alert.ts";
 import { deploymentGateway } from "../alert/deployment-alert.ts";
 import { idempotencyKey } from "./message.ts";
+import type { ReportNotice } from "./report-notice.ts";
 
 /** Alerts shown in one notification, firing and resolved together; the rest is counted. */
 export const shownMax = 100;
@@ -14,6 +15,7 @@ export type NotificationReason =
   | "repeat"
   | "escalation"
   | "late"
+  | "report"
   | "test"
   | "withdrawn";
 
@@ -31,6 +33,8 @@ export interface Notification {
   readonly reason: NotificationReason;
   /** When it was decided, in ms. */
   readonly at: number;
+  /** Of kind `report`, which tells of no alerts. */
+  readonly report?: ReportNotice;
 }
 
 /** One transition told by itself. */
@@ -46,6 +50,17 @@ export function notificationOf(transition: AlertTransition): Notification {
     reason: late ? "late" : "new",
     at,
   };
+}
+
+/** `key` is the same wherever and however often the report is made. */
+export function reportNotification(
+  name: string,
+  key: string,
+  report: ReportNotice,
+  at: number,
+): Notification {
+  const nothing = { firing: [], resolved: [], omitted: 0 };
+  return { key, kind: "report", group: { report: name }, ...nothing, reason: "report", at, report };
 }
 
 /** The text that `causeway-cloud alerts test` sends; `key` is new for each. */

@@ -7,7 +7,7 @@
  *   told.<n>             an outstanding notification; n is its number mod 4096
  *   alerts.<a>.<b>       { "v": 1, alerts: [tracked, …] } by hashes of gateway and fingerprint
  *   groups.<n>           { "v": 1, groups: [{ key, labels, dueAt, toldAt }, …] }
- *   digest.<hash>        { "v": 1, gateway, alerts, toldFiring, omitted, lastAt, toldAt }
+ *   digest.<hash>        { "v": 1, gateway, alerts, toldFiring, omitted, sinceAt, lastAt, toldAt }
  *   inhibition           { "v": 1, silent: [[gateway, alert], …], down: [[site, alert], …] }
  *
  * A record without text is none. Each is below 512 KiB at the bounds of plan-settings.ts. Records of
@@ -21,6 +21,7 @@ import { transitionSchema } from "./message.ts";
 import type { Notification } from "./notification.ts";
 import type { PlanBounds } from "./plan-settings.ts";
 import { digestRecord, groupRecord, inhibitionRecord, PlanState } from "./plan-state.ts";
+import { reportNoticeSchema } from "./report-notice.ts";
 
 const v = z.literal(1);
 const count = z.int().min(0);
@@ -56,7 +57,7 @@ export function toldRecord(number: number): string {
 
 const transition = transitionSchema.transform(({ unit, ...others }) => ({ ...others, unit }));
 
-const notificationSchema = z.object({
+export const notificationSchema = z.object({
   v,
   key: z.string(),
   kind: z.enum(["alerts", "digest", "report", "withdrawn", "test"]),
@@ -64,8 +65,11 @@ const notificationSchema = z.object({
   firing: z.array(transition),
   resolved: z.array(transition),
   omitted: count,
-  reason: z.enum(["new", "changed", "repeat", "escalation", "late", "test", "withdrawn"]),
+  reason: z.enum([
+    ...["new", "changed", "repeat", "escalation", "late", "report", "test", "withdrawn"],
+  ] as const),
   at: z.number(),
+  report: reportNoticeSchema.exactOptional(),
 });
 
 export function encodeNotification(notification: Notification): string {
@@ -90,9 +94,15 @@ const trackedSchema = z.object({
     })
     .optional()
     .transform((told) => told),
+  /** Of former versions none. */
+  toldAt: z
+    .number()
+    .optional()
+    .transform((at) => at),
   ended: transition.optional().transform((ended) => ended),
   changes: z.array(z.number()),
   seen: z.array(z.number()),
+  untold: count.default(0),
   isFlapping: z.boolean(),
   heldId: z
     .string()
@@ -125,6 +135,8 @@ const digestSchema = z.object({
   toldFiring: z.array(z.string()),
   omitted: count,
   lastAt: z.number(),
+  /** Of former versions none. */
+  sinceAt: z.number().optional(),
   toldAt: z.number().nullable(),
 });
 
@@ -161,9 +173,17 @@ function encodeGroups(state: PlanState, record: string): string {
 function encodeDigest(state: PlanState, record: string): string {
   const found = [...state.digests].find(([gateway]) => digestRecord(gateway) === record);
   if (found === undefined) return "";
-  const [gateway, { alerts, toldFiring, omitted, lastAt, toldAt }] = found;
+  const [gateway, { alerts, toldFiring, omitted, sinceAt, lastAt, toldAt }] = found;
   const lists = { alerts: [...alerts.values()], toldFiring: [...toldFiring] };
-  return JSON.stringify({ v: 1, gateway, ...lists, omitted, lastAt, toldAt: toldAt ?? null });
+  return JSON.stringify({
+    v: 1,
+    gateway,
+    ...lists,
+    omitted,
+    sinceAt,
+    lastAt,
+    toldAt: toldAt ?? null,
+  });
 }
 
 /** What the records say, in any order. */
@@ -198,9 +218,9 @@ function decodeGroups(state: PlanState, text: string): void {
 function decodeDigest(state: PlanState, text: string): void {
   const own = parseState("digest", digestSchema, text);
   const alerts = new Map(own.alerts.map((late) => [late.id, late]));
-  const { omitted, lastAt, toldAt } = own;
+  const { omitted, lastAt, sinceAt = lastAt, toldAt } = own;
   const toldFiring = new Set(own.toldFiring);
-  const parts = { alerts, toldFiring, omitted, lastAt, toldAt: toldAt ?? undefined };
+  const parts = { alerts, toldFiring, omitted, sinceAt, lastAt, toldAt: toldAt ?? undefined };
   state.digests.set(own.gateway, new LateDigest(parts));
 }
 

@@ -42,17 +42,32 @@ export const defaultPlan: PlanSettings = { ...planSchema.parse({}), late: "diges
 
 /**
  * Of a receiver. Where its settings say nothing else, a log is told each transition by itself, and
- * so is the program behind a webhook, of which late ones are no news; people are told in groups.
+ * so is the program behind a webhook, or a device by a command, for which late ones are no news;
+ * people are told in groups.
  */
 export function planOf(own: (PlanChoice & { readonly kind: string }) | undefined): PlanSettings {
   if (own === undefined) return defaultPlan;
-  const isProgram = own.kind === "webhook";
+  const isProgram = own.kind === "webhook" || own.kind === "command";
   const tell = own.tell ?? (isProgram || own.kind === "log" ? "each" : "grouped");
   return { ...own, tell, late: own.late ?? (isProgram && tell === "each" ? "off" : "digest") };
 }
 
-/** A digest waits until nothing late of its gateway has come for so long. */
+const ofGroups = [
+  ...["groupBy", "groupWait", "groupInterval", "repeatInterval", "escalateAfter"],
+  ...["siteDown", "flap"],
+] as const satisfies readonly (keyof PlanChoice)[];
+
+/** Settings that would do nothing, since the receiver is told each transition by itself. */
+export function idleSettings(own: PlanChoice & { readonly kind: string }): readonly string[] {
+  if (planOf(own).tell !== "each") return [];
+  const text = (value: unknown) => JSON.stringify(value);
+  return ofGroups.filter((name) => text(own[name]) !== text(defaultPlan[name]));
+}
+
+/** A digest waits until nothing late of its gateway has come for so long; then history is asked after. */
 export const digestQuietMs = 60_000;
+/** It waits for the end of the history for so long. */
+export const digestWaitMs = hourMs;
 /** And until so long after the last one. */
 export const digestEveryMs = hourMs;
 

@@ -43,6 +43,21 @@ test("what follows is told a minute after what was told last, and again after fo
   expect(new Set(plan.told.map(({ key }) => key)).size).toBe(plan.told.length);
 });
 
+test("an alert is repeated in time, also where others of its group come and go meanwhile", () => {
+  const plan = new Planned({ flap: { changes: 0, within: hour, quiet: hour } });
+  plan.take({ id: "a", fingerprint: "fa" });
+  for (let at = 0; at < 12; at++) {
+    plan.advance(hour);
+    const own = { id: `b${at}`, fingerprint: `fb${at}` };
+    plan.take(own, { ...own, ...resolved });
+    if (at === 5) plan.restart();
+  }
+  const repeats = plan.told.filter(({ reason }) => reason === "repeat");
+  expect(repeats.map(({ firing }) => firing.map(({ id }) => id))).toEqual([["a"], ["a"]]);
+  const times = repeats.map(({ at }) => Math.round((at - startMs) / (10 * minute)));
+  expect(times).toEqual([24, 48]);
+});
+
 test("what came and went before it could be told is told as over", () => {
   const plan = new Planned();
   plan.take({ id: "a" }, { id: "a", ...resolved });
@@ -124,6 +139,15 @@ test("a site that is down keeps its gateways' silence and their devices quiet", 
   plan.take({ id: "x", fingerprint: "fx", gateway: "elsewhere" });
   plan.advance(10 * minute);
   expect(plan.lines().toSorted()).toEqual(["new site/", "new x/"]);
+});
+
+test("a site that was down in history keeps nobody quiet now", () => {
+  const plan = new Planned();
+  const down = { id: "site", fingerprint: "f0", rule: "site-down", gateway: "@hall", device: "" };
+  plan.take({ ...down, late: true });
+  plan.take({ id: "a", fingerprint: "fa", gateway: "hall-2" });
+  plan.advance(10 * second);
+  expect(plan.lines()).toEqual(["new a/"]);
 });
 
 test("what is silenced is told when the silence is over and it still fires", () => {
@@ -219,6 +243,74 @@ test("a week's history with fifty incidents is one digest, and nobody is paged (
   expect(plan.lines().slice(1)).toEqual(["late /a49"]);
 });
 
+test("a history that takes its time is one digest, once the gateway owes nothing more of it (P3)", () => {
+  const plan = new Planned();
+  plan.drains.add("gw-1");
+  for (let incident = 0; incident < 50; incident++) {
+    const own = { id: `a${incident}`, fingerprint: `f${incident}`, late: true };
+    plan.take(own, { ...own, ...resolved });
+    plan.advance(70 * second);
+  }
+  expect(plan.told).toEqual([]);
+  plan.drains.clear();
+  plan.advance(minute);
+  expect(plan.told).toHaveLength(1);
+  expect(plan.told[0]).toMatchObject({ kind: "digest", firing: [], omitted: 0 });
+  expect(plan.told[0]?.resolved).toHaveLength(50);
+  plan.advance(24 * hour);
+  expect(plan.told).toHaveLength(1);
+});
+
+test("what is known of a history that never ends is told after an hour, and each hour", () => {
+  const plan = new Planned();
+  plan.drains.add("gw-1");
+  for (let incident = 0; incident < 30; incident++) {
+    plan.take({ id: `a${incident}`, fingerprint: `f${incident}`, late: true });
+    plan.advance(5 * minute);
+  }
+  const counts = plan.told.map(({ firing, at }) => [firing.length, at - startMs]);
+  expect(counts).toEqual([
+    [12, hour],
+    [12, 2 * hour],
+  ]);
+  plan.restart();
+  plan.advance(hour);
+  expect(plan.told.flatMap(({ firing }) => firing)).toHaveLength(30);
+});
+
+test("who was away for two days is told once how it stands, of each group (P6)", () => {
+  const plan = new Planned();
+  plan.take({ id: "told", fingerprint: "f0" });
+  plan.advance(2 * minute);
+  const [leftAt, left] = [plan.now, plan.room];
+  [plan.now, plan.room] = [leftAt + 48 * hour, 0]; // all is read before anything is told
+  const between = (hours: number) => ({ knownAt: leftAt + hours * hour });
+  for (let at = 0; at < 40; at += 2) {
+    const own = { id: `a${at}`, fingerprint: "f1" };
+    plan.take({ ...own, ...between(at) }, { ...own, ...resolved, ...between(at + 1) });
+  }
+  plan.take({ id: "told", fingerprint: "f0", ...resolved, ...between(41) });
+  plan.take({ id: "now", fingerprint: "f2", ...between(47) });
+  plan.take({ id: "other", fingerprint: "f3", rule: "other", ...between(47) });
+  plan.room = left;
+  plan.advance(2 * second);
+  expect(plan.lines().slice(1)).toEqual(["changed now/a38,told", "new other/"]);
+  const [, { resolved: ended } = { resolved: [] }] = plan.told;
+  expect(ended[0]?.reason).toBe("-3.5 Cel is above -15 Cel; it fired 19 times before that, untold");
+  plan.advance(2 * hour);
+  expect(plan.told).toHaveLength(3);
+});
+
+test("nobody's acknowledging counts from when the alert became known, not from its reading (P6)", () => {
+  const plan = new Planned({ escalateAfter: 15 * minute });
+  plan.take({ id: "a", knownAt: plan.now - 10 * minute });
+  plan.take({ id: "b", fingerprint: "fb", knownAt: plan.now + 10 * minute }); // a server ahead
+  plan.advance(6 * minute);
+  expect(plan.lines()).toEqual(["escalation a/"]);
+  plan.advance(10 * minute);
+  expect(plan.lines().slice(1)).toEqual(["escalation b/"]);
+});
+
 test("what was told as news ends as news, though its end came late", () => {
   const plan = new Planned();
   plan.take({ id: "a" });
@@ -267,6 +359,28 @@ test("beyond their bound alerts are counted, and groups share one", () => {
   expect(plan.state.unfollowed).toBe(10);
   expect(plan.told).toHaveLength(3);
   expect(plan.told.flatMap(({ firing }) => firing)).toHaveLength(20);
+});
+
+test("of an alert's evidence the ledger keeps what is bounded, over a restart; a digest has none", () => {
+  const plan = new Planned();
+  const readings = Array.from({ length: 8 }, (_, at) => ({ at, value: "x".repeat(200) }));
+  const evidence = { readings, expected: { high: -15 }, score: 0.9 };
+  plan.take(
+    { id: "a", evidence, flapping: true },
+    { id: "b", fingerprint: "fb", late: true, evidence },
+  );
+  plan.restart();
+  plan.advance(2 * second);
+  const [
+    {
+      firing: [told],
+    } = { firing: [] },
+  ] = plan.told;
+  expect(told).toMatchObject({ id: "a", flapping: true, evidence: { score: 0.9 } });
+  expect(told?.evidence?.readings).toEqual(readings.slice(-2));
+  plan.advance(2 * minute);
+  expect(plan.told[1]).toMatchObject({ kind: "digest", firing: [{ id: "b" }] });
+  expect(plan.told[1]?.firing[0]?.evidence).toBeUndefined();
 });
 
 test("what is due stays due while there is no room (P5)", () => {

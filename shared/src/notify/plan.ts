@@ -3,13 +3,18 @@
  * changes. What comes out has to be in the ledger before it is sent.
  *
  *   P1  Alerts that agree in the labels of `groupBy` are told together: `groupWait` after the first,
- *       then at most once in `groupInterval`; again after `repeatInterval` while nobody knows.
+ *       then at most once in `groupInterval`. An alert is told again `repeatInterval` after it was
+ *       told last while nobody knows, and with it all others of its group.
  *   P2  What is silenced, acknowledged or follows from another alert is not told as firing; it is
  *       looked at again every `groupInterval`. What was told is taken back all the same (R1).
- *   P3  What came late is told in a digest of its gateway, and nowhere else.
+ *   P3  What came late is told in a digest of its gateway, and nowhere else: once the gateway owes
+ *       nothing of its history, or what is known so far after an hour.
  *   P4  After a rollback, what was told as firing and fires no more is withdrawn, once the engine has
  *       had `groupInterval` to decide it again.
  *   P5  At most `room` notifications at once; what is due stays due.
+ *   P6  What was decided counts from when it became known to the engine (flapping, escalation),
+ *       whenever it is read; when people are told counts from now. So who was away for days is told
+ *       once how it stands: of what came and went meanwhile the last, and how often before.
  */
 
 import type { AlertTransition } from "../alert/alert.ts";
@@ -19,6 +24,7 @@ import { labelsOf, selects } from "../operate/labels.ts";
 import { silencedBy } from "../operate/silence.ts";
 import { digest } from "../rules/digest.ts";
 import { severities } from "../rules/severity.ts";
+import { withKeptEvidence, withoutEvidence } from "./kept-evidence.ts";
 import { LateDigest } from "./late-digest.ts";
 import { idempotencyKey } from "./message.ts";
 import type { Notification } from "./notification.ts";
@@ -51,6 +57,8 @@ export interface PlanContext {
   readonly now: number;
   /** P5. */
   readonly room: number;
+  /** P3. Gateways that owe nothing; asked of those that `digestsDue` names. */
+  readonly historyTaken: Pick<ReadonlySet<string>, "has">;
 }
 
 export function step(
@@ -71,6 +79,14 @@ export function step(
   }
 }
 
+/** Gateways whose digest goes out now, where their history was taken. */
+export function digestsDue(state: PlanState, now: number): readonly string[] {
+  return [...state.digests].flatMap(([gateway, late]) => {
+    const isDue = (late.dueAt() ?? Number.POSITIVE_INFINITY) <= now;
+    return isDue && late.mayWait(now) ? [gateway] : [];
+  });
+}
+
 /** When to step again, in ms; undefined where nothing waits. */
 export function nextDueAt(state: PlanState): number | undefined {
   let next = Number.POSITIVE_INFINITY;
@@ -83,19 +99,20 @@ export function nextDueAt(state: PlanState): number | undefined {
 
 function take(
   state: PlanState,
-  transition: AlertTransition,
+  given: AlertTransition,
   context: PlanContext,
 ): readonly Notification[] {
   const { settings, circumstances, now } = context;
-  if (state.inhibition.note(transition, settings.siteDown)) state.inhibitionChanged();
-  const labels = labelsOf(transition, circumstances.fleet);
+  if (state.inhibition.note(given, settings.siteDown)) state.inhibitionChanged();
+  const labels = labelsOf(given, circumstances.fleet);
   const isWanted =
-    severities.indexOf(transition.severity) >= severities.indexOf(settings.severity) &&
+    severities.indexOf(given.severity) >= severities.indexOf(settings.severity) &&
     selects(settings.match, labels);
   if (settings.tell === "each") {
-    const isTold = isWanted && (settings.late !== "off" || !transition.late);
-    return isTold ? [notificationOf(transition)] : [];
+    const isTold = isWanted && (settings.late !== "off" || !given.late);
+    return isTold ? [notificationOf(given)] : [];
   }
+  const transition = withKeptEvidence(given);
   const tracked = state.alerts.get(transition.fingerprint);
   if (isLate(state, transition, tracked)) {
     if (isWanted) gather(state, transition, context);
@@ -106,13 +123,18 @@ function take(
       state.alertChanged(tracked);
       return [];
     }
-    note(tracked, transition, now, seenMax(settings));
+    note(tracked, transition, knownAt(transition, now), seenMax(settings));
     state.alertChanged(tracked);
     schedule(state, tracked.group, context);
   } else if (isWanted) {
     follow(state, transition, labels, context);
   }
   return [];
+}
+
+/** P6. A server's clock may be ahead of ours. */
+function knownAt({ knownAt: at }: AlertTransition, now: number): number {
+  return Math.min(at ?? now, now);
 }
 
 /** P3. What was told as news ends as news. */
@@ -129,11 +151,11 @@ function gather(state: PlanState, transition: AlertTransition, { settings, now }
   const { gateway, id } = transition;
   if (settings.late === "off" || settings.escalateAfter !== undefined) return;
   const known = state.digests.get(gateway);
-  const own = known ?? new LateDigest({ lastAt: now });
+  const own = known ?? new LateDigest();
   // It ends what no digest has told.
   if (transition.state === "resolved" && !own.knows(id)) return;
   if (known === undefined) state.digests.set(gateway, own);
-  own.add(transition, now, state.bounds.digestAlerts);
+  own.add(withoutEvidence(transition), now, state.bounds.digestAlerts);
   state.digestChanged(gateway);
 }
 
@@ -150,17 +172,20 @@ function follow(
   const { now, settings } = context;
   const { key, labels: shared } = groupOf(state, labels, settings);
   const { id, fingerprint } = transition;
+  const at = knownAt(transition, now);
   // The end of what is not known was told as firing before there was a ledger.
   const told = transition.state === "resolved" ? ({ id, state: "firing" } as const) : undefined;
   state.follow(fingerprint, {
     group: key,
     current: transition,
-    heardAt: now,
-    changedAt: now,
+    heardAt: at,
+    changedAt: at,
     told,
+    toldAt: undefined,
     ended: told === undefined ? undefined : transition,
     changes: [],
-    seen: settings.flap.changes === 0 ? [] : [now],
+    seen: settings.flap.changes === 0 ? [] : [at],
+    untold: 0,
     isFlapping: false,
     heldId: undefined,
     doubtedAt: undefined,
@@ -210,7 +235,7 @@ function doubt(
     const { current } = tracked;
     const again = firing.get(current.id);
     if (current.state === "resolved" && again !== undefined) {
-      tracked.current = again;
+      tracked.current = withKeptEvidence(again);
       tracked.ended = undefined;
     } else if (current.state === "firing" && again === undefined) {
       if (isToldFiring(tracked)) tracked.doubtedAt = now;
@@ -234,7 +259,7 @@ function doubt(
 // What is told ----------------------------------------------------------------------------------
 
 function tellDue(state: PlanState, context: PlanContext): readonly Notification[] {
-  const { now, room } = context;
+  const { now, room, historyTaken } = context;
   const told: Notification[] = [];
   const due = [...state.groups].filter(([, { dueAt }]) => dueAt <= now);
   for (const [key, group] of due.sort(byDueAt)) {
@@ -244,6 +269,10 @@ function tellDue(state: PlanState, context: PlanContext): readonly Notification[
   for (const [gateway, late] of state.digests) {
     if (told.length >= room) return told;
     if ((late.dueAt() ?? Number.POSITIVE_INFINITY) <= now) {
+      if (late.mayWait(now) && !historyTaken.has(gateway)) {
+        late.askedAt = now;
+        continue;
+      }
       told.push(...tellDigest(gateway, late, context));
       state.digestChanged(gateway);
     }
@@ -279,7 +308,7 @@ interface Found {
   readonly resolved: AlertTransition[];
   readonly withdrawn: AlertTransition[];
   /** Told as firing, and nobody knows. */
-  readonly unanswered: AlertTransition[];
+  readonly unanswered: Tracked[];
   /** Something was told before under the same id. */
   isAgain: boolean;
   nextAt: number;
@@ -305,19 +334,29 @@ function tellGroup(
     const tracked = state.alerts.get(fingerprint);
     if (tracked === undefined) continue;
     const before = { ...tracked };
-    look(tracked, found, state, context);
+    look(tracked, found, group, state, context);
     if (!isSame(before, tracked)) state.alertChanged(tracked);
     if (isOver(tracked)) state.forget(fingerprint);
   }
   state.groupChanged(key);
   const told = notificationsOf(group, found, context);
   if (told.length > 0) group.toldAt = now;
+  if (told.some(({ reason }) => reason === "repeat")) {
+    for (const tracked of found.unanswered) {
+      tracked.toldAt = now;
+      state.alertChanged(tracked);
+    }
+  }
   if (group.alerts.size === 0) state.groups.delete(key);
-  const repeatAt = (group.toldAt ?? now) + settings.repeatInterval;
   const repeats = found.unanswered.length + found.firing.length > 0 && settings.repeatInterval > 0;
+  const repeatAt = Math.min(now, firstToldAt(found)) + settings.repeatInterval;
   const earliest = group.toldAt === undefined ? now + 1 : group.toldAt + settings.groupInterval;
   group.dueAt = Math.max(now + 1, earliest, Math.min(found.nextAt, repeats ? repeatAt : nextAt));
   return told;
+}
+
+function firstToldAt({ unanswered }: Found): number {
+  return Math.min(...unanswered.map(({ toldAt }) => toldAt ?? Number.POSITIVE_INFINITY));
 }
 
 /** Lists are replaced, never changed in place. */
@@ -326,7 +365,13 @@ function isSame(before: Tracked, after: Tracked): boolean {
 }
 
 /** Of one alert: what is told now, and when it is looked at again. */
-function look(tracked: Tracked, found: Found, state: PlanState, context: PlanContext): void {
+function look(
+  tracked: Tracked,
+  found: Found,
+  group: Group,
+  state: PlanState,
+  context: PlanContext,
+): void {
   const { now, settings } = context;
   const again = (at: number) => {
     found.nextAt = Math.min(found.nextAt, at);
@@ -342,7 +387,10 @@ function look(tracked: Tracked, found: Found, state: PlanState, context: PlanCon
   const isOverHeld = tracked.current.state === "resolved" && tracked.heldId === tracked.current.id;
   const isTold = isNews(tracked) && held === undefined && !isOverHeld;
   if (isTold || tracked.ended !== undefined) tell(tracked, isTold, found, context);
-  else if (held === undefined && isToldFiring(tracked)) found.unanswered.push(tracked.current);
+  else if (held === undefined && isToldFiring(tracked)) {
+    tracked.toldAt ??= group.toldAt ?? now;
+    found.unanswered.push(tracked);
+  }
   const { current } = tracked;
   if (isOverHeld && !isToldFiring(tracked)) tracked.told = toldAs(tracked, current);
   if (tracked.isFlapping) again(quietAt(tracked, settings.flap.quiet));
@@ -394,11 +442,22 @@ function tell(
     tracked.ended = current.state === "resolved" ? current : undefined;
     const reason = `${current.reason}; it flaps: told again once it is quiet`;
     found.firing.push({ ...current, state: "firing", at: current.firingAt, reason });
+    tracked.toldAt = now;
+    tracked.untold = 0;
     tracked.told = { ...toldAs(tracked, current), state: "firing" };
     return;
   }
-  (current.state === "firing" ? found.firing : found.resolved).push(current);
+  (current.state === "firing" ? found.firing : found.resolved).push(withUntold(tracked));
   tracked.told = toldAs(tracked, current);
+  tracked.toldAt = now;
+  tracked.untold = 0;
+}
+
+/** P6. */
+function withUntold({ current, untold }: Tracked): AlertTransition {
+  if (untold === 0) return current;
+  const times = untold === 1 ? "once" : `${untold} times`;
+  return { ...current, reason: `${current.reason}; it fired ${times} before that, untold` };
 }
 
 /** P2. When it is to be looked at again; undefined where it may be told. */
@@ -436,8 +495,10 @@ function notificationsOf(
     const reason = isEscalation ? "escalation" : toldAt === undefined ? "new" : "changed";
     told.push({ ...(isAgain ? salted(notification) : notification), reason });
   } else if (settings.repeatInterval > 0 && unanswered.length > 0) {
-    if (now >= (toldAt ?? now) + settings.repeatInterval)
-      told.push({ ...salted(shown(unanswered, labels, now)), reason: "repeat" });
+    if (now >= firstToldAt(found) + settings.repeatInterval) {
+      const again = unanswered.map(({ current }) => current);
+      told.push({ ...salted(shown(again, labels, now)), reason: "repeat" });
+    }
   }
   return told;
 }

@@ -3,6 +3,7 @@
 
 import { expect, test } from "vitest";
 import type { AlertTransition } from "../alert/alert.ts";
+import { sleep } from "../clock.ts";
 import { silentLogger } from "../log.ts";
 import { circumstancesOf } from "../operate/circumstances.ts";
 import { Operations } from "../operate/operations.ts";
@@ -13,8 +14,10 @@ import type { AlertReading, ReadAlerts } from "./alert-reading.ts";
 import type { LedgerCommit, LedgerStore } from "./ledger.ts";
 import { ledgerOf } from "./ledger.ts";
 import type { Notification } from "./notification.ts";
+import { reportNotification } from "./notification.ts";
 import { headRecord } from "./plan-codec.ts";
 import { defaultPlan } from "./plan-settings.ts";
+import type { AddressedReport } from "./report-message.ts";
 import { Teller } from "./teller.ts";
 import { transition } from "./testing/transition.ts";
 
@@ -25,8 +28,12 @@ class World implements LedgerStore {
   readonly clock = new VirtualClock();
   readonly told: string[] = [];
   readonly messages: AlertTransition[][] = [];
+  /** In place of the message at that index. */
+  readonly reports = new Map<number, AddressedReport>();
   readonly records = new Map<string, string>();
   revision = 0;
+  /** Before each message is read. */
+  readingMs = 0;
   steps = 0;
   crashAt = Number.POSITIVE_INFINITY;
   #dead = false;
@@ -62,11 +69,14 @@ class World implements LedgerStore {
   }
 
   #alerts(signal: AbortSignal): AlertReading {
-    const { messages } = this;
+    const { messages, clock, readingMs, reports } = this;
     const follow = async function* (after: number): AsyncGenerator<ReadAlerts> {
       for (const [index, transitions] of messages.entries()) {
         if (index < after) continue;
-        yield { place: { sequence: index + 1, identity: "m" }, transitions };
+        if (readingMs > 0) await sleep(clock, readingMs, signal);
+        const place = { sequence: index + 1, identity: "m" };
+        const report = reports.get(index);
+        yield { place, transitions, ...(report === undefined ? {} : { report }) };
       }
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     };
@@ -75,6 +85,8 @@ class World implements LedgerStore {
       follow,
       isThere: async () => true,
       fold: async () => ({ place, firing: new Map() }),
+      end: async () => messages.length,
+      historyTaken: async (gateways) => new Set(gateways),
       stillOpen: async () => new Set(),
       former: async () => undefined,
       forgetFormer: async () => {},
@@ -146,4 +158,44 @@ test("a notifier that dies at any step loses nothing and repeats only under the 
     expect(ledgerOf({ revision, records }).outstanding.size).toBe(0);
   }
   expect(repeats, "the answers that were lost").toBeGreaterThan(0);
+});
+
+test("what stood in the stream is read before anyone is told of it, however long that takes (N5)", async () => {
+  const world = new World();
+  world.readingMs = 5_000;
+  world.messages.push(...alerts());
+  await world.life("slow");
+  expect(world.told.toSorted()).toEqual(["a/resolved", "b/firing", "c/firing"]);
+});
+
+test("a stream that is not read within half a minute holds nobody's telling back", async () => {
+  const world = new World();
+  world.readingMs = 20_000;
+  world.messages.push(...alerts());
+  await world.life("stuck");
+  expect(world.told.toSorted()).toEqual(["a/firing", "a/resolved", "b/firing", "c/firing"]);
+});
+
+test("a report is told to those whom it names, once, whenever its notifier dies (N1)", async () => {
+  const notice = { title: "a day", summary: [], text: [], figures: {} };
+  const reportTo = (receiver: string, key: string) => {
+    return { receivers: [receiver], notification: reportNotification("daily", key, notice, 0) };
+  };
+  const lived = async (crashAt: number) => {
+    const world = new World();
+    world.messages.push(...alerts(), [], []);
+    world.reports.set(3, reportTo("people", "report/1"));
+    world.reports.set(4, reportTo("others", "report/2"));
+    world.crashAt = crashAt;
+    await world.life("first");
+    world.crashAt = Number.POSITIVE_INFINITY;
+    await world.life("second");
+    return world;
+  };
+  const whole = await lived(Number.POSITIVE_INFINITY);
+  expect(whole.told.filter((key) => key.startsWith("report/"))).toEqual(["report/1"]);
+  for (let crashAt = 0; crashAt < whole.steps; crashAt += 0.5) {
+    const { told } = await lived(crashAt);
+    expect(new Set(told), `${crashAt}`).toEqual(new Set(whole.told));
+  }
 });

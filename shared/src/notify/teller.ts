@@ -12,7 +12,7 @@ import type { Ledger, LedgerStore } from "./ledger.ts";
 import { ledgerOf } from "./ledger.ts";
 import type { Notification } from "./notification.ts";
 import type { PlanEvent } from "./plan.ts";
-import { nextDueAt, step } from "./plan.ts";
+import { digestsDue, nextDueAt, step } from "./plan.ts";
 import type { LedgerHead } from "./plan-codec.ts";
 import {
   encodeHead,
@@ -72,6 +72,9 @@ const aheadMax = 1_000;
 const beatsPerStandby = 3;
 /** Of what fires when a receiver is new. */
 const firstToldMax = 2_000;
+/** N5. */
+const catchUpMsMax = 30_000;
+const nothingTaken: ReadonlySet<string> = new Set();
 
 /** Another process has committed since. */
 class Refused extends Error {}
@@ -83,6 +86,8 @@ export class Teller {
   #ledger: Ledger | undefined;
   #waitingFor: string | undefined = "its ledger";
   #unfollowedTold = 0;
+  /** N5. What stood in the stream when the reading began, and until when it is read first. */
+  #backlog = { end: 0, until: 0 };
   #wake = () => {};
   #isWoken = false;
 
@@ -111,7 +116,7 @@ export class Teller {
 
   /** Until the signal is aborted; rejects where it is to be called again. */
   async run(signal: AbortSignal, progress: () => void): Promise<void> {
-    const { spokenOf, alerts } = this.#parts;
+    const { spokenOf, alerts, clock } = this.#parts;
     await spokenOf.loaded();
     while (!signal.aborted) {
       const ledger = await this.#take(signal);
@@ -120,6 +125,7 @@ export class Teller {
       const queue: ReadAlerts[] = [];
       try {
         const place = await this.#begin(ledger);
+        this.#backlog = { end: await alerts.end(), until: clock.bootMs() + catchUpMsMax };
         this.#waitingFor = undefined;
         progress();
         const end = AbortSignal.any([signal, reading.signal]);
@@ -247,40 +253,66 @@ export class Teller {
   }
 
   async #takeAlerts(ledger: Ledger, queue: ReadAlerts[]): Promise<void> {
-    const { settings } = this.#parts;
-    while (queue.length > 0 && ledger.outstanding.size < roomMax) {
-      const taken: ReadAlerts[] = [];
-      let count = 0;
-      // Told one by one, those of a message must all find room.
-      const most = settings.tell === "each" ? 1 : transitionsPerCommit;
-      for (let next = queue[0]; next !== undefined && count < most; next = queue[0]) {
-        count += next.transitions.length;
-        taken.push(next);
-        queue.shift();
-      }
-      const last = taken.at(-1);
-      if (last === undefined) return;
-      const transitions = taken.flatMap((message) => message.transitions);
-      const told = this.#plan(ledger, { kind: "transitions", transitions });
-      await this.#commit(ledger, last.place, told);
+    if (queue.length === 0 || !this.#mayTake(ledger)) return;
+    const taken: ReadAlerts[] = [];
+    let count = 0;
+    // Told one by one, those of a message must all find room.
+    const most = this.#parts.settings.tell === "each" ? 1 : transitionsPerCommit;
+    for (let next = queue[0]; next !== undefined && count < most; next = queue[0]) {
+      count += next.transitions.length;
+      taken.push(next);
+      queue.shift();
     }
+    const last = taken.at(-1);
+    if (last === undefined) return;
+    const transitions = taken.flatMap((message) => message.transitions);
+    const told = this.#plan(ledger, { kind: "transitions", transitions });
+    await this.#commit(ledger, last.place, [...told, ...this.#reportsIn(taken)]);
+  }
+
+  /** A report is told to those whom it names, whatever they are told of alerts. */
+  #reportsIn(taken: readonly ReadAlerts[]): readonly Notification[] {
+    const { name } = this.#parts.receiver;
+    return taken.flatMap(({ report }) =>
+      report?.receivers.includes(name) ? [report.notification] : [],
+    );
+  }
+
+  /** In groups nothing is told by it: who is away is told in the end how it stands. */
+  #mayTake({ outstanding }: Ledger): boolean {
+    return this.#parts.settings.tell === "grouped" || outstanding.size < roomMax;
+  }
+
+  /** N5. */
+  #mayTell({ head, outstanding }: Ledger): boolean {
+    const { end, until } = this.#backlog;
+    const isBehind = (head?.place.sequence ?? 0) < end && this.#parts.clock.bootMs() < until;
+    const isAway = outstanding.size > 0 && this.#delivery.counts().waitingFor !== undefined;
+    return !isBehind && !isAway && outstanding.size < roomMax;
   }
 
   async #tellDue(ledger: Ledger): Promise<void> {
-    const { head, state, outstanding } = ledger;
+    const { head, state } = ledger;
+    const { alerts, clock } = this.#parts;
     const dueAt = nextDueAt(state) ?? Number.POSITIVE_INFINITY;
-    if (head === undefined || dueAt > this.#parts.clock.wallMs()) return;
-    if (outstanding.size >= roomMax) return;
-    const told = this.#plan(ledger, { kind: "time" });
+    if (head === undefined || dueAt > clock.wallMs() || !this.#mayTell(ledger)) return;
+    const digests = digestsDue(state, clock.wallMs());
+    const taken = digests.length === 0 ? nothingTaken : await alerts.historyTaken(digests);
+    const told = this.#plan(ledger, { kind: "time" }, taken);
     if (told.length > 0 || state.changed.size > 0) await this.#commit(ledger, head.place, told);
   }
 
   /** Transitions are only taken; what follows of them is told in a commit of its own (L2). */
-  #plan({ state, outstanding }: Ledger, event: PlanEvent): readonly Notification[] {
+  #plan(
+    { state, outstanding }: Ledger,
+    event: PlanEvent,
+    historyTaken = nothingTaken,
+  ): readonly Notification[] {
     const { settings, clock, spokenOf, log, receiver } = this.#parts;
     const room = event.kind === "time" ? roomMax - outstanding.size + 1 : 0;
     const circumstances = spokenOf.circumstances();
-    const told = step(state, event, { settings, circumstances, now: clock.wallMs(), room });
+    const context = { settings, circumstances, now: clock.wallMs(), room, historyTaken };
+    const told = step(state, event, context);
     if (state.unfollowed > this.#unfollowedTold) {
       const fields = { receiver: receiver.name, unfollowed: state.unfollowed };
       log.error(fields, "more alerts than can be followed: nobody is told of some");
@@ -330,14 +362,14 @@ export class Teller {
   async #pause(ledger: Ledger, queue: readonly ReadAlerts[], signal: AbortSignal): Promise<void> {
     const { clock, standbyMs = standbyMsUsual } = this.#parts;
     const { state, outstanding, head } = ledger;
-    const hasRoom = outstanding.size < roomMax;
-    if (hasRoom && queue.length > 0) return;
+    if (queue.length > 0 && this.#mayTake(ledger)) return;
     const beatAt = this.#committedAt + standbyMs / beatsPerStandby;
     const isBeatDue = outstanding.size > 0 && clock.bootMs() >= beatAt;
     if (isBeatDue && head !== undefined) await this.#commit(ledger, head.place, []);
     const dueIn = (nextDueAt(state) ?? Number.POSITIVE_INFINITY) - clock.wallMs();
     const beatIn = outstanding.size > 0 ? standbyMs / beatsPerStandby : pauseMsMax;
-    const delayMs = Math.min(hasRoom ? Math.max(0, dueIn) : pauseMsMax, beatIn, pauseMsMax);
+    const toldIn = this.#mayTell(ledger) ? Math.max(0, dueIn) : pauseMsMax;
+    const delayMs = Math.min(toldIn, this.#backlogIn(ledger), beatIn, pauseMsMax);
     if (this.#isWoken) {
       this.#isWoken = false;
       return;
@@ -346,6 +378,12 @@ export class Teller {
     this.#wake = () => woken.abort();
     await sleep(clock, delayMs, AbortSignal.any([signal, woken.signal]));
     this.#isWoken = false;
+  }
+
+  #backlogIn({ head }: Ledger): number {
+    const { end, until } = this.#backlog;
+    if ((head?.place.sequence ?? 0) >= end) return pauseMsMax;
+    return Math.max(0, until - this.#parts.clock.bootMs()) || pauseMsMax;
   }
 
   #wakeUp(): void {

@@ -22,17 +22,21 @@ export interface Tracked {
   /** Key of its group. */
   readonly group: string;
   current: AlertTransition;
-  /** When the firing of `current` was heard of, in ms. */
+  /** When the firing of `current` became known, in ms (P6). */
   heardAt: number;
-  /** Of the last transition. */
+  /** The same of the last transition. */
   changedAt: number;
   told: Told | undefined;
+  /** When it was told as firing last. */
+  toldAt: number | undefined;
   /** How the alert that was told as firing has ended. */
   ended: AlertTransition | undefined;
   /** When changes were told. */
   changes: number[];
-  /** When transitions came, the newest few. */
+  /** When transitions became known, the newest few. */
   seen: number[];
+  /** How often it fired since it was last told, beside `current`. */
+  untold: number;
   isFlapping: boolean;
   /** The alert that was held back last: over before anyone had to know, it is not told. */
   heldId: string | undefined;
@@ -64,16 +68,18 @@ export function isReplay({ current, told }: Tracked, { id, state }: AlertTransit
   return state === "firing" && told?.state !== "withdrawn";
 }
 
-export function note(tracked: Tracked, transition: AlertTransition, now: number, max: number) {
+/** `at`: when it became known. */
+export function note(tracked: Tracked, transition: AlertTransition, at: number, max: number) {
   const { told, current } = tracked;
   tracked.doubtedAt = undefined;
-  tracked.changedAt = now;
-  tracked.seen = max === 0 ? [] : [...tracked.seen, now].slice(-max);
+  tracked.changedAt = Math.max(tracked.changedAt, at);
+  tracked.seen = max === 0 ? [] : [...tracked.seen, at].slice(-max);
   if (transition.state === "resolved") {
     if (told?.state === "firing" && told.id === transition.id) tracked.ended = transition;
     if (transition.id !== current.id) return;
   } else {
-    tracked.heardAt = now;
+    if (isNews(tracked) && tracked.heldId !== current.id) tracked.untold++;
+    tracked.heardAt = at;
   }
   tracked.current = transition;
 }

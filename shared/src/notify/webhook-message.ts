@@ -6,11 +6,12 @@ import { alertsOf, onlyAlertOf, titleText } from "./notification-words.ts";
 
 /** What is told of one alert alone has all of it at the top as well. */
 export function webhookBody(notification: Notification, wording: Wording): string {
-  const { key, kind, reason, group, omitted, at } = notification;
+  const { key, kind, reason, group, omitted, at, report } = notification;
   return JSON.stringify({
     title: titleText(notification, wording),
     ...onlyAlertOf(notification),
     notification: { key, kind, reason, group, omitted, at },
     alerts: alertsOf(notification).map((alert) => ({ title: titleOf(alert), ...alert })),
+    ...(report === undefined ? {} : { report: report.figures }),
   });
 }

@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { CodedError } from "../errors.ts";
 import { parseState } from "../rules/parse-state.ts";
-import { authorCharactersMax, noteCharactersMax } from "./silence.ts";
+import { author, noteCharactersMax } from "./silence.ts";
 
 const schema = z.object({ v: z.literal(1), by: z.string(), note: z.string(), at: z.number() });
 export type Acknowledgement = Omit<z.output<typeof schema>, "v">;
@@ -23,7 +23,7 @@ export function encodeAcknowledgement(own: Acknowledgement): string {
 }
 
 const requestSchema = z.strictObject({
-  by: z.string().trim().min(1).max(authorCharactersMax),
+  by: author,
   note: z.string().trim().max(noteCharactersMax).default(""),
 });
 

@@ -8,6 +8,11 @@ import { labelled } from "../rules/fleet.ts";
 import { patternsSchema } from "../rules/patterns.ts";
 import { selectorOf } from "../rules/selector.ts";
 
+/** Those that every alert has. */
+export const alertLabels = [
+  ...["rule", "severity", "gateway", "device", "metric", "site", "family"],
+] as const;
+
 export type Labels = Readonly<Record<string, string>>;
 
 /** `rule`, `severity`, `gateway`, `device`, `metric`, `site`, `family`, and those of the fleet. */

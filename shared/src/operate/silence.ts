@@ -8,7 +8,7 @@
 
 import { z } from "zod";
 import { CodedError } from "../errors.ts";
-import { durationSchema } from "../rules/duration.ts";
+import { durationSchema, durationText } from "../rules/duration.ts";
 import { parseState } from "../rules/parse-state.ts";
 import { nextMoment } from "../rules/pattern/schedule.ts";
 import { isTimeZone } from "../rules/time-zone.ts";
@@ -19,9 +19,14 @@ export const authorCharactersMax = 128;
 export const noteCharactersMax = 1_000;
 
 const cron = z.string().min(1).max(128);
-const zone = z.string().refine(isTimeZone, "a time zone such as Europe/Berlin");
-const author = z.string().trim().min(1).max(authorCharactersMax);
-const comment = z.string().trim().min(1).max(noteCharactersMax);
+const zone = z.string().refine(isTimeZone, "no time zone: write one such as Europe/Berlin");
+export const author = said("who says so", authorCharactersMax);
+const comment = said("say why", noteCharactersMax);
+
+function said(what: string, max: number) {
+  const error = `${what}, in 1 to ${max} characters`;
+  return z.string(error).trim().min(1, error).max(max, error);
+}
 
 const silenceSchema = z.object({
   v: z.literal(1),
@@ -46,18 +51,25 @@ export function encodeSilence(silence: Silence): string {
   return JSON.stringify({ v: 1, ...silence });
 }
 
-const moment = z.union([
-  z.number(),
-  z.iso.datetime({ offset: true }).transform((text) => Date.parse(text)),
-]);
+const minutes = z.iso.datetime({ offset: true, precision: -1 });
+const moment = z.union(
+  [
+    z.number(),
+    z.union([minutes, z.iso.datetime({ offset: true })]).transform((given) => Date.parse(given)),
+  ],
+  "write a time with its zone, such as 2026-11-22T10:00Z or 2026-11-22T10:00+01:00",
+);
 
 /** As people write one: until when by `endsAt`, or for how long by `for`. */
 const requestSchema = z
   .strictObject({
-    matchers: matchersSchema.refine(
-      (matchers) => Object.keys(matchers).length > 0,
-      "at least one label, or everything would be silent",
-    ),
+    matchers: z
+      .record(z.string(), z.unknown(), "write labels and patterns")
+      .pipe(matchersSchema)
+      .refine(
+        (matchers) => Object.keys(matchers).length > 0,
+        "at least one label, or everything would be silent",
+      ),
     startsAt: moment.optional(),
     endsAt: moment.optional(),
     for: durationSchema.optional(),
@@ -68,10 +80,10 @@ const requestSchema = z
     comment,
   })
   .refine(({ endsAt, for: span }) => endsAt === undefined || span === undefined, {
-    message: "write endsAt or for, not both",
+    message: "write until when, or for how long, not both",
   })
   .refine(({ endsAt, for: span, recurring }) => endsAt ?? span ?? recurring, {
-    message: "write until when (endsAt) or for how long (for)",
+    message: "write until when, or for how long",
   });
 
 /** Throws OPERATION_INVALID. */
@@ -141,7 +153,9 @@ export function ended(silence: Silence, at: number): Silence {
 export function silenceText(silence: Silence, at: number): string {
   const { id, startsAt, endsAt, recurring, author, comment } = silence;
   const until = endsAt === null ? "" : ` until ${new Date(endsAt).toISOString()}`;
-  const again = recurring && ` at ${recurring.cron} for ${recurring.durationMs / 60_000} min`;
+  const again =
+    recurring &&
+    ` at ${recurring.cron} ${recurring.zone} for ${durationText(recurring.durationMs)}`;
   const when = `${new Date(startsAt).toISOString()}${until}${again ?? ""}`;
   const what = `${matchersText(silence.matchers)}  by ${author}: ${comment}`;
   return `${id}  ${silenceState(silence, at).padEnd(7)}  ${when}  ${what}`;

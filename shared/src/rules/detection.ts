@@ -18,15 +18,21 @@
  *           "patterns"?: as pattern-codec.ts has them, "site"?: as site-filter.ts has it,
  *           "rules":  [[name, detector version], …],
  *           "series": [[device, metric, newest receivedAt, states, until | null, states | null,
- *                       unit], …]}
- * with states = [[index of the rule, state], …], first those of the present, then of the past.
+ *                       unit, around, around], …]}
+ * with states = [[index of the rule, state], …], first those of the present, then of the past, and
+ * around = [recent readings, [index of the rule, run], …] as recent-readings.ts and odd-run.ts have
+ * them. Nothing is said of a state by what is around it: where that is missing it begins anew.
  * A state whose rule is gone, or detects otherwise now, begins anew.
  */
 import { z } from "zod";
+import type { OddRun } from "./odd-run.ts";
+import { decodeRun, encodeRun, runAfter } from "./odd-run.ts";
 import { parseState } from "./parse-state.ts";
 import { GatewayPatterns } from "./pattern/gateway-patterns.ts";
 import { decodePatterns, encodePatterns } from "./pattern/pattern-codec.ts";
 import { SiteFilter } from "./pattern/site-filter.ts";
+import type { RecentReading } from "./recent-readings.ts";
+import { RecentReadings } from "./recent-readings.ts";
 import type { CompiledDetectorRule, GatewayRules, RuleVerdict, Selection } from "./rule-set.ts";
 import { SeriesMap } from "./series-map.ts";
 
@@ -51,15 +57,21 @@ export interface NumericReading {
 /** One for each rule of the selection, in its order. */
 type States = readonly unknown[];
 
-interface Past {
+/** What was judged in one order of time, and how that went lately. */
+interface Course {
   readonly states: States;
+  readonly recent: RecentReadings;
+  /** By the rule's place in the selection; undefined while there is none. */
+  runs: (OddRun | undefined)[] | undefined;
+}
+
+interface Past extends Course {
   /** Readings up to this `receivedAt` belong to it, in ms. */
   readonly until: number;
 }
 
-interface Series {
+interface Series extends Course {
   readonly selection: Selection;
-  readonly states: States;
   /** Of the newest reading that `states` has seen, in ms. */
   receivedAt: number;
   past: Past | undefined;
@@ -129,7 +141,7 @@ export function detect(
   } else if (!reading.late && reading.unit && reading.unit !== series.unit) {
     series = inUnit(detection, series, reading);
   }
-  return judge(series.selection, statesFor(series, reading), reading);
+  return judge(series.selection, courseFor(series, reading), reading);
 }
 
 const nothing: readonly RuleVerdict[] = [];
@@ -148,7 +160,7 @@ function newSeries(
   states: States,
   { receivedAt, unit = "" }: NumericReading,
 ): Series {
-  return { selection, states, receivedAt, past: undefined, unit };
+  return { ...{ selection, receivedAt, past: undefined, unit }, ...courseOf(states) };
 }
 
 /** T3 */
@@ -166,16 +178,20 @@ function inUnit(detection: GatewayDetection, series: Series, reading: NumericRea
   return anew;
 }
 
-function statesFor(series: Series, { late, receivedAt }: NumericReading): States {
+function courseOf(states: States): Course {
+  return { states, recent: new RecentReadings(), runs: undefined };
+}
+
+function courseFor(series: Series, { late, receivedAt }: NumericReading): Course {
   if (!late || receivedAt >= series.receivedAt) {
     // Not the greatest: a clock that was ahead would keep it from ever falling silent (T5).
     series.receivedAt = receivedAt;
-    return series.states;
+    return series;
   }
   if (series.past === undefined || receivedAt > series.past.until) {
-    series.past = { states: copyOf(series), until: series.receivedAt };
+    series.past = { ...courseOf(copyOf(series)), until: series.receivedAt };
   }
-  return series.past.states;
+  return series.past;
 }
 
 function copyOf({ selection, states }: Series): States {
@@ -186,9 +202,11 @@ function copyOf({ selection, states }: Series): States {
 
 function judge(
   { rules, normal }: Selection,
-  states: States,
+  course: Course,
   { value, timeMs, metric }: NumericReading,
 ): readonly RuleVerdict[] {
+  const { states, recent } = course;
+  recent.push(timeMs, value);
   let verdicts: RuleVerdict[] | undefined;
   let index = 0;
   for (const rule of rules) {
@@ -199,7 +217,57 @@ function judge(
     }
     index += 1;
   }
-  return verdicts ?? normal;
+  const found = verdicts ?? normal;
+  if (verdicts !== undefined || course.runs !== undefined) noteRuns(course, found, value, timeMs);
+  return found;
+}
+
+function noteRuns(
+  course: Course,
+  verdicts: readonly RuleVerdict[],
+  value: number,
+  timeMs: number,
+): void {
+  const { runs } = course;
+  const after = verdicts.map(({ verdict }, index) => {
+    return runAfter(runs?.[index], verdict, value, timeMs);
+  });
+  course.runs = after.some((run) => run !== undefined) ? after : undefined;
+}
+
+/** Whose course a reading of the series belonged to, after it was judged. */
+export interface Seen {
+  readonly device: string;
+  readonly metric: string;
+  readonly late: boolean;
+  readonly receivedAt: number;
+}
+
+function courseSeen(
+  { series }: GatewayDetection,
+  seen: Seen,
+): (Course & Pick<Series, "selection">) | undefined {
+  const own = series.get(seen.device, seen.metric);
+  if (own === undefined || !seen.late || seen.receivedAt >= own.receivedAt) return own;
+  return own.past && { ...own.past, selection: own.selection };
+}
+
+/** The newest readings there, oldest first. */
+export function recentReadings(detection: GatewayDetection, seen: Seen): readonly RecentReading[] {
+  return courseSeen(detection, seen)?.recent.list() ?? [];
+}
+
+/** What the rule has found odd there last; undefined where its newest reading follows a normal one. */
+export function oddRun(
+  detection: GatewayDetection,
+  seen: Seen,
+  rule: Pick<CompiledDetectorRule, "name" | "mode">,
+): OddRun | undefined {
+  const course = courseSeen(detection, seen);
+  if (course?.runs === undefined) return undefined;
+  const { rules } = course.selection;
+  const index = rules.findIndex(({ name, mode }) => name === rule.name && mode === rule.mode);
+  return course.runs[index];
 }
 
 /** What silence up to the gateway's time brings: the verdicts of the rules that miss readings (T5). */
@@ -241,17 +309,24 @@ export function encodeDetection(detection: GatewayDetection): string {
   };
   const rows: unknown[] = [];
   const stored = new Set<unknown>();
-  for (const [device, metric, { selection, states, receivedAt, past, unit }] of series.entries()) {
+  for (const [device, metric, own] of series.entries()) {
+    const { selection, states, receivedAt, past, unit } = own;
     const encode = (of: States) =>
       selection.rules.map((rule, index) => {
         const isStored = rule.detector.restart !== undefined && stored.has(of[index]);
         stored.add(of[index]);
         return [indexOf(rule), isStored ? null : rule.detector.encode(of[index])];
       });
+    const around = ({ recent, runs = [] }: Course) => [
+      recent.encode(),
+      ...selection.rules.flatMap((rule, index) => {
+        const run = runs[index];
+        return run === undefined ? [] : [[indexOf(rule), encodeRun(run)]];
+      }),
+    ];
     const row = [device, metric, receivedAt, encode(states)];
-    const before = past === undefined ? [null, null] : [past.until, encode(past.states)];
-    if (unit !== "") rows.push([...row, ...before, unit]);
-    else rows.push(past === undefined ? row : [...row, ...before]);
+    if (past === undefined) rows.push([...row, null, null, unit, around(own)]);
+    else rows.push([...row, past.until, encode(past.states), unit, around(own), around(past)]);
   }
   return JSON.stringify({
     ...{ v: detectionVersion, beyond: readingsBeyond, rules, series: rows },
@@ -304,7 +379,7 @@ export function decodeDetection(
     heardAt: heard,
   };
   const keys = rules.map(([name, version]) => keyOf(name, version));
-  for (const [device, metric, receivedAt, present, until, past, unit = ""] of rows) {
+  for (const [device, metric, receivedAt, present, until, past, unit = "", ...around] of rows) {
     const selection = gatewayRules.select(device, metric);
     if (selection.rules.length === 0) continue;
     const decode = (encoded: z.infer<typeof statesSchema>, isPresent: boolean): States => {
@@ -318,15 +393,34 @@ export function decodeDetection(
         return isShared ? detection.shared.get(device, name) : (state ?? detector.initial());
       });
     };
+    const course = (states: States, json: unknown): Course => {
+      const [recent, ...runs]: readonly unknown[] = Array.isArray(json) ? json : [];
+      const known = new Map(runs.map((run) => runIn(run, keys)));
+      const found = selection.rules.map((rule) =>
+        known.get(keyOf(rule.name, rule.detectorVersion)),
+      );
+      return {
+        states,
+        recent: RecentReadings.decode(recent),
+        runs: found.some((run) => run !== undefined) ? found : undefined,
+      };
+    };
+    const isPast = past && typeof until === "number";
     detection.series.set(device, metric, {
       selection,
-      states: decode(present, true),
       receivedAt,
       unit,
-      past: past && typeof until === "number" ? { states: decode(past, false), until } : undefined,
+      ...course(decode(present, true), around[0]),
+      past: isPast ? { until, ...course(decode(past, false), around[1]) } : undefined,
     });
   }
   return detection;
+}
+
+function runIn(json: unknown, keys: readonly string[]): [string | undefined, OddRun | undefined] {
+  if (!Array.isArray(json)) return [undefined, undefined];
+  const [index, run] = json as unknown[];
+  return [typeof index === "number" ? keys[index] : undefined, decodeRun(run)];
 }
 
 function keyOf(rule: string, detectorVersion: string): string {

@@ -8,7 +8,7 @@ import { detectorRuleSchema } from "./rule.ts";
 const page = readFileSync(join(import.meta.dirname, "../../../docs/detectors.md"), "utf8");
 const ofEveryRule = [
   ...["name", "devices", "metrics", "gateways", "site", "labels", "tags", "family"],
-  ...["severity", "for", "keepFiringFor", "mode", "message", "examples"],
+  ...["severity", "for", "keepFiringFor", "flap", "mode", "message", "examples"],
 ];
 
 interface Option {

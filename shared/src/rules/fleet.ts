@@ -47,12 +47,21 @@ export const fleetSchema = z
       .default([]),
   })
   .prefault({});
-export type FleetDocument = z.infer<typeof fleetSchema>;
+export type FleetDocument = z.infer<typeof fleetSchema> & {
+  /** Of bucket DEVICES; nobody writes it into a text of rules. */
+  readonly service?: Service | undefined;
+};
+
+/** What is out of service, and what goes on as another; "" stands for the gateway itself. */
+export interface Service {
+  readonly out: readonly (readonly [gateway: string, device: string])[];
+  readonly as: readonly (readonly [gateway: string, device: string, series: string])[];
+}
 
 export const emptyFleet: FleetDocument = { gateways: [], devices: [] };
 
-export function isEmptyFleet({ gateways, devices }: FleetDocument): boolean {
-  return gateways.length === 0 && devices.length === 0;
+export function isEmptyFleet({ gateways, devices, service }: FleetDocument): boolean {
+  return gateways.length === 0 && devices.length === 0 && service === undefined;
 }
 
 /** A value for each label, by its name. */
@@ -66,12 +75,16 @@ export interface GatewayFacts {
   /** "" where none is known. */
   readonly site: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** No rule looks at it. */
+  readonly isOut?: true;
 }
 
 export interface DeviceFacts {
   readonly tags: readonly string[];
   /** "" where none is known. */
   readonly family: string;
+  /** No rule looks at it. */
+  readonly isOut?: true;
 }
 
 export interface Fleet {
@@ -79,24 +92,59 @@ export interface Fleet {
   readonly sites: ReadonlySet<string>;
   gateway(id: string): GatewayFacts;
   device(id: string): DeviceFacts;
+  /** As its gateway's rules know it; undefined where nothing is said of its own devices. */
+  of(gateway: string): GatewayFleet | undefined;
 }
 
-export function compileFleet({ gateways, devices }: FleetDocument): Fleet {
+/** Devices of one gateway. */
+export interface GatewayFleet {
+  device(id: string): DeviceFacts;
+  /** The device that its readings count as. */
+  seriesOf(device: string): string;
+}
+
+export function compileFleet({ gateways, devices, service }: FleetDocument): Fleet {
   const ofGateways = gateways.map((entry) => ({ ...entry, selects: selectorOf(entry.match) }));
   const ofDevices = devices.map((entry) => ({ ...entry, selects: selectorOf(entry.match) }));
+  const device = remembered((id): DeviceFacts => {
+    const found = ofDevices.filter(({ selects }) => selects(id));
+    const tags = new Set(found.flatMap((entry) => entry.tags ?? []));
+    return { tags: [...tags].slice(0, tagsMax), family: firstOf(found, "family") };
+  });
+  const fleets = fleetsOf(service ?? { out: [], as: [] }, device);
+  const outs = (service?.out ?? []).filter(([, name]) => name === "");
+  const outGateways = new Set(outs.map(([gateway]) => gateway));
   return {
     sites: new Set(gateways.flatMap(({ site = [] }) => site)),
-    gateway: remembered((id) => {
+    gateway: remembered((id): GatewayFacts => {
       const found = ofGateways.filter(({ selects }) => selects(id));
       const labels = found.toReversed().flatMap((entry) => Object.entries(entry.labels ?? {}));
-      return { site: firstOf(found, "site"), labels: Object.fromEntries(labels) };
+      const facts = { site: firstOf(found, "site"), labels: Object.fromEntries(labels) };
+      return outGateways.has(id) ? { ...facts, isOut: true } : facts;
     }),
-    device: remembered((id) => {
-      const found = ofDevices.filter(({ selects }) => selects(id));
-      const tags = new Set(found.flatMap((entry) => entry.tags ?? []));
-      return { tags: [...tags].slice(0, tagsMax), family: firstOf(found, "family") };
-    }),
+    device,
+    of: (gateway) => fleets.get(gateway),
   };
+}
+
+/** What replaces another is out of service under its own name: nothing comes under that any more. */
+function fleetsOf(
+  { out, as }: Service,
+  device: (id: string) => DeviceFacts,
+): ReadonlyMap<string, GatewayFleet> {
+  const gone = Map.groupBy([...out, ...as], ([gateway]) => gateway);
+  const next = Map.groupBy(as, ([gateway]) => gateway);
+  return new Map(
+    [...gone].map(([gateway, places]) => {
+      const names = new Set(places.map(([, name]) => name));
+      const series = new Map((next.get(gateway) ?? []).map(([, name, own]) => [name, own]));
+      const own: GatewayFleet = {
+        device: (id) => (names.has(id) ? { ...device(id), isOut: true } : device(id)),
+        seriesOf: (id) => series.get(id) ?? id,
+      };
+      return [gateway, own];
+    }),
+  );
 }
 
 function firstOf<Key extends string>(

@@ -25,6 +25,7 @@ export function ruleSelectorOf(rule: Rule): RuleSelector {
   const tags = rule.tags ?? [];
   return {
     gateway: (id, facts) =>
+      !facts.isOut &&
       gateways(id) &&
       sites(facts.site) &&
       labels.every(([label, selects, ifMissing]) => {
@@ -33,7 +34,10 @@ export function ruleSelectorOf(rule: Rule): RuleSelector {
       }),
     site: sites,
     device: (id, facts) =>
-      devices(id) && families(facts.family) && tags.every((tag) => facts.tags.includes(tag)),
+      !facts.isOut &&
+      devices(id) &&
+      families(facts.family) &&
+      tags.every((tag) => facts.tags.includes(tag)),
     metric: metrics,
   };
 }

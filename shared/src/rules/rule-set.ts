@@ -10,6 +10,8 @@ import type { Reading } from "../event.ts";
 import { siteIn } from "../names.ts";
 import type { DerivedEvent } from "./derived-event.ts";
 import { canonicalJson, digest } from "./digest.ts";
+import type { Flap } from "./flap.ts";
+import { flapOf } from "./flap.ts";
 import type { Fleet, FleetDocument } from "./fleet.ts";
 import { compileFleet, emptyFleet, isEmptyFleet } from "./fleet.ts";
 import type { PatternContext, PatternSet } from "./pattern/compile.ts";
@@ -23,6 +25,7 @@ import type { Words } from "./rule-words.ts";
 import { wordsOf } from "./rule-words.ts";
 import { SeriesMap } from "./series-map.ts";
 import type { Severity } from "./severity.ts";
+import type { ShownReading } from "./shown-reading.ts";
 
 /** At the bound the selections of all gateways are forgotten and made anew as readings come. */
 export const selectionsMax = 65_536;
@@ -38,6 +41,8 @@ export interface CompiledRule {
   readonly severity: Severity;
   readonly forMs: number;
   readonly keepFiringForMs: number;
+  /** Undefined where an alert that flaps is not held. */
+  readonly flap?: Flap | undefined;
   readonly mode: "live" | "shadow";
   /** What the alert says, where the rule has words of its own. */
   readonly words?: Words;
@@ -65,6 +70,8 @@ export interface RuleVerdict {
   readonly late?: boolean | undefined;
   readonly value?: Reading["value"] | undefined;
   readonly unit?: string | undefined;
+  /** The readings that made it so, of a rule that looks at more than one series. */
+  readonly evidence?: readonly ShownReading[] | undefined;
   /** What the rule emits at this moment. */
   readonly derived?: DerivedEvent | undefined;
 }
@@ -85,6 +92,10 @@ export interface SiteRules {
 
 /** The rules of one gateway. */
 export interface GatewayRules {
+  /** It is out of service: no rule looks at it, nor is it missed. */
+  readonly isOut: boolean;
+  /** The device that a device's readings count as: itself, or one that it replaces. */
+  seriesOf(device: string): string;
   /** Whether a detector rule may find something though nothing comes. */
   readonly missesReadings: boolean;
   /** Without rules where none selects the series. */
@@ -137,7 +148,7 @@ export function compileRules(rules: readonly Rule[], document = emptyFleet): Rul
   const ofAll = compilePatterns(all, { site: "", labels: {}, fleet }); // throws where one is at fault
   const gateways = new Map<string, GatewayRules>();
   const choices = new Map<string, GatewayRules>();
-  const selections = new Selections(fleet);
+  const selections = new Selections();
   return {
     version: digest(ruleSetValue(document, rules), versionDigits),
     rules: [...detectors.map(({ compiled }) => compiled), ...ofAll.patterns],
@@ -159,15 +170,20 @@ export function compileRules(rules: readonly Rule[], document = emptyFleet): Rul
       const isChosen = ({ selector }: Judging) => selector.gateway(gateway, facts);
       const [own, ownPatterns] = [detectors.filter(isChosen), patterns.filter(isChosen)];
       const names = [...own, ...ownPatterns].map(({ rule }) => rule.name).join();
-      // What expressions can see of a gateway makes a choice of its own.
-      const key = ownPatterns.length === 0 ? names : `${names} ${canonicalJson(facts)}`;
+      // What expressions can see of a gateway makes a choice of its own, as does what is out of service.
+      const shared = ownPatterns.length === 0 ? names : `${names} ${canonicalJson(facts)}`;
+      const special = fleet.of(gateway);
+      const key = special === undefined ? shared : `${shared} of ${gateway}`;
+      const devices = special ?? fleet;
       const chosen = choices.get(key) ?? {
-        ...detectorsOf(own, selections),
+        isOut: facts.isOut ?? false,
+        seriesOf: special?.seriesOf ?? itself,
+        ...detectorsOf(own, selections, devices),
         patterns: compilePatterns(
           ownPatterns.flatMap(({ rule }) => (rule.by === "site" ? [] : [rule])),
-          { ...facts, fleet },
+          { ...facts, fleet: devices },
         ),
-        site: siteRulesOf(ownPatterns, { ...facts, fleet }),
+        site: siteRulesOf(ownPatterns, { ...facts, fleet: devices }),
         judges,
       };
       choices.set(key, chosen);
@@ -204,12 +220,18 @@ function siteRules(
   });
   const { gateway } = fleet;
   return {
+    isOut: false,
+    seriesOf: itself,
     missesReadings: false,
     select: () => nothingSelected,
     patterns: compilePatterns(rules, { site, labels: {}, fleet, gateway }),
     site: undefined,
     judges,
   };
+}
+
+function itself(device: string): string {
+  return device;
 }
 
 const nothingSelected: Selection = { rules: [], normal: [] };
@@ -226,26 +248,28 @@ export function ruleSetValue(fleet: FleetDocument, rules: readonly Rule[]): unkn
   return isEmptyFleet(fleet) ? judging : { fleet, rules: judging };
 }
 
-function detectorsOf(detectors: readonly JudgingDetector[], selections: Selections) {
+function detectorsOf(
+  detectors: readonly JudgingDetector[],
+  selections: Selections,
+  devices: Pick<Fleet, "device">,
+) {
   return {
     missesReadings: detectors.some(({ compiled }) => compiled.detector.tick !== undefined),
-    select: selections.among(detectors),
+    select: selections.among(detectors, devices),
   };
 }
 
 /** Which detectors judge which series; series that the same ones judge share a selection. */
 class Selections {
-  readonly #fleet: Fleet;
   readonly #shared = new Map<string, Selection>();
   #count = 0;
   /** Grows when all that is remembered is forgotten. */
   #generation = 0;
 
-  constructor(fleet: Fleet) {
-    this.#fleet = fleet;
-  }
-
-  among(detectors: readonly JudgingDetector[]): GatewayRules["select"] {
+  among(
+    detectors: readonly JudgingDetector[],
+    devices: Pick<Fleet, "device">,
+  ): GatewayRules["select"] {
     const known = new SeriesMap<Selection>();
     let generation = this.#generation;
     return (device, metric) => {
@@ -254,7 +278,7 @@ class Selections {
       const cached = known.get(device, metric);
       if (cached !== undefined) return cached;
       if (this.#count >= selectionsMax) this.#forget();
-      const facts = this.#fleet.device(device);
+      const facts = devices.device(device);
       const selection = this.#of(
         detectors.filter(({ selector }) => {
           return selector.device(device, facts) && selector.metric(metric);
@@ -299,6 +323,7 @@ function compile(
     severity,
     forMs,
     keepFiringForMs,
+    flap: flapOf(rule.flap),
     mode,
     ...wordsOf(rule, {
       siteOf: (gateway) => fleet.gateway(gateway).site,
@@ -310,6 +335,6 @@ function compile(
 /** What is left of a rule without that which all rules have. */
 function detectorSettings(rule: DetectorRule): DetectorSettings {
   const { name, devices, metrics, severity, for: _for, keepFiringFor, mode, ...rest } = rule;
-  const { gateways, site, labels, tags, family, message, examples, ...settings } = rest;
+  const { gateways, site, labels, tags, family, message, examples, flap, ...settings } = rest;
   return settings;
 }

@@ -11,6 +11,7 @@
  *     severity: critical        # info | warning | critical
  *     for: 5m                   # anomalous so long, in event time, before the alert fires
  *     keepFiringFor: 1m         # normal so long before it is resolved
+ *     flap: off                 # or how often it may come and go before it is held (flap.ts)
  *     mode: live                # live | shadow (judges, alerts nobody) | off
  *
  * or with a condition in place of a detector, over several series (docs/rules.md):
@@ -35,6 +36,7 @@ import { pageHinkleyParameters } from "../detect/page-hinkley.ts";
 import { rangeParameters } from "../detect/range-novelty.ts";
 import { faultOfRate, rateParameters } from "../detect/rate-of-change.ts";
 import { dspotParameters, spotParameters } from "../detect/spot.ts";
+import { clearParameters } from "../detect/stages.ts";
 import { isRuleName, reservedRulePrefix } from "../names.ts";
 import {
   conditionSchema,
@@ -44,6 +46,7 @@ import {
 } from "./condition-document.ts";
 import { durationSchema } from "./duration.ts";
 import { examplesSchema } from "./examples.ts";
+import { flapSchema } from "./flap.ts";
 import { labelled, tagsMax } from "./fleet.ts";
 import { messageSchema } from "./message.ts";
 import { patternsSchema } from "./patterns.ts";
@@ -77,6 +80,7 @@ const common = {
   severity: z.enum(severities).default("warning"),
   for: durationSchema.prefault("0s"),
   keepFiringFor: durationSchema.prefault("0s"),
+  flap: flapSchema,
   mode: z.enum(modes).default("live"),
 };
 
@@ -107,13 +111,14 @@ const limitsRule = detectorRule({
 
 const ewmaRule = detectorRule({ ...common, detector: z.literal("ewma"), ...ewmaParameters });
 
-const rateRule = detectorRule({ ...common, detector: z.literal("rate"), ...rateParameters }).check(
-  ({ value, issues }) => {
-    const message = faultOfRate(value);
-    if (message === undefined) return;
-    issues.push({ code: "custom", path: ["rise"], message, input: value });
-  },
-);
+const rateRule = detectorRule({
+  ...{ ...common, detector: z.literal("rate") },
+  ...{ ...rateParameters, ...clearParameters },
+}).check(({ value, issues }) => {
+  const message = faultOfRate(value);
+  if (message === undefined) return;
+  issues.push({ code: "custom", path: ["rise"], message, input: value });
+});
 
 const flatRule = detectorRule({ ...common, detector: z.literal("flat"), ...flatLineParameters });
 
@@ -123,23 +128,29 @@ const absenceRule = detectorRule({
 });
 
 const learning = { ...common, ...learnerParameters, ...stageParameters };
+const clearing = { ...learning, ...clearParameters };
 
 const together = { ...common, ...learnerParameters };
 
 const learningRules = [
   detectorRule({ ...together, detector: z.literal("hotelling"), ...hotellingParameters }),
   detectorRule({ ...together, detector: z.literal("mewma"), ...mewmaParameters }),
-  detectorRule({ ...learning, detector: z.literal("holt-winters"), ...holtWintersParameters }),
-  detectorRule({ ...learning, detector: z.literal("cusum"), ...cusumParameters }),
+  detectorRule({ ...clearing, detector: z.literal("holt-winters"), ...holtWintersParameters }),
+  detectorRule({ ...clearing, detector: z.literal("cusum"), ...cusumParameters }),
   detectorRule({ ...learning, detector: z.literal("page-hinkley"), ...pageHinkleyParameters }),
-  detectorRule({ ...learning, detector: z.literal("spot"), ...spotParameters }),
-  detectorRule({ ...learning, detector: z.literal("dspot"), ...dspotParameters }),
-  detectorRule({ ...learning, detector: z.literal("range"), ...rangeParameters }),
+  detectorRule({ ...clearing, detector: z.literal("spot"), ...spotParameters }),
+  detectorRule({ ...clearing, detector: z.literal("dspot"), ...dspotParameters }),
+  detectorRule({ ...clearing, detector: z.literal("range"), ...rangeParameters }),
 ] as const;
 
 const autoRule = detectorRule({
   ...{ ...common, detector: z.literal("auto"), ...learnerParameters },
-  ...{ counter: stageParameters.counter, ...autoParameters },
+  ...{ counter: stageParameters.counter, ...autoParameters, ...clearParameters },
+}).check(({ value, issues }) => {
+  const { clear, reference } = value;
+  if (clear === undefined || reference === "frozen") return;
+  const message = "only where reference is frozen: else a peak is held for `hold` readings";
+  issues.push({ code: "custom", path: ["clear"], message, input: value });
 });
 
 const detectorNames = [

@@ -48,6 +48,7 @@ function readingAt(random: Random, time: () => number) {
     value,
     quality: pick(random, qualities),
     ...(random.next() < 0.3 ? { unit: pick(random, ["Cel", "%", "", "u".repeat(64)]) } : {}),
+    ...(random.next() < 0.1 ? { unitOriginal: pick(random, ["°C", "", "u".repeat(64)]) } : {}),
     ...(random.next() < 0.2 ? { reason: pick(random, ["nan", "", "r".repeat(256)]) } : {}),
     ...(random.next() < 0.2 ? { observedAt: time() } : {}),
   };
@@ -63,6 +64,19 @@ function rollupSeriesAt(random: Random) {
   return unit === undefined ? named : { ...named, unit };
 }
 
+function alarmAt(random: Random) {
+  const { metric, unit, value } = readingAt(random, () => 0);
+  const isShort = typeof value !== "string" || value.length <= 1_024;
+  return {
+    ...{ id: "a".repeat(24), state: pick(random, ["firing", "resolved"]), fingerprint: "f" },
+    ...{ rule: "too-warm", ruleVersion: "1", severity: "warning" },
+    ...{ device: pick(random, ["", ...devices]), metric: pick(random, ["", metric]) },
+    ...{ at: integer(random, 1_000_000), firingAt: 0, value: isShort ? value : null },
+    ...{ cause: "g/1-00000001/telemetry/1/0", reason: pick(random, ["", "too warm"]) },
+    ...(unit === undefined ? {} : { unit }),
+  };
+}
+
 function bodyOf(random: Random, from: number, time: () => number) {
   const to = from + integer(random, 1_000);
   const bodies = [
@@ -75,6 +89,12 @@ function bodyOf(random: Random, from: number, time: () => number) {
       detail: pick(random, texts),
       payload: "AA==",
       bytes: 1,
+    },
+    { kind: "alarm", transitions: [alarmAt(random), alarmAt(random)] },
+    { kind: "reply", command: "c-1", state: "delivered", final: false, detail: pick(random, texts) },
+    {
+      ...{ kind: "reply", command: "c_2", name: "valve", state: "done", final: true, detail: "" },
+      ...{ payload: "AA==", encoding: "base64" },
     },
     { kind: "system", name: "heartbeat", detail: pick(random, texts) },
     {

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { freePort } from "@causeway/shared/testing/system-ports.ts";
+import { connectAsync } from "mqtt";
 import { expect, onTestFinished, test } from "vitest";
 import { runProgram, startProgram, until } from "./system-program.ts";
 
@@ -83,6 +84,19 @@ http: { host: 127.0.0.1, port: ${edgeHttp} }
   ];
   const lines = (await runProgram("causeway-cloud", tail)).output.trim().split("\n");
   expect(lines.filter((line) => line.includes('"metric":"seq"'))).toHaveLength(30);
+  const device = await connectAsync(`mqtt://127.0.0.1:${mqtt}`, {
+    ...{ clientId: "valve-1", username: "device", password: "device-secret" },
+  });
+  onTestFinished(() => void device.end(true));
+  device.on("message", (_topic, payload) => {
+    const { id } = JSON.parse(payload.toString()) as { id: string };
+    device.publish(`devices/valve-1/replies/${id}`, '{"ok":true}', { qos: 1 });
+  });
+  await device.subscribeAsync("devices/valve-1/commands/+", { qos: 1 });
+  const command = ["command", "send", "gateway1", "valve-1", "open", "--wait", "--expires", "30s"];
+  const sent = await runProgram("causeway-cloud", [...command, "--config", cloudConfig]);
+  expect(sent.output + sent.errors).toContain("done");
+
   // One device, and last: after some failures the gateway bids an address wait, wrong or not.
   const stranger = ["fleet", "--devices", "1", "--count", "1", ...url, "--username", "device"];
   expect((await runProgram("causeway-sim", stranger)).code).not.toBe(0);

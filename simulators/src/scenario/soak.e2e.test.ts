@@ -4,11 +4,12 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { EdgeProcess, edgeLauncher } from "@causeway/edge/testing/system-edge-process.ts";
+import { EdgeProcess } from "@causeway/edge/testing/system-edge-process.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { publishBacklog } from "../testing/mqtt-backlog.ts";
 import type { Resident } from "../testing/system-resident.ts";
 import { cpuMs, residentDuring } from "../testing/system-resident.ts";
+import { shippedEdge } from "../testing/system-shipped-edge.ts";
 import { until } from "./system-program.ts";
 import { Stack } from "./system-stack.ts";
 
@@ -24,7 +25,10 @@ const residentMax = 200 * mebibyte;
 const drainMsMax = 1_800_000;
 
 test("a large backlog is built and drained: memory flat, disk given back, ready at once", async () => {
-  const stack = await Stack.start({ edge: `outbox: { tailBytesMax: ${tailBytesMax} }` });
+  const { launcher, remove } = shippedEdge();
+  onTestFinished(remove);
+  const edge = `outbox: { tailBytesMax: ${tailBytesMax} }`;
+  const stack = await Stack.start({ edge, edgeProgram: launcher });
   onTestFinished(() => stack.remove());
   const { gateway } = stack;
   for (let round = 1; round <= rounds; round++) {
@@ -34,7 +38,7 @@ test("a large backlog is built and drained: memory flat, disk given back, ready 
     expectFlat("built", await residentDuring(pidOf(stack), building));
     expect(outboxBytes(stack)).toBeGreaterThan(payloadBytes * 0.5);
     await gateway.end("SIGKILL");
-    const { readyMs, readyCpuMs } = await startsAfterKill(gateway.config);
+    const { readyMs, readyCpuMs } = await startsAfterKill(launcher, gateway.config);
     tell({ round, outboxBytes: outboxBytes(stack), readyMs, readyCpuMs });
     // Times mean something on a quiet machine only; the short form tells them.
     if (isLong) expect.soft(median(readyMs), "ready, on a quiet machine").toBeLessThan(readyMsMax);
@@ -58,19 +62,19 @@ function expectFlat(what: "built" | "drained", resident: Resident): void {
 }
 
 /** Each start in turn finds what a killed process left. */
-async function startsAfterKill(config: string) {
+async function startsAfterKill(launcher: string, config: string) {
   const readyMs: number[] = [];
   const readyCpuMs: number[] = [];
   for (let each = 0; each < starts; each++) {
     const beganMs = performance.now();
-    const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
+    const edge = new EdgeProcess([launcher, "run", "--config", config]);
     await edge.ready();
     readyMs.push(Math.round(performance.now() - beganMs));
     readyCpuMs.push(cpuMs(edge.child.pid ?? 0));
     // After three kills in a row all tables are read, which is another matter.
     edge.child.kill("SIGTERM");
     await edge.ended;
-    const next = new EdgeProcess([edgeLauncher, "run", "--config", config]);
+    const next = new EdgeProcess([launcher, "run", "--config", config]);
     await next.ready();
     await next.kill();
   }

@@ -22,13 +22,15 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
+/** One of the three of this checkout, or the path of another one. */
+export type ProgramName = "causeway-edge" | "causeway-cloud" | "causeway-sim" | `/${string}`;
+
+const pathOf = (name: ProgramName) =>
+  name.startsWith("/") ? name : join(checkout, "node_modules/.bin", name);
+
 /** Starts one of the three programs; it ends with this process, and its output goes to a file. */
-export function startProgram(
-  name: "causeway-edge" | "causeway-cloud" | "causeway-sim",
-  args: readonly string[],
-  logFile: string,
-): Program {
-  const child = spawn(join(checkout, "node_modules/.bin", name), args, {
+export function startProgram(name: ProgramName, args: readonly string[], logFile: string): Program {
+  const child = spawn(pathOf(name), args, {
     stdio: ["pipe", "pipe", "pipe"],
   });
   running.add(child);
@@ -52,11 +54,11 @@ export interface Finished {
 
 /** Runs a command to its end, with `input` on its stdin. */
 export async function runProgram(
-  name: "causeway-edge" | "causeway-cloud" | "causeway-sim",
+  name: ProgramName,
   args: readonly string[],
   input = "",
 ): Promise<Finished> {
-  const child = spawn(join(checkout, "node_modules/.bin", name), args, {
+  const child = spawn(pathOf(name), args, {
     stdio: ["pipe", "pipe", "pipe"],
   });
   running.add(child);

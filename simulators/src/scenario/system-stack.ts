@@ -10,13 +10,15 @@ import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts"
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { freePort } from "@causeway/shared/testing/system-ports.ts";
 import { TcpProxy } from "../proxy/tcp-proxy.ts";
-import type { Finished, Program } from "./system-program.ts";
+import type { Finished, Program, ProgramName } from "./system-program.ts";
 import { ready, runProgram, startProgram, until } from "./system-program.ts";
 
 export interface StackOptions {
   /** More lines of cloud.yaml. */
   readonly cloud?: string;
   readonly edge?: string;
+  /** Another gateway than that of this checkout. */
+  readonly edgeProgram?: ProgramName;
   /** Three nats-servers, and streams with three replicas. */
   readonly cluster?: boolean;
   /** The gateway's link goes through a proxy. */
@@ -28,10 +30,12 @@ export class GatewayProgram {
   readonly folder: string;
   readonly mqttUrl: string;
   readonly url: string;
+  readonly #name: ProgramName;
   program: Program | undefined;
 
-  private constructor(folder: string, mqttPort: number, httpPort: number) {
+  private constructor(folder: string, mqttPort: number, httpPort: number, name: ProgramName) {
     this.folder = folder;
+    this.#name = name;
     this.mqttUrl = `mqtt://127.0.0.1:${mqttPort}`;
     this.url = `http://127.0.0.1:${httpPort}`;
   }
@@ -41,9 +45,10 @@ export class GatewayProgram {
     folder: string,
     servers: readonly string[],
     more = "",
+    name: ProgramName = "causeway-edge",
   ): Promise<GatewayProgram> {
     const ports = { mqtt: await freePort(), http: await freePort() };
-    const gateway = new GatewayProgram(folder, ports.mqtt, ports.http);
+    const gateway = new GatewayProgram(folder, ports.mqtt, ports.http, name);
     writeFileSync(
       gateway.config,
       `gateway: g1
@@ -69,7 +74,7 @@ ${more}
 
   async start(): Promise<void> {
     const log = join(this.folder, "edge.log");
-    this.program = startProgram("causeway-edge", ["run", "--config", this.config], log);
+    this.program = startProgram(this.#name, ["run", "--config", this.config], log);
     await ready(`${this.url}/readyz`, this.program);
   }
 
@@ -146,7 +151,8 @@ export class Stack {
     const urls = servers.map(({ url }) => url);
     const proxy = options.proxied ? await startProxy(servers[0]?.port ?? 0) : undefined;
     const uplink = proxy === undefined ? urls : [`nats://127.0.0.1:${proxy.port}`];
-    const gateway = await GatewayProgram.create(folder, uplink, options.edge);
+    const { edge, edgeProgram } = options;
+    const gateway = await GatewayProgram.create(folder, uplink, edge, edgeProgram);
     const stack = new Stack(folder, { servers, cluster, proxy }, gateway, await freePort());
     stack.#writeConfig(urls, options);
     try {

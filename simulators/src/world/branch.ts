@@ -6,7 +6,6 @@
 import type { Place } from "@causeway/cloud/engine/place.ts";
 import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import type { GatewayAlerts, GatewayDetection } from "@causeway/shared/alert/alerting.ts";
-import { observationOf } from "@causeway/shared/alert/alerting.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import { nameIn } from "./attempts.ts";
 import { Lateness } from "./lateness.ts";
@@ -99,7 +98,7 @@ export class Branch {
         observedAt: reading.observedAt ?? event.observedAt,
       };
       const verdicts = alertingOf(rules).observe(detection, observation);
-      return alertingOf(rules).advance(alerts, verdicts, observation);
+      return alertingOf(rules).advance(alerts, verdicts, observation, detection);
     });
   }
 
@@ -115,7 +114,7 @@ export class Branch {
     after.rejudge(own.alerts, gateway);
     const moment = { id: `clk/${n}`, gateway, at };
     const verdicts = after.tick(own.detection, moment);
-    return after.advance(own.alerts, verdicts, observationOf(moment));
+    return after.advanceTick(own.alerts, verdicts, moment, own.detection);
   }
 
   /** The attempt that takes effect with this; undefined where it is none, or had its effect before. */

@@ -498,6 +498,8 @@ function inOrder(transitions: readonly AlertTransition[]): readonly AlertTransit
   return [...transitions.filter((each) => !isTick(each)), ...ofTicks];
 }
 
-function lineOf({ id, state, cause, at, firingAt, late }: AlertTransition): string {
-  return `${state} ${id} at ${at} since ${firingAt} for ${cause}${late ? ", late" : ""}`;
+function lineOf(transition: AlertTransition): string {
+  const { id, state, cause, at, firingAt, late, evidence } = transition;
+  const when = `at ${at} since ${firingAt} for ${cause}${late ? ", late" : ""}`;
+  return `${state} ${id} ${when}, by ${JSON.stringify(evidence)}`;
 }

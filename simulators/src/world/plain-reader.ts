@@ -53,6 +53,8 @@ export function keyOf(gateway: string, epoch: string, log: string): string {
   return `${gateway} ${epoch} ${log}`;
 }
 
+/** What a gateway had for longer is no news. */
+const heldBackMs = 600_000;
 const batches = new WeakMap<JournalMessage, PlainBatch>();
 
 /** Undefined for what is no gateway's. */
@@ -143,7 +145,8 @@ export class PlainReader {
     for (const { event, receivedAt, ...item } of batch.items) {
       if (item.from > through + 1 || item.to <= through) continue;
       const place = { gateway, epoch, log, from: through + 1, to: item.to };
-      const late = batch.lane === "history" || lateness.isLate(epoch, log, item.to);
+      const isHeldBack = message.storedAt - receivedAt > heldBackMs;
+      const late = batch.lane === "history" || isHeldBack || lateness.isLate(epoch, log, item.to);
       this.#put(key, { ...place, event, receivedAt, late, batch, order: this.#order++ });
       through = item.to;
     }

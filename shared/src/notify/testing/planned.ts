@@ -21,6 +21,8 @@ export class Planned {
   readonly acknowledgements = new Map<string, Acknowledgement>();
   now = startMs;
   room = 64;
+  /** Gateways whose history is still on its way. */
+  readonly drains = new Set<string>();
   state = new PlanState();
   readonly #settings: PlanSettings;
   readonly #records = new Map<string, string>();
@@ -41,6 +43,7 @@ export class Planned {
       circumstances,
       now,
       room,
+      historyTaken: { has: (gateway) => !this.drains.has(gateway) },
     });
     for (const record of this.state.changed)
       this.#records.set(record, encodeRecord(this.state, record));

@@ -9,6 +9,7 @@
  * never came is missed as well. Kept: the newest fitting moment. As Prometheus'
  * `absent_over_time`, and as the detector of this name.
  */
+import type { Causes } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { fits, isTime, never } from "./operator.ts";
 import { duration } from "./words.ts";
@@ -52,7 +53,7 @@ export class AbsenceOperator implements Operator {
     return `${missed} for ${duration(at - (this.#newest ?? at))}; at most ${duration(afterMs)} are usual`;
   }
 
-  tell(_causes: Set<string>): void {}
+  tell(_causes: Causes): void {}
 
   encode(): unknown {
     return this.#newest === undefined ? null : [this.#newest, this.level ? 1 : 0];

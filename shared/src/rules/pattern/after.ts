@@ -9,6 +9,7 @@
  * waited from its first occurrence on, and others meanwhile change nothing. Kept: the beginning of
  * the waiting. As `timer:interval` of Esper's patterns.
  */
+import type { Causes } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { isTime, never } from "./operator.ts";
 import { duration } from "./words.ts";
@@ -47,7 +48,7 @@ export class AfterOperator implements Operator {
     return `${duration(this.#afterMs)} after ${this.#since.say(at)}`;
   }
 
-  tell(causes: Set<string>): void {
+  tell(causes: Causes): void {
     this.#since.tell(causes);
   }
 

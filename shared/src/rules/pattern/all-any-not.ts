@@ -10,6 +10,7 @@
  * They come true when their level does. One that holds at the moments of a momentary condition
  * alone is momentary itself. Kept: the level, since its next coming true hangs on it.
  */
+import type { Causes } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { never } from "./operator.ts";
 
@@ -21,7 +22,7 @@ abstract class LevelOperator implements Operator {
 
   protected abstract holds(): boolean;
   abstract say(at: number): string;
-  abstract tell(causes: Set<string>): void;
+  abstract tell(causes: Causes): void;
 
   step(_at: number, _item: Item | undefined): void {
     const level = this.holds();
@@ -58,7 +59,7 @@ export class AllOperator extends LevelOperator {
     return this.#of.map((operator) => operator.say(at)).join(" while ");
   }
 
-  tell(causes: Set<string>): void {
+  tell(causes: Causes): void {
     for (const operator of this.#of) operator.tell(causes);
   }
 }
@@ -83,7 +84,7 @@ export class AnyOperator extends LevelOperator {
     return holding.map((operator) => operator.say(at)).join(", and ");
   }
 
-  tell(causes: Set<string>): void {
+  tell(causes: Causes): void {
     for (const operator of this.#of) if (operator.level) operator.tell(causes);
   }
 }
@@ -108,5 +109,5 @@ export class NotOperator extends LevelOperator {
     return `no ${this.#wanted}`;
   }
 
-  tell(_causes: Set<string>): void {}
+  tell(_causes: Causes): void {}
 }

@@ -4,6 +4,7 @@ import { parseValue } from "../cel.ts";
 import type { Condition, Leaf } from "../condition.ts";
 import { compileCondition } from "../condition.ts";
 import { digest } from "../digest.ts";
+import { flapOf } from "../flap.ts";
 import type { DeviceFacts, GatewayFacts } from "../fleet.ts";
 import type { KeyKind, PatternRule } from "../rule.ts";
 import { withoutExamples } from "../rule.ts";
@@ -145,6 +146,7 @@ function compilePattern(
     mode,
     forMs: 0,
     keepFiringForMs: 0,
+    flap: flapOf(rule.flap),
     version: digest(withoutExamples(rule), versionDigits),
     ...wordsOf(rule, { siteOf: () => site, deviceOf: (device) => fleet.device(device) }),
     patternVersion: digest({ ...judged, ...whose, for: rule.for }, versionDigits),

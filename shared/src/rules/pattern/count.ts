@@ -8,6 +8,7 @@
  * The window is open on the left, as Prometheus' are, so that of readings once a minute 5 lie in
  * `within: 5m`. Kept: the newest N times, since older ones change no answer. Bound: N, at most 1,000.
  */
+import type { Causes } from "./evidence.ts";
 import { Evidence } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { fits, isTime, never } from "./operator.ts";
@@ -76,8 +77,8 @@ export class CountOperator implements Operator {
     return `${wanted} ${found} times in ${span}, at least ${times} are usual`;
   }
 
-  tell(causes: Set<string>): void {
-    if (this.#newest.id !== "") causes.add(this.#newest.id);
+  tell(causes: Causes): void {
+    this.#newest.tell(causes);
   }
 
   encode(): unknown {

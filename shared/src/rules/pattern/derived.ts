@@ -7,6 +7,7 @@
  * Momentary. Kept: the newest event. It is an event query over the output of another query, as in
  * Cayuga (Demers et al., CIDR 2007).
  */
+import type { Causes } from "./evidence.ts";
 import { Evidence } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { fits, never } from "./operator.ts";
@@ -36,8 +37,8 @@ export class DerivedOperator implements Operator {
     return this.#name;
   }
 
-  tell(causes: Set<string>): void {
-    if (this.#newest.id !== "") causes.add(this.#newest.id);
+  tell(causes: Causes): void {
+    this.#newest.tell(causes);
   }
 
   encode(): unknown {

@@ -11,6 +11,7 @@
  * alerting rules, in event time and without its sampling. A momentary condition is kept for 1 ms at
  * least, so that it is told before it is over. Kept: the beginning of the stretch.
  */
+import type { Causes } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { isTime, never } from "./operator.ts";
 import { duration } from "./words.ts";
@@ -46,7 +47,7 @@ export class ForOperator implements Operator {
     return `${this.#of.say(at)} for ${duration(at - (this.#since ?? at))}`;
   }
 
-  tell(causes: Set<string>): void {
+  tell(causes: Causes): void {
     this.#of.tell(causes);
   }
 
@@ -105,7 +106,7 @@ export class KeepOperator implements Operator {
     return this.#of.say(at);
   }
 
-  tell(causes: Set<string>): void {
+  tell(causes: Causes): void {
     this.#of.tell(causes);
   }
 

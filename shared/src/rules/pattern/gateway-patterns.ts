@@ -411,7 +411,7 @@ function tell(
     const { at, reason } = change;
     const verdict: PatternVerdict["verdict"] =
       change.kind === "ended" ? { kind: "normal" } : { kind: "anomalous", score: 1, reason };
-    const own = { ...last, verdict, at };
+    const own = { ...last, verdict, at, evidence: change.shown };
     const derived = derivedOf(patterns, key, change, telling);
     patterns.found.push(derived === undefined ? own : { ...own, derived });
     if (derived !== undefined) patterns.emitted.push(derived);

@@ -11,6 +11,7 @@
  * Bound: the series of a key.
  */
 import type { Of } from "../condition.ts";
+import type { Causes } from "./evidence.ts";
 import { Evidence } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { fits, never, notConcerned } from "./operator.ts";
@@ -65,8 +66,8 @@ export class LeafOperator implements Operator {
     return `${found} (${this.#stickies.yes} of ${this.#stickies.told} series)`;
   }
 
-  tell(causes: Set<string>): void {
-    if (this.#newest.id !== "") causes.add(this.#newest.id);
+  tell(causes: Causes): void {
+    this.#newest.tell(causes);
   }
 
   encode(): unknown {

@@ -17,6 +17,7 @@
  * Times are whole milliseconds.
  */
 import type { Reading } from "../../event.ts";
+import type { Causes } from "./evidence.ts";
 
 /** How a reading stands to an input (leaf, derived, rule, schedule) of the rule. */
 export const notConcerned = 0;
@@ -52,8 +53,8 @@ export interface Operator {
   say(at: number): string;
   /** From its next step on it is as if nothing of the series had come. */
   forget?(series: number): void;
-  /** Ids of what made it so, into `causes`. */
-  tell(causes: Set<string>): void;
+  /** What made it so, into `causes`. */
+  tell(causes: Causes): void;
   /** What `decode` understands, for JSON; it shares nothing with the operator. */
   encode(): unknown;
   /** To be called on a fresh one; false where `json` is none of its states. */

@@ -4,6 +4,8 @@
  * what looks at it sees it rise and fall.
  */
 import { assert } from "../../assert.ts";
+import type { ShownReading } from "../shown-reading.ts";
+import type { Causes } from "./evidence.ts";
 import { Evidence } from "./evidence.ts";
 import type { KeepOperator } from "./for.ts";
 import type { Item, Operator } from "./operator.ts";
@@ -23,6 +25,8 @@ export interface Change {
   readonly at: number;
   readonly reason: string;
   readonly causes: readonly string[];
+  /** The readings that made it so, where it holds. */
+  readonly shown?: readonly ShownReading[];
   /** No reading and no event brought it about. */
   readonly isTimed: boolean;
 }
@@ -132,16 +136,25 @@ export class PatternState {
     for (const operator of this.#operators) operator.step(at, item);
     if (root.occurred) {
       const isTimed = item === undefined || item.kind === "timer";
-      return [{ kind: "occurred", at, reason: root.say(until), causes: this.#causes(), isTimed }];
+      const causes = [...this.#causes().keys()].slice(-causesMax);
+      const [reason, shown] = [root.say(until), this.shownNow()];
+      return [{ kind: "occurred", at, reason, causes, shown, isTimed }];
     }
     if (root.level || !before) return noChanges;
     return [{ kind: "ended", at, reason: "", causes: [], isTimed: item === undefined }];
   }
 
-  #causes(): readonly string[] {
-    const causes = new Set<string>();
+  /** The readings that make it so; the newest that fitted where nothing but time does. */
+  shownNow(): readonly ShownReading[] {
+    const found = [...this.#causes().values()].filter((shown) => shown !== undefined);
+    const { shown } = this.shown;
+    return found.length > 0 || shown === undefined ? found.slice(-causesMax) : [shown];
+  }
+
+  #causes(): Causes {
+    const causes: Causes = new Map();
     this.#root.tell(causes);
-    return [...causes].slice(-causesMax);
+    return causes;
   }
 
   /** Numbers first: they say more than that a door is open. */

@@ -14,6 +14,7 @@
  */
 import type { Of } from "../condition.ts";
 import { differences } from "./count.ts";
+import type { Causes } from "./evidence.ts";
 import { Evidence } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { fits, isTime, never } from "./operator.ts";
@@ -125,8 +126,8 @@ export class RateOperator implements Operator {
     return `${subject} changes by ${rate} per ${duration(perMs)} over ${duration(overMs)}, ${limit}`;
   }
 
-  tell(causes: Set<string>): void {
-    if (this.#newest.id !== "") causes.add(this.#newest.id);
+  tell(causes: Causes): void {
+    this.#newest.tell(causes);
   }
 
   encode(): unknown {

@@ -14,11 +14,20 @@
  * `within` is the only bound: kept is one for each step, and the one of before the newest moment,
  * for what comes at this moment. Bound: 16 steps, 2 partial matches each, 16 causes a match.
  */
+import type { ShownReading } from "../shown-reading.ts";
+import type { Causes } from "./evidence.ts";
+import { isValue } from "./evidence.ts";
 import type { Item, Operator } from "./operator.ts";
 import { isTime, never } from "./operator.ts";
 import { duration } from "./words.ts";
 
 const stepsMax = 16;
+
+/** With an empty id where nothing but time was. */
+interface Cause {
+  readonly id: string;
+  readonly shown: ShownReading | undefined;
+}
 
 /** The first steps, done: a partial match. */
 interface Chain {
@@ -27,7 +36,7 @@ interface Chain {
   /** Of its last one. */
   readonly end: number;
   /** Of each step, the newest cause. */
-  readonly causes: readonly string[];
+  readonly causes: readonly Cause[];
 }
 
 interface Reached {
@@ -70,9 +79,10 @@ export class SequenceOperator implements Operator {
     const start =
       earlier?.newest !== undefined && earlier.newest.end < at ? earlier.newest : earlier?.before;
     if (index > 0 && (start === undefined || at - start.begin > this.#withinMs)) return;
-    const causes = new Set<string>();
+    const causes: Causes = new Map();
     operator.tell(causes);
-    const [cause = ""] = [...causes].slice(-1);
+    const [id = "", shown] = [...causes].at(-1) ?? [];
+    const cause = { id, shown };
     const done = { begin: start?.begin ?? at, end: at, causes: [...(start?.causes ?? []), cause] };
     if (index === this.#steps.length - 1) {
       this.#match = done;
@@ -94,8 +104,8 @@ export class SequenceOperator implements Operator {
     return `${steps}, within ${duration(end - begin)}; ${duration(this.#withinMs)} count`;
   }
 
-  tell(causes: Set<string>): void {
-    for (const cause of this.#match?.causes ?? []) if (cause !== "") causes.add(cause);
+  tell(causes: Causes): void {
+    for (const { id, shown } of this.#match?.causes ?? []) if (id !== "") causes.set(id, shown);
   }
 
   encode(): unknown {
@@ -128,14 +138,33 @@ function nothingReached(): Reached {
 }
 
 function row(partial: Chain | undefined): unknown {
-  return partial === undefined ? 0 : [partial.begin, partial.end, ...partial.causes];
+  if (partial === undefined) return 0;
+  return [partial.begin, partial.end, ...partial.causes.map(causeRow)];
+}
+
+/** Its id alone, as it was of old, or [id, at, device, metric, value, unit | null]. */
+function causeRow({ id, shown }: Cause): unknown {
+  if (shown === undefined) return id;
+  const { at, device, metric, value, unit } = shown;
+  return [id, at, device, metric, value, unit ?? null];
+}
+
+function causeOf(json: unknown): Cause | undefined {
+  if (typeof json === "string") return { id: json, shown: undefined };
+  if (!Array.isArray(json)) return undefined;
+  const [id, at, device, metric, value, unit] = json as unknown[];
+  if (typeof id !== "string" || !isTime(at) || !isValue(value)) return undefined;
+  if (typeof device !== "string" || typeof metric !== "string") return undefined;
+  const shown = { at, device, metric, value };
+  return { id, shown: typeof unit === "string" ? { ...shown, unit } : shown };
 }
 
 /** Undefined where there is none, null where `json` is no partial match. */
 function partialOf(json: unknown): Chain | undefined | null {
   if (json === 0) return undefined;
   if (!Array.isArray(json)) return null;
-  const [begin, end, ...causes] = json as unknown[];
-  if (!isTime(begin) || !isTime(end) || causes.length > stepsMax) return null;
-  return causes.every((cause) => typeof cause === "string") ? { begin, end, causes } : null;
+  const [begin, end, ...rows] = json as unknown[];
+  if (!isTime(begin) || !isTime(end) || rows.length > stepsMax) return null;
+  const causes = rows.map(causeOf);
+  return causes.every((cause) => cause !== undefined) ? { begin, end, causes } : null;
 }

@@ -206,7 +206,13 @@ export class Timeline {
     const { level, changedAt, at } = this.#present;
     if (holds !== level) {
       const silent = { at: changedAt ?? at, causes: [], isTimed: true };
-      if (level) news.push({ ...silent, kind: "held", reason: this.#present.say() });
+      const present = this.#present;
+      const held = () => ({
+        kind: "held" as const,
+        reason: present.say(),
+        shown: present.shownNow(),
+      });
+      if (level) news.push({ ...silent, ...held() });
       else news.push(ended ?? { ...silent, kind: "ended", reason: "" });
     }
     const last = news.at(-1);

@@ -30,7 +30,7 @@ export function around<Part extends object>(inner: Part, own: Partial<Part>): Pa
   });
 }
 
-const seedsMax = 40;
+const seedsMax = 80;
 
 /** The seeds that it took. */
 export async function findPlanted(planted: Planted): Promise<number> {

@@ -1,8 +1,8 @@
 /** The MQTT topic of a notification: `{…}` of the setting become what its alerts share. */
 
-import type { Notification } from "@causeway/shared/notify/notification.ts";
-import { alertsOf, severityOf, stateOf } from "@causeway/shared/notify/notification-words.ts";
-import { renderMessage, templateSchema } from "@causeway/shared/rules/message.ts";
+import { renderMessage, templateSchema } from "../rules/message.ts";
+import type { Notification } from "./notification.ts";
+import { alertsOf, severityOf, stateOf } from "./notification-words.ts";
 
 const fields = ["gateway", "device", "metric", "rule", "severity", "state"] as const;
 const topicBytesMax = 1_024;
@@ -16,6 +16,7 @@ export const topicTemplate = templateSchema(fields).refine(
 /** What alerts do not share is `-`; a name's `/` is `_`, lest it be a level of its own. */
 export function topicOf(template: string, notification: Notification): string {
   const alerts = alertsOf(notification);
+  const { report, group } = notification;
   const shared = (name: "gateway" | "device" | "metric" | "rule") => {
     const values = new Set(alerts.map((alert) => alert[name]));
     const [only = ""] = values;
@@ -25,7 +26,7 @@ export function topicOf(template: string, notification: Notification): string {
     gateway: shared("gateway"),
     device: shared("device"),
     metric: shared("metric"),
-    rule: shared("rule"),
+    rule: report === undefined ? shared("rule") : `report-${group["report"]}`,
     severity: severityOf(notification),
     state: stateOf(notification),
   });

@@ -1,0 +1,73 @@
+/**
+ * Rules together with what operators have said of gateways and devices: part of the set of rules, so
+ * that it comes to engines by ticks, and a replay decides the same.
+ */
+import type { DeviceBook } from "@causeway/shared/devices/device-facts.ts";
+import { reasonOf } from "@causeway/shared/errors.ts";
+import type { Logger } from "@causeway/shared/log.ts";
+import type { Service } from "@causeway/shared/rules/fleet.ts";
+import type { LoadedRules } from "../rules/rules-document.ts";
+import { loadedFrom } from "../rules/rules-document.ts";
+
+/** Of each list; of more, rules are not told. */
+export const serviceRowsMax = 5_000;
+
+/** Undefined where there is nothing to be said. */
+export function serviceOf(book: DeviceBook): Service | undefined {
+  const out = book.outOfService().map(({ gateway, device }) => [gateway, device] as const);
+  const as = book
+    .successions()
+    .map(({ gateway, device, as: own }) => [gateway, device, own] as const);
+  if (out.length === 0 && as.length === 0) return undefined;
+  return { out: bounded(out), as: bounded(as) };
+}
+
+/** In an order of their own, so that equal facts make equal rules. */
+function bounded<Row extends readonly string[]>(rows: readonly Row[]): readonly Row[] {
+  const keyed = rows.map((row) => [row.join("\n"), row] as const);
+  const sorted = keyed.sort(([one], [other]) => (one < other ? -1 : 1));
+  return sorted.slice(0, serviceRowsMax).map(([, row]) => row);
+}
+
+/** Throws CONFIG_INVALID where that makes them too large. */
+export function withService(loaded: LoadedRules, service: Service | undefined): LoadedRules {
+  const { service: before, ...fleet } = loaded.fleet;
+  if (service === undefined && before === undefined) return loaded;
+  const own = service === undefined ? fleet : { ...fleet, service };
+  return loadedFrom({ rules: loaded.rules, fleet: own }, loaded.source);
+}
+
+/** The same object until the rules or the book change. */
+export class ServiceRules {
+  readonly #book: DeviceBook;
+  readonly #log: Logger;
+  #made:
+    | { readonly of: LoadedRules; readonly version: number; readonly rules: LoadedRules }
+    | undefined;
+
+  constructor(book: DeviceBook, log: Logger) {
+    this.#book = book;
+    this.#log = log;
+  }
+
+  of(loaded: LoadedRules): LoadedRules {
+    const { version } = this.#book;
+    if (this.#made?.of !== loaded || this.#made.version !== version)
+      this.#made = { of: loaded, version, rules: this.#with(loaded) };
+    return this.#made.rules;
+  }
+
+  #with(loaded: LoadedRules): LoadedRules {
+    const service = serviceOf(this.#book);
+    const rows = [service?.out.length ?? 0, service?.as.length ?? 0];
+    if (Math.max(...rows) >= serviceRowsMax)
+      this.#log.warn({ rows: serviceRowsMax }, "more is out of service than rules are told of");
+    try {
+      return withService(loaded, service);
+    } catch (failure) {
+      const fields = { reason: reasonOf(failure) };
+      this.#log.error(fields, "rules are not told what is out of service: too much is");
+      return loaded;
+    }
+  }
+}

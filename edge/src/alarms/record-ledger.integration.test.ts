@@ -1,0 +1,4 @@
+import { levelPlace } from "../testing/level-place.ts";
+import { ledgerContract } from "./ledger.contract.ts";
+
+ledgerContract("LevelDB", levelPlace);

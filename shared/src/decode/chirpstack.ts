@@ -1,0 +1,67 @@
+/**
+ * ChirpStack 3 and 4 (chirpstack.io/docs: Integrations, Events; Gateway Bridge).
+ *
+ *   application/<id>/device/<EUI>/event/<up|join|ack|txack|status|location|log|integration>
+ *   application/<id>/device/<EUI>/<rx|join|…>, …/command/down
+ *   [<region>/]gateway/<id>/event/<up|stats|…>, …/state/conn
+ *
+ * JSON by its paths; `time` (4), else the time of the first gateway that has one, is when. Version 3
+ * may hold the decoded object as JSON in a text, `objectJSON`, whose paths are read as well. `data` is the
+ * frame as base64, whose meaning the device profile's codec puts into `object`. What is protobuf is
+ * not read: set the integration's marshaler to JSON.
+ */
+import type { Adapter } from "./adapter.ts";
+import { Collector, cleared, jsonIn } from "./collect.ts";
+import { refused } from "./decoded.ts";
+import { parseJson } from "./json.ts";
+import type { JsonObject } from "./memory.ts";
+import { isObject } from "./memory.ts";
+import { cameOrWent, onlineOf } from "./presence-words.ts";
+import { deviceTimeOf } from "./time.ts";
+
+export const chirpstack: Adapter = {
+  family: "chirpstack",
+  signature(levels) {
+    const [root, , kind, device = ""] = levels;
+    if (root === "application" && kind === "device") {
+      return levels.length > 4 ? { device, what: "device" } : undefined;
+    }
+    const at = levels.indexOf("gateway");
+    if (at < 0 || at > 1 || levels.length !== at + 4) return undefined;
+    const [, id = "", verb = ""] = levels.slice(at);
+    if (verb !== "event" && verb !== "state" && verb !== "command") return undefined;
+    return { device: `gateway/${id}`, what: verb };
+  },
+  decode({ topic, device, what }, payload) {
+    if (payload.length === 0) return cleared(device, topic);
+    const json = jsonIn(device, payload);
+    if (json.kind !== "json") {
+      const detail = "protobuf, it seems: set the marshaler of ChirpStack to JSON";
+      return refused(device, "binary", detail);
+    }
+    if (!isObject(json.value)) return undefined;
+    const { objectJSON, state } = json.value;
+    const collector = new Collector();
+    const object = typeof objectJSON === "string" ? parseJson(objectJSON)?.value : undefined;
+    if (!isObject(object)) collector.members(json.value, "time");
+    else {
+      collector.members(json.value, "time", "objectJSON");
+      collector.flatten("objectJSON", object, 1);
+    }
+    const decoded = collector.done(device, whenOf(json.value));
+    const online = what === "state" ? onlineOf(state) : undefined;
+    if (decoded.kind !== "readings" || online === undefined) return decoded;
+    return { ...decoded, presences: [cameOrWent(device, online, "gateway-state")] };
+  },
+};
+
+function whenOf(json: JsonObject): number | null {
+  const { rxInfo } = json;
+  const receptions = Array.isArray(rxInfo) ? rxInfo.slice(0, 16) : [rxInfo];
+  const times = receptions.map((each) => (isObject(each) ? each["time"] : undefined));
+  for (const time of [json["time"], ...times, json["publishedAt"]]) {
+    const when = deviceTimeOf(time);
+    if (typeof when === "number") return when;
+  }
+  return null;
+}
