@@ -4,7 +4,7 @@ import type { DeviceDetails, DeviceView, GatewayDetails } from "../devices/devic
 export function deviceText(view: DeviceView, now: number): string {
   const { gateway, device, state, family, eventsPerMinute, lastSeen } = view;
   const words = [state.padEnd(7), (family || "-").padEnd(11), gateway, device];
-  const rate = `${view.metrics} metrics  ${eventsPerMinute}/min  heard ${ago(now - lastSeen)}`;
+  const rate = `${view.metrics} metrics  ${rateText(eventsPerMinute)}/min  heard ${ago(now - lastSeen)}`;
   return `${words.join("  ")}  ${rate}${namesOf(view)}`;
 }
 
@@ -27,8 +27,8 @@ export function deviceDetailLines(found: DeviceDetails, now: number): readonly s
     `state     ${state}: ${reason}${at}`,
     `family    ${found.family || "not known"}${firmware === "" ? "" : `, firmware ${firmware}`}`,
     `heard     ${when(found.lastSeen)} (${ago(now - found.lastSeen)}), first ${when(found.firstSeen)}`,
-    `events    ${found.events}, ${found.readings} readings, ${found.late} late, ${found.eventsPerMinute}/min, ` +
-      `some ${found.sizeMean} characters each`,
+    `events    ${found.events}, ${found.readings} readings, ${found.late} late, ` +
+      `${rateText(found.eventsPerMinute)}/min, some ${found.sizeMean} characters each`,
     ...topics.map((topic) => `topic     ${topic}`),
     ...metrics.map(
       ({ metric, unit, quality }) =>
@@ -64,6 +64,10 @@ export function gatewayText(found: GatewayDetails, now: number): string {
 
 export function gatewayDetailLines(found: GatewayDetails, now: number): readonly string[] {
   return [gatewayText(found, now), ...found.notices.map(noticeText)];
+}
+
+function rateText(perMinute: number): number {
+  return perMinute >= 10 ? Math.round(perMinute) : Math.round(perMinute * 10) / 10;
 }
 
 function when(at: number): string {

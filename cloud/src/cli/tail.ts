@@ -118,7 +118,7 @@ function eventText(event: Event, body: object): string {
 }
 
 function replyText({ command, name = "", state, detail, payload }: ReplyEvent): string {
-  const answer = payload === undefined ? "" : shown(payload.slice(0, 120));
+  const answer = payload === undefined ? "" : shown(payload);
   const why = [detail, answer].filter(Boolean).join("; ");
   return `command ${command} ${name}: ${state}${why === "" ? "" : `: ${why}`}`;
 }

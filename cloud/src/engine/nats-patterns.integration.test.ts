@@ -12,11 +12,15 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { alerts } from "../cli/nats-commands.ts";
 import { tail } from "../cli/nats-tail.ts";
-import { bootOffset, journalMessage } from "../testing/journal-writer.ts";
+import { journalMessage } from "../testing/journal-writer.ts";
 import { connectTest, prepareStreams, publishMessage } from "../testing/nats-journal-writer.ts";
 import { NatsTickJournal } from "../ticks/nats-tick-journal.ts";
 import { ruleSetName } from "../ticks/rule-sets.ts";
 import { startEngine, storedTransitions, until } from "./testing/nats-engine.ts";
+
+/** What was received long before it is stored would be late. */
+const bootOffset = Date.now();
+const boots = { boot1: bootOffset };
 
 const dry = [
   { metric: "running", device: "pump", is: "on" },
@@ -54,7 +58,7 @@ async function publish(second: number, body: object): Promise<void> {
   const log = event.kind === "system" ? "priority" : "telemetry";
   positions[log] += 1;
   const head = { log, nonce: `1.${systemRandom.hex(8)}` } as const;
-  await publishMessage(connection, journalMessage(0, positions[log], [event], { head }));
+  await publishMessage(connection, journalMessage(0, positions[log], [event], { head, boots }));
 }
 
 const reading = (second: number, device: string, metric: string, value: number | boolean) =>

@@ -18,12 +18,16 @@ import { alerts } from "../cli/nats-commands.ts";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import type { RunningEngine } from "../engine/testing/nats-engine.ts";
 import { startEngine, storedTransitions, until } from "../engine/testing/nats-engine.ts";
-import { bootOffset, journalMessage } from "../testing/journal-writer.ts";
+import { journalMessage } from "../testing/journal-writer.ts";
 import { connectTest, prepareStreams, publishMessage } from "../testing/nats-journal-writer.ts";
 import { NatsTickJournal } from "../ticks/nats-tick-journal.ts";
 import { KeptRuleSets, ruleSetToKeep } from "../ticks/rule-sets.ts";
 import { siteJournal } from "./nats-site-journal.ts";
 import { SiteStage } from "./site-stage.ts";
+
+/** What was received long before it is stored would be late. */
+const bootOffset = Date.now();
+const boots = { boot1: bootOffset };
 
 const rules = rulesSchema.parse([
   { name: "doors", by: "site", when: { metric: "door", is: "on", of: 2 } },
@@ -54,7 +58,7 @@ async function reading(gateway: string, second: number, metric: string, value: u
   const readings = [{ metric, value, quality: "good" }];
   const event: Event = eventSchema.parse({ kind: "reading", ...place, readings });
   const head = { nonce: `1.${systemRandom.hex(8)}` };
-  const message = journalMessage(0, position, [event], { gateway, head });
+  const message = journalMessage(0, position, [event], { gateway, head, boots });
   await publishMessage(connection, message, gateway);
 }
 

@@ -153,14 +153,22 @@ export class Dispatcher {
     } catch (failure) {
       return this.#unreadable(failure, token);
     }
-    this.#step({ kind: "fetched", command, fault, token });
+    this.#fetched(command, fault, token);
   }
 
   /** A command of the gateway itself; `acknowledge` is called once it is on the disk. */
   takeOwn(command: Command, acknowledge: () => void): void {
     const token = ++this.#token;
     this.#tokens.set(token, acknowledge);
-    this.#step({ kind: "fetched", command, fault: undefined, token });
+    this.#fetched(command, undefined, token);
+  }
+
+  #fetched(command: Command, fault: string | undefined, token: number): void {
+    const event = { kind: "fetched", command, fault, token } as const;
+    const actions = this.#downlink.step(event, this.#now());
+    // Its first write is under way: nothing is to be said of this repeat.
+    if (actions.length === 0) this.#tokens.delete(token);
+    for (const action of actions) this.#act(action);
   }
 
   #faultOf(command: Command, body: string, signature: string | undefined): string | undefined {

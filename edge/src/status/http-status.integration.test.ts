@@ -69,7 +69,10 @@ test("/api/status has the whole status, whether it is healthy, and what a person
     gateway: "plant-3",
     outbox: { backlog: { telemetry: { events: 4_185 } } },
     health: { isHealthy: false, reasons: [expect.stringContaining("taken nothing for 15 min")] },
-    sections: [{ title: "Cloud" }, { title: "Outbox" }, { title: "Devices" }, { title: "Machine" }],
+    sections: [
+      ...[{ title: "Cloud" }, { title: "Outbox" }, { title: "Devices" }, { title: "Commands" }],
+      { title: "Machine" },
+    ],
   });
 });
 

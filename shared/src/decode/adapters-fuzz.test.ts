@@ -100,6 +100,10 @@ const bombs: readonly (readonly [name: string, payload: Buffer])[] = [
   ["protobuf groups", Buffer.alloc(payloadBytesMax, 0x13)],
   ["many small protobuf metrics", Buffer.from("1202100f".repeat(payloadBytesMax / 4), "hex")],
   ["random bytes", randomBytes()],
+  [
+    "names that no device can have",
+    Buffer.from('{"id":"+/#","mac":"","model":"\\u0000","channel":"#"}'),
+  ],
   ["commas", Buffer.alloc(payloadBytesMax, ",")],
   ["empty lines", Buffer.alloc(payloadBytesMax, "\n")],
   ["spaces", Buffer.alloc(payloadBytesMax, " ")],

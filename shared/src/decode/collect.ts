@@ -2,7 +2,7 @@
 import type { Reading } from "../event.ts";
 import { readingsPerEventMax, textCharactersMax } from "../event.ts";
 import type { DeviceId, MetricName } from "../names.ts";
-import { isDeviceId, isMetricName } from "../names.ts";
+import { deviceCharactersMax, isDeviceId, isMetricName } from "../names.ts";
 import { shown } from "../shown.ts";
 import type { Decoded, QuarantineReason, Refused } from "./decoded.ts";
 import { refused } from "./decoded.ts";
@@ -106,10 +106,16 @@ export function textIn(device: DeviceId, payload: Uint8Array): string | Refused 
   return utf8(payload) ?? refused(device, "not-utf8", "the payload is no UTF-8 text");
 }
 
+/** A name of levels that is too long loses its first ones; undefined where it can be none. */
+export function deviceNamed(name: string): DeviceId | undefined {
+  const cut = name.length - deviceCharactersMax;
+  const rest = cut > 0 ? name.slice(name.indexOf("/", cut - 1) + 1) : name;
+  return isDeviceId(rest) ? rest : undefined;
+}
+
 /** What JSON below a device's topic is about: its paths would else collide with its neighbours'. */
 export function below(device: DeviceId, path: string): DeviceId {
-  const name = `${device}/${path}`;
-  return isDeviceId(name) ? name : device;
+  return deviceNamed(`${device}/${path}`) ?? device;
 }
 
 /** Families clear a retained topic by an empty payload. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { refused } from "./decoded.ts";
 import type { DeviceMessage } from "./testing/device-message.ts";
-import { bytesOf, inOrder, LearningDecoder, missing, saidIn } from "./testing/device-message.ts";
+import { inOrder, LearningDecoder, missing, saidIn } from "./testing/device-message.ts";
 import { ownMessages } from "./testing/own-messages.ts";
 
 const path = join(import.meta.dirname, "../../../../shared/device-payloads/messages.jsonl");
@@ -73,14 +73,26 @@ describe("a topic of no family", () => {
     expect(strange).toEqual(refused(null, "topic-unknown", "no adapter knows this topic"));
   });
 
-  test("names the device it cannot take", () => {
-    expect(decode(`${"d".repeat(129)}/x`, "1")).toMatchObject({ reason: "device-name" });
+  test("that is longer than a device's name loses its first levels", () => {
+    const long = `${"a".repeat(60)}/${"b".repeat(60)}/${"c".repeat(60)}`;
+    const device = `${"b".repeat(60)}/${"c".repeat(60)}`;
+    expect(decode(long, '{"x":1}')).toMatchObject({ kind: "readings", device });
+    expect(decode(`${long}/x`, "1")).toMatchObject({ kind: "readings", device });
+    const whole = `${"a".repeat(64)}/${"b".repeat(63)}`;
+    expect(decode(whole, '{"x":1}')).toMatchObject({ device: whole });
+    expect(decode("d".repeat(129), '{"x":1}')).toMatchObject({ reason: "device-name" });
+    expect(decode(`x/${"d".repeat(129)}`, '{"x":1}')).toMatchObject({ reason: "device-name" });
   });
 });
 
-test("routes are forgotten at their bound and found anew", () => {
+test("routes are forgotten at their bound and found anew, and long topics take no more room", () => {
   const decoder = new LearningDecoder();
-  const message = { topic: "tele/t/SENSOR", payload: bytesOf(ownMessages[0] as DeviceMessage) };
+  const own = ownMessages[0] as DeviceMessage;
+  const before = process.memoryUsage().heapUsed;
   for (let at = 0; at < 20_000; at++) decoder.decode(`plant/line/${at}`, Buffer.from("1"));
-  expect(decoder.decode(message.topic, message.payload).kind).toBe("readings");
+  for (let at = 0; at < 5_000; at++) {
+    decoder.decode(`${at}/${"x".repeat(60_000)}`, Buffer.from("1"));
+  }
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(200 * 1_024 * 1_024);
+  expect(decoder.read(own).kind).toBe("readings");
 });

@@ -3,10 +3,10 @@
  * why it is quarantined. It never throws, never guesses, and takes time and memory in proportion to
  * the payload. Which family a topic belongs to is found once and remembered (docs/devices.md).
  */
-import { isDeviceId } from "../names.ts";
 import { shown } from "../shown.ts";
 import type { Adapter, Context, Sign, Target } from "./adapter.ts";
 import { chirpstack } from "./chirpstack.ts";
+import { deviceNamed } from "./collect.ts";
 import { csv } from "./csv.ts";
 import type { Decoded } from "./decoded.ts";
 import { refused } from "./decoded.ts";
@@ -52,6 +52,7 @@ export const adapters: readonly Adapter[] = [
 
 /** Topics of devices are few; where they are not, all are forgotten, and the next ones found anew. */
 const routesMax = 16_384;
+const routeCharactersMax = 4 * 1_024 * 1_024;
 
 interface Route {
   readonly adapter: Adapter;
@@ -61,6 +62,7 @@ interface Route {
 
 export class Decoder {
   readonly #routes = new Map<string, Route | Decoded>();
+  #characters = 0;
 
   decode(topic: string, payload: Uint8Array, context: Context): Decoded {
     if (topic.startsWith("devices/")) return decodeNativeTopic(topic, payload);
@@ -74,7 +76,11 @@ export class Decoder {
   }
 
   #find(topic: string): Route | Decoded {
-    if (this.#routes.size >= routesMax) this.#routes.clear();
+    this.#characters += topic.length;
+    if (this.#routes.size >= routesMax || this.#characters > routeCharactersMax) {
+      this.#routes.clear();
+      this.#characters = topic.length;
+    }
     const found = routeOf(topic);
     this.#routes.set(topic, found);
     return found;
@@ -94,8 +100,9 @@ function routeOf(topic: string): Route | Decoded {
 
 function targetOf(topic: string, sign: Sign): Target | Decoded {
   const { device, path = "", what = "" } = sign;
-  if (!isDeviceId(device)) return refused(null, "device-name", `device ${shown(device)}`);
-  return { topic, device, path, what };
+  const name = deviceNamed(device);
+  if (name === undefined) return refused(null, "device-name", `device ${shown(device)}`);
+  return { topic, device: name, path, what };
 }
 
 /** What a family does not know in its own topics may still be plain. */

@@ -11,10 +11,9 @@
  * Anything else stays what it is: bytes with the reason why (`binary` where it is no text).
  */
 import type { Reading } from "../event.ts";
-import { isDeviceId } from "../names.ts";
 import { shown } from "../shown.ts";
 import type { Adapter, Target } from "./adapter.ts";
-import { Collector, cleared } from "./collect.ts";
+import { Collector, cleared, deviceNamed } from "./collect.ts";
 import { decodeCsv, isCsv } from "./csv.ts";
 import type { Decoded } from "./decoded.ts";
 import { refused } from "./decoded.ts";
@@ -67,11 +66,10 @@ function decodeJson(target: Target, json: unknown, presentMs: () => number | und
   return decodeOpcUa(device, json) ?? decodeObjects(target, json);
 }
 
-function plain({ device, path }: Target, value: number | boolean): Decoded {
-  const before = device.slice(0, -path.length - 1);
+function plain({ topic, device, path }: Target, value: number | boolean): Decoded {
   const collector = new Collector();
   collector.put(path, value);
-  return collector.done(isDeviceId(before) ? before : device, null);
+  return collector.done(deviceNamed(topic.slice(0, -path.length - 1)) ?? device, null);
 }
 
 /** Elements of an array are rows, each with its own time, where all of them are objects. */

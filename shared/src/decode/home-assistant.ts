@@ -13,11 +13,10 @@
  */
 import type { Reading } from "../event.ts";
 import { unitCharactersMax } from "../event.ts";
-import type { DeviceId } from "../names.ts";
-import { isDeviceId, metricCharactersMax } from "../names.ts";
+import { metricCharactersMax } from "../names.ts";
 import { shown } from "../shown.ts";
 import type { Adapter, Target } from "./adapter.ts";
-import { Collector, cleared, jsonIn } from "./collect.ts";
+import { Collector, cleared, deviceNamed, jsonIn } from "./collect.ts";
 import type { Decoded, Presence } from "./decoded.ts";
 import { parseJson } from "./json.ts";
 import type { JsonObject, Learnt, Memory } from "./memory.ts";
@@ -142,7 +141,7 @@ function wordIn({ topic, device }: Target, payload: Uint8Array): Decoded | undef
   const quoted = text.startsWith('"') ? parseJson(text)?.value : undefined;
   if (typeof quoted === "string") collector.put(topic.slice(end + 1), quoted);
   else collector.plain(topic.slice(end + 1), text);
-  return collector.done(isDeviceId(name) ? name : device, null);
+  return collector.done(deviceNamed(name) ?? device, null);
 }
 
 function presenceIn(
@@ -154,7 +153,7 @@ function presenceIn(
   const at = words.indexOf(utf8(payload)?.trim() ?? "");
   if (at < 0) return [];
   const name = topic.slice(0, Math.max(0, topic.lastIndexOf("/")));
-  const gone: DeviceId = isDeviceId(name) ? name : device;
+  const gone = deviceNamed(name) ?? device;
   return [cameOrWent(gone, at === 0, "availability")];
 }
 

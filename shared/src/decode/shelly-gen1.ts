@@ -10,6 +10,7 @@
  *
  * Values are text on the wire; what looks like a number is one.
  */
+import { isDeviceId } from "../names.ts";
 import type { Adapter } from "./adapter.ts";
 import { below, Collector, cleared, jsonIn, textIn } from "./collect.ts";
 import { isObject } from "./memory.ts";
@@ -39,7 +40,7 @@ export const shellyGen1: Adapter = {
     collector.flatten("", json.value);
     const name = isObject(json.value) ? json.value["id"] : undefined;
     if (device === "shellies/announce" && typeof name === "string") {
-      return collector.done(name as typeof device, null);
+      return collector.done(isDeviceId(name) ? name : device, null);
     }
     return collector.done(aboutDevice.has(path) ? device : below(device, path), null);
   },

@@ -10,9 +10,8 @@
  * A friendly name may have slashes. A message holds what the bridge knows of the device. The lists
  * of all devices, groups and definitions are descriptions, not readings.
  */
-import type { DeviceId } from "../names.ts";
 import type { Adapter, Target } from "./adapter.ts";
-import { below, Collector, cleared, jsonIn } from "./collect.ts";
+import { below, Collector, cleared, deviceNamed, jsonIn } from "./collect.ts";
 import type { Decoded } from "./decoded.ts";
 import { isObject } from "./memory.ts";
 import { availability } from "./presence-words.ts";
@@ -74,5 +73,5 @@ function plain({ device, what, path }: Target, text: string): Decoded {
   const collector = new Collector();
   const isOwn = what === "" || what === "command" || what === "bridge";
   collector.plain(what === "" ? "state" : path, text);
-  return collector.done(isOwn ? device : (what as DeviceId), null);
+  return collector.done(isOwn ? device : (deviceNamed(what) ?? device), null);
 }

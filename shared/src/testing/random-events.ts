@@ -91,7 +91,13 @@ function bodyOf(random: Random, from: number, time: () => number) {
       bytes: 1,
     },
     { kind: "alarm", transitions: [alarmAt(random), alarmAt(random)] },
-    { kind: "reply", command: "c-1", state: "delivered", final: false, detail: pick(random, texts) },
+    {
+      kind: "reply",
+      command: "c-1",
+      state: "delivered",
+      final: false,
+      detail: pick(random, texts),
+    },
     {
       ...{ kind: "reply", command: "c_2", name: "valve", state: "done", final: true, detail: "" },
       ...{ payload: "AA==", encoding: "base64" },

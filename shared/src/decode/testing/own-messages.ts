@@ -96,6 +96,15 @@ export const ownMessages: readonly DeviceMessage[] = [
     ],
   },
   {
+    family: "shelly-gen1",
+    topic: "shellies/announce",
+    payload: json({ id: "shelly1-B929CC", new_fw: false }),
+    expect: [
+      { metric: "id", value: "shelly1-B929CC" },
+      { metric: "new_fw", value: false },
+    ],
+  },
+  {
     family: "shelly-gen2",
     topic: "shellyplus1pm-a8032ab12345/events/rpc",
     payload: json({
