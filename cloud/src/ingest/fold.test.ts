@@ -6,7 +6,7 @@ import {
   readingEvent,
   rollupEvent,
 } from "../testing/journal-writer.ts";
-import { foldMessage, Ledgers } from "./fold.ts";
+import { foldMessage, heldBackMs, Ledgers } from "./fold.ts";
 
 const events = (count: number) =>
   Array.from({ length: count }, (_, index) =>
@@ -26,6 +26,17 @@ test("events come out once, with id, time and lane", () => {
     late: false,
     effect: true,
   });
+});
+
+test("what the gateway held back for long is late, and what has no time is not", () => {
+  const latenessOf = (heldMs: number, boots = { boot1: bootOffset }) => {
+    const message = journalMessage(1, 1, events(1), { boots });
+    const storedAt = bootOffset + 1_000 + heldMs;
+    return foldMessage(new Ledgers(), { ...message, storedAt })?.taken[0]?.late;
+  };
+  expect(latenessOf(heldBackMs)).toBe(false);
+  expect(latenessOf(heldBackMs + 1)).toBe(true);
+  expect(latenessOf(heldBackMs + 1, { boot1: Number.NaN })).toBe(false);
 });
 
 test("a repeated batch yields nothing, an overlapping one only the rest", () => {
