@@ -147,6 +147,32 @@ cli.command(
   },
 );
 
+interface DecodeOptions {
+  readonly before: string[];
+  readonly json?: boolean;
+}
+
+cli.command(
+  "decode",
+  "Print what the gateway makes of a device's message; exit 1 where it would be quarantined",
+  (command) =>
+    command
+      .argument("<topic>", "topic of the message")
+      .argument("<file>", "file with its payload, - for stdin")
+      .option(
+        "--before <topic=file>",
+        "a message that came before, as a birth or discovery; may be repeated",
+        collect,
+        [],
+      )
+      .option("--json", "print a line of JSON for each reading"),
+  async ({ before, json = false }: DecodeOptions, topic: string, file: string) => {
+    const { decodePayload } = await import("./cli/file-decode-command.ts");
+    const presentMs = () => systemClock().wallMs();
+    return decodePayload({ topic, file, before, json, presentMs, write: writeOut });
+  },
+);
+
 cli.command(
   "passwd",
   "Print the password file line of a user; the password is read from stdin",

@@ -151,9 +151,10 @@ export async function run(
     { name: "commands", start: () => dispatcher.load(), stop: () => dispatcher.stop() },
     { name: "link", start: () => link.start(), stop: () => link.close() },
     { name: "gateway", start: () => gateway.start(), stop: () => gateway.stop() },
-    { name: "http", start: () => http.start(), stop: () => http.stop() },
     { name: "broker", start: () => broker.start(), stop: () => broker.stop() },
     { name: "downlink", start: () => dispatcher.start(broker.commands), stop: () => {} },
+    // It says that the gateway is ready, so devices must reach it by then.
+    { name: "http", start: () => http.start(), stop: () => http.stop() },
     { name: "alarms", start: () => alarms?.start(), stop: () => alarms?.stop() },
     ...sources.map((source) => ({
       name: "source",

@@ -16,6 +16,8 @@ export interface AlertLine {
   readonly unit: string | null;
   readonly reason: string;
   readonly late: boolean;
+  /** When the newest transition of a late one was decided, in ms. */
+  readonly knownAt?: number;
   readonly flapping?: true;
   /** A rule at the gateway found it. */
   readonly raisedBy?: "edge";
@@ -29,7 +31,7 @@ export function alertLines(transitions: readonly AlertTransition[]): readonly Al
   for (const transition of transitions) {
     const known = lines.get(transition.id);
     const { id, state, rule, severity, gateway, device, metric, firingAt, late } = transition;
-    const { flapping, evidence, raisedBy } = transition;
+    const { flapping, evidence, raisedBy, knownAt } = transition;
     const first = known ?? transition;
     lines.set(id, {
       id,
@@ -45,6 +47,7 @@ export function alertLines(transitions: readonly AlertTransition[]): readonly Al
       unit: first.unit ?? null,
       reason: first.reason,
       late,
+      ...(late && knownAt !== undefined ? { knownAt } : {}),
       ...(flapping === undefined ? {} : { flapping }),
       ...(raisedBy === undefined ? {} : { raisedBy }),
       ...(evidence === undefined ? {} : { evidence }),
@@ -59,7 +62,8 @@ export const idShownDigits = 12;
 export function alertText(line: AlertLine): string {
   const from = new Date(line.firingAt).toISOString();
   const until = line.resolvedAt === null ? "" : ` until ${new Date(line.resolvedAt).toISOString()}`;
-  const late = line.late ? " (found late)" : "";
+  const known = line.knownAt === undefined ? "" : `, known ${new Date(line.knownAt).toISOString()}`;
+  const late = line.late ? ` (found late${known})` : "";
   const flaps = line.flapping ? " (flapping)" : "";
   const by = line.raisedBy === "edge" ? " (by the gateway)" : "";
   const place =

@@ -135,8 +135,17 @@ export async function readTransitions(
   filter: string,
 ): Promise<AlertTransition[]> {
   const texts = await readTexts(connection, parts, filter);
-  // What rules in shadow would have emitted stands there too.
-  return texts.flatMap((text) => (JSON.parse(text) as Partial<AlertMessage>).transitions ?? []);
+  return texts.flatMap(({ text, storedAt: knownAt }) => {
+    // What rules in shadow would have emitted stands there too.
+    const { transitions = [] } = JSON.parse(text) as Partial<AlertMessage>;
+    return transitions.map((transition) => ({ ...transition, knownAt }));
+  });
+}
+
+interface StoredText {
+  readonly text: string;
+  /** In ms. */
+  readonly storedAt: number;
 }
 
 /** What stands on ENGINE; an interrupted reading goes on behind the last message. */
@@ -144,17 +153,18 @@ export async function readTexts(
   connection: NatsConnection,
   { clock, signal }: CommandParts,
   filter: string,
-): Promise<readonly string[]> {
+): Promise<readonly StoredText[]> {
   const info = await streamInfo(connection, engineStream, { subjects_filter: filter });
   let remaining = Object.values(info.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
-  const texts: string[] = [];
+  const texts: StoredText[] = [];
   let next = 1;
   while (remaining > 0 && !signal.aborted) {
     const request = { stream: engineStream, subjects: [filter], from: next, signal };
     try {
       for await (const message of readJournal(connection, jetstream(connection), request)) {
         next = message.sequence + 1;
-        texts.push(Buffer.from(message.data).toString("utf8"));
+        const text = Buffer.from(message.data).toString("utf8");
+        texts.push({ text, storedAt: message.storedAt });
         remaining--;
         if (remaining === 0) break;
       }

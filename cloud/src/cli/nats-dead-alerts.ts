@@ -16,7 +16,7 @@ export function deadAlerts(
   return connected(parts, async (connection) => {
     const texts = await readTexts(connection, parts, subjects.deadNotifications);
     const dead = texts
-      .map(decodeDead)
+      .map(({ text }) => decodeDead(text))
       .filter((one) => receiver === undefined || one.receiver === receiver);
     for (const one of dead) parts.write(asJson ? JSON.stringify(one) : deadText(one));
     return 0;

@@ -134,8 +134,7 @@ export class NatsAlertReading implements AlertReading {
 
   #decode({ sequence, subject, data, storedAt }: StoredAlerts): readonly AlertTransition[] {
     try {
-      const transitions = decodeAlertMessage(Buffer.from(data).toString("utf8"));
-      return transitions.map((own) => ({ ...own, knownAt: own.knownAt ?? storedAt }));
+      return decodeAlertMessage(Buffer.from(data).toString("utf8"), storedAt);
     } catch (failure) {
       if (!(failure instanceof CodedError)) throw failure;
       this.#parts.skip(sequence, subject, failure);

@@ -137,9 +137,9 @@ function alertsPart(view: FleetView): FollowedPart {
     stream: engineStream,
     subjects: ["alert.>"],
     begin: async () => 1,
-    take({ data }) {
+    take({ data, storedAt }) {
       const text = Buffer.from(data).toString("utf8");
-      for (const transition of decodeAlertMessage(text)) view.applyAlert(transition);
+      for (const transition of decodeAlertMessage(text, storedAt)) view.applyAlert(transition);
     },
     reset: () => view.resetAlerts(),
   };

@@ -37,8 +37,10 @@ export const transitionSchema = z.object({
 
 const messageSchema = z.object({ v: z.literal(1), transitions: z.array(transitionSchema) });
 
-/** The transitions of a message on `alert.>`; throws BATCH_MALFORMED. */
-export function decodeAlertMessage(text: string): readonly AlertTransition[] {
+/**
+ * The transitions of a message on `alert.>`, known since it was stored, in ms; throws BATCH_MALFORMED.
+ */
+export function decodeAlertMessage(text: string, storedAt?: number): readonly AlertTransition[] {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -51,7 +53,8 @@ export function decodeAlertMessage(text: string): readonly AlertTransition[] {
     const where = issue?.path.join(".") ?? "";
     throw new CodedError("BATCH_MALFORMED", `an alert message: ${where}: ${issue?.message}`);
   }
-  return checked.data.transitions.map((transition) => ({ ...transition, unit: transition.unit }));
+  const known = storedAt === undefined ? {} : { knownAt: storedAt };
+  return checked.data.transitions.map((own) => ({ ...known, ...own, unit: own.unit }));
 }
 
 /** The same in every retry and every replay: a receiver that has seen it need not act again. */
