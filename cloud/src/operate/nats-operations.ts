@@ -1,29 +1,18 @@
-/**
- * The buckets SILENCES and ACKS: written by compare and set, and followed. Both are small; after an
- * interruption they are read anew from the leader's streams, so that a rollback needs no care.
- */
-import type { Clock } from "@causeway/shared/clock.ts";
-import { sleep } from "@causeway/shared/clock.ts";
-import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
-import type { Logger } from "@causeway/shared/log.ts";
+/** The buckets SILENCES and ACKS: written by compare and set, and followed. */
+import { CodedError } from "@causeway/shared/errors.ts";
 import type { Acknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
 import { encodeAcknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
-import { Operations } from "@causeway/shared/operate/operations.ts";
+import type { OperationsStream } from "@causeway/shared/operate/operations.ts";
+import { Operations, operationsStreams } from "@causeway/shared/operate/operations.ts";
 import type { Silence } from "@causeway/shared/operate/silence.ts";
 import { decodeSilence, encodeSilence, ended } from "@causeway/shared/operate/silence.ts";
-import type { Random } from "@causeway/shared/random.ts";
-import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { acksStream, silencesStream, subjects } from "@causeway/shared/subjects.ts";
+import { silencesStream, subjects } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/nats-core";
-import { readJournal } from "../ingest/nats-journal.ts";
 import { appendAfter } from "../nats-append.ts";
-import { readStored } from "../nats-stored.ts";
-import { checkAnswering } from "../notify/nats-answering.ts";
+import type { BucketFeedParts, Followed } from "../nats-bucket-feed.ts";
+import { NatsBucketFeed, readBucket } from "../nats-bucket-feed.ts";
 
 const keptSeconds = 30 * 24 * 3_600;
-const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
-const streams = [silencesStream, acksStream] as const;
 
 export class NatsOperationsStore {
   readonly #jetstream: JetStreamClient;
@@ -34,12 +23,11 @@ export class NatsOperationsStore {
     this.#manager = manager;
   }
 
-  async load(into = new Operations()): Promise<Operations> {
-    for (const stream of streams) {
-      for await (const message of readStored(this.#jetstream, stream, ">", "newest"))
-        into.take(message.subject, message.string());
-    }
-    return into;
+  async load(): Promise<Operations> {
+    const operations = new Operations();
+    for (const stream of operationsStreams)
+      await readBucket(this.#jetstream, stream, followedBy(operations, stream));
+    return operations;
   }
 
   async addSilence(silence: Silence): Promise<void> {
@@ -93,96 +81,35 @@ function isKey(id: string): boolean {
   return /^[A-Za-z0-9_-]{1,64}$/.test(id);
 }
 
-export interface OperationsFeedParts {
-  readonly connection: NatsConnection;
-  readonly jetstream: JetStreamClient;
-  readonly manager: JetStreamManager;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-}
-
 /** Keeps `operations` as the buckets are. */
 export class NatsOperationsFeed {
   readonly operations = new Operations();
-  readonly #parts: OperationsFeedParts;
-  readonly #stopping = new AbortController();
-  readonly #loaded: Promise<void>;
-  #tellLoaded = () => {};
-  #running: Promise<unknown> = Promise.resolve();
+  readonly #feeds: readonly NatsBucketFeed[];
 
-  constructor(parts: OperationsFeedParts) {
-    this.#parts = parts;
-    this.#loaded = new Promise((resolve) => {
-      this.#tellLoaded = resolve;
-    });
+  constructor(parts: BucketFeedParts) {
+    this.#feeds = operationsStreams.map(
+      (stream) => new NatsBucketFeed(parts, stream, followedBy(this.operations, stream)),
+    );
   }
 
   /** Resolves once both buckets were read, or when it is stopped. */
-  loaded(): Promise<void> {
-    return this.#loaded;
+  async loaded(): Promise<void> {
+    await Promise.all(this.#feeds.map((feed) => feed.loaded()));
   }
 
   /** Waits for nothing. */
   start(): void {
-    this.#running = this.#run(this.#stopping.signal);
+    for (const feed of this.#feeds) feed.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    this.#tellLoaded();
-    await this.#running;
+    await Promise.all(this.#feeds.map((feed) => feed.stop()));
   }
+}
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const { connection, clock, random, log } = this.#parts;
-    for (let attempt = 1; !signal.aborted; attempt++) {
-      const session = new AbortController();
-      try {
-        await checkAnswering(connection, clock, signal);
-        const from = await this.#load();
-        this.#tellLoaded();
-        attempt = 0;
-        const both = AbortSignal.any([signal, session.signal]);
-        await Promise.all(
-          streams.map((stream) => this.#follow(stream, (from.get(stream) ?? 0) + 1, both)),
-        );
-      } catch (failure) {
-        log.debug({ reason: reasonOf(failure) }, "silences cannot be read; trying again");
-      } finally {
-        session.abort();
-      }
-      await sleep(clock, retryDelayMs(reopenSchedule, Math.max(1, attempt), random), signal);
-    }
-  }
-
-  /** The last sequences. */
-  async #load(): Promise<ReadonlyMap<string, number>> {
-    const read: (readonly [subject: string, text: string])[] = [];
-    const last = new Map<string, number>();
-    for (const stream of streams) {
-      for await (const message of readStored(this.#parts.jetstream, stream, ">", "newest")) {
-        read.push([message.subject, message.string()]);
-        last.set(stream, Math.max(last.get(stream) ?? 0, message.seq));
-      }
-    }
-    this.operations.clear();
-    for (const [subject, text] of read) this.#take(subject, text);
-    return last;
-  }
-
-  async #follow(stream: string, from: number, signal: AbortSignal): Promise<void> {
-    const { connection, jetstream } = this.#parts;
-    const request = { stream, subjects: [">"], from, signal };
-    for await (const { subject, data } of readJournal(connection, jetstream, request))
-      this.#take(subject, Buffer.from(data).toString("utf8"));
-  }
-
-  #take(subject: string, text: string): void {
-    try {
-      this.operations.take(subject, text);
-    } catch (failure) {
-      this.#parts.log.error({ subject, reason: reasonOf(failure) }, "cannot be read");
-    }
-  }
+function followedBy(operations: Operations, stream: OperationsStream): Followed {
+  return {
+    clear: () => operations.clear(stream),
+    take: (key, text) => operations.take(stream, key, text),
+  };
 }

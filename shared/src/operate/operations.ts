@@ -8,6 +8,9 @@ import { decodeSilence } from "./silence.ts";
 export const silencesMax = 10_000;
 export const acknowledgementsMax = 100_000;
 
+export const operationsStreams = [silencesStream, acksStream] as const;
+export type OperationsStream = (typeof operationsStreams)[number];
+
 export interface OperationsView {
   /** The newest first. */
   readonly silences: readonly Silence[];
@@ -27,22 +30,23 @@ export class Operations implements OperationsView {
     return this.#listed;
   }
 
-  /** A message of either bucket; no text where its key was deleted. Throws where it cannot be read. */
-  take(subject: string, text: string): void {
-    const [, bucket, id = ""] = subject.split(".");
-    this.version++;
-    this.#listed = undefined;
-    if (`KV_${bucket}` === silencesStream)
-      put(this.#silences, id, text, decodeSilence, silencesMax);
-    else if (`KV_${bucket}` === acksStream && isAlertId(id))
+  /** Of a bucket; no text where its key was deleted. Throws where it cannot be read. */
+  take(bucket: OperationsStream, id: string, text: string): void {
+    this.#changed();
+    if (bucket === silencesStream) put(this.#silences, id, text, decodeSilence, silencesMax);
+    else if (isAlertId(id))
       put(this.acknowledgements, id, text, decodeAcknowledgement, acknowledgementsMax);
   }
 
-  clear(): void {
+  clear(bucket: OperationsStream): void {
+    this.#changed();
+    if (bucket === silencesStream) this.#silences.clear();
+    else this.acknowledgements.clear();
+  }
+
+  #changed(): void {
     this.version++;
     this.#listed = undefined;
-    this.#silences.clear();
-    this.acknowledgements.clear();
   }
 }
 
