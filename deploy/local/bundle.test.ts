@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { isBundled } from "./bundle.mjs";
+import { isBundled, withoutFacades } from "./bundle.mjs";
 
 const launcher = join(import.meta.dirname, "../../edge/bin/causeway-edge");
 
@@ -85,4 +85,17 @@ test("where there is no source the bundle runs, whatever its time", () => {
   for (const folder of ["edge/src", "shared"]) rmSync(path(folder), { recursive: true });
   rmSync(path("edge/dist/inputs"));
   expect(ran()).toBe("bundle");
+});
+
+test("what Node brings is bound by name, and nothing else of it is read", () => {
+  const code =
+    'import{createRequire}from"node:module";import fs,{watch,stat as stat$1}from"node:fs";' +
+    'import childProcess from"node:child_process";let text="import x from\\"node:fs\\";";';
+  expect(withoutFacades(code)).toBe(
+    'import{createRequire}from"node:module";const fs=process.getBuiltinModule("node:fs");' +
+      'const {watch,stat:stat$1}=process.getBuiltinModule("node:fs");' +
+      'const childProcess=process.getBuiltinModule("node:child_process");' +
+      'let text="import x from\\"node:fs\\";";',
+  );
+  expect(() => withoutFacades('import*as fs from"node:fs";fs.stat();')).toThrow("rewritten");
 });
