@@ -73,6 +73,8 @@ export const edgeSchema = z.strictObject({
       .default(512 * 1_024),
     inflightMax: z.int().min(1).max(64).default(4),
     gatherMs: z.int().min(0).max(60_000).default(50),
+    /** Of a backlog that is older fresh events go ahead. */
+    freshAfterMs: z.int().min(1_000).max(31_536_000_000).default(30_000),
   }),
   downlink: z
     .strictObject({

@@ -80,8 +80,9 @@ export async function run(
     floorOfDoubtedClock: () => gateway.floorOfDoubtedClock(),
     connected: (connection) => void commands.serve(connection),
   });
-  const { windowBytes, batchBytes, inflightMax, gatherMs } = config.uplink;
-  const uplinkBounds = { ...defaultUplinkBounds, windowBytes, batchBytes, inflightMax, gatherMs };
+  const { windowBytes, batchBytes, inflightMax, gatherMs, freshAfterMs } = config.uplink;
+  const sending = { windowBytes, batchBytes, inflightMax, gatherMs, freshAfterMs };
+  const uplinkBounds = { ...defaultUplinkBounds, ...sending };
   const { heartbeatMs } = config;
   const alarms = await localAlarms({
     ...{ config: judging, gateway: gatewayName, outbox, clock, random, log },

@@ -4,9 +4,9 @@ import { blockStamp } from "./layout.ts";
 
 export class Ages {
   readonly #clock: Clock;
-  readonly #offsets: ReadonlyMap<string, number>;
+  readonly #offsets: Pick<ReadonlyMap<string, number>, "get">;
 
-  constructor(clock: Clock, offsets: ReadonlyMap<string, number>) {
+  constructor(clock: Clock, offsets: Pick<ReadonlyMap<string, number>, "get">) {
     this.#clock = clock;
     this.#offsets = offsets;
   }

@@ -5,6 +5,8 @@ import type { EdgeStatus } from "../status/edge-status.ts";
 
 const mebibyte = 1_024 * 1_024;
 
+const nothingWaits = { unsentEvents: 0, untakenEvents: 0 };
+
 export const wellStatus: EdgeStatus = {
   gateway: "plant-3",
   alarms: undefined,
@@ -32,6 +34,8 @@ export const wellStatus: EdgeStatus = {
   },
   uplink: {
     link: "up",
+    lanes: { priority: nothingWaits, live: nothingWaits, history: nothingWaits },
+    jumps: 0,
     unsentEvents: 0,
     untakenEvents: 0,
     takenAtBootMs: 86_000_000,

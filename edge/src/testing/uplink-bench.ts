@@ -71,9 +71,19 @@ export class Bench {
 
   /** Answers the last read with so many events from where it asked. */
   found(events: number, bytes = events * eventBytes): Action<"publish"> {
-    const { readId, from } = this.last("read");
-    this.step({ kind: "read", readId, found: { from, to: from + events - 1, bytes } });
+    this.finds(events, 0, bytes);
     return this.last("publish");
+  }
+
+  /** The same with events of some age; what is made of it is told. */
+  finds(
+    events: number,
+    ageMs: number,
+    bytes = events * eventBytes,
+    { readId, from } = this.last("read"),
+  ): readonly UplinkAction[] {
+    const found = { from, to: from + events - 1, bytes, ageMs };
+    return this.step({ kind: "read", readId, found });
   }
 
   mark(

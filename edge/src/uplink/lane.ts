@@ -4,10 +4,10 @@ import type { Log } from "@causeway/shared/event.ts";
 import type { Fault } from "./fault.ts";
 import type { EpochFacts } from "./uplink-event.ts";
 
-export type UplinkLane = "live" | "priority";
+export type UplinkLane = "priority" | "live" | "history";
 
 export interface UplinkBounds {
-  /** Bytes sent on live and not taken; at the bound the lane waits. */
+  /** Bytes of telemetry sent and not taken; at the bound it waits. History has half of it at most. */
   readonly windowBytes: number;
   /** The same for the priority lane. */
   readonly priorityWindowBytes: number;
@@ -16,7 +16,12 @@ export interface UplinkBounds {
   readonly inflightMax: number;
   /** A lane that is not behind gathers so long between two batches. */
   readonly gatherMs: number;
+  /** A backlog that is older goes by history, what is fresh by live (U13). */
+  readonly freshAfterMs: number;
 }
+
+/** History begins with batches that a slow link carries soon. */
+const historyBytesFirst = 64 * 1_024;
 
 /** Nothing taken for so long: go back; doubles each time up to the uplink's maximum. */
 export const nothingTakenMs = 60_000;
@@ -46,6 +51,7 @@ export interface Sent {
   /** So many were asked for; an item that spans more is sent whole. */
   readonly positionsMax: number;
   readonly nonce: string | undefined;
+  readonly atMs: number;
   stored: boolean;
 }
 
@@ -73,6 +79,8 @@ export interface Lane {
   lastReadMs: number;
   gatheredBytes: number;
   batchBytes: number;
+  /** The same while nothing is wrong. */
+  usualBytes: number;
   /** Positions that a batch may hold, after one was refused or too large. */
   positionsMax: number;
   /** The event at this position was refused alone, for this reason. */
@@ -88,6 +96,7 @@ export interface Lane {
 }
 
 export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane {
+  const usualBytes = firstBytes(name, bounds);
   return {
     name,
     log,
@@ -104,7 +113,8 @@ export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane 
     notBeforeMs: 0,
     lastReadMs: Number.NEGATIVE_INFINITY,
     gatheredBytes: 0,
-    batchBytes: bounds.batchBytes,
+    batchBytes: usualBytes,
+    usualBytes,
     positionsMax: Number.POSITIVE_INFINITY,
     stub: undefined,
     behind: false,
@@ -116,13 +126,21 @@ export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane 
   };
 }
 
+/** History finds out by itself how large its batches may be. */
+export function firstBytes(name: UplinkLane, { batchBytes }: UplinkBounds): number {
+  return name === "history" ? Math.min(historyBytesFirst, batchBytes) : batchBytes;
+}
+
+/** The end of an epoch is known with its successor. */
+export function endEpoch(lane: Lane, { epoch, ends }: NonNullable<EpochFacts["before"]>): void {
+  const cursor = lane.byEpoch.get(epoch);
+  if (cursor === undefined || cursor.end !== undefined) return;
+  cursor.end = ends[lane.log];
+  cursor.last = cursor.end;
+}
+
 export function addEpoch(lane: Lane, facts: EpochFacts): void {
   const { log } = lane;
-  const previous = lane.cursors.at(-1);
-  if (previous !== undefined && facts.before?.epoch === previous.epoch) {
-    previous.end = facts.before.ends[log];
-    previous.last = previous.end;
-  }
   const through = facts.released[log];
   const cursor: Cursor = {
     epoch: facts.id,
@@ -143,11 +161,34 @@ export function addEpoch(lane: Lane, facts: EpochFacts): void {
   if (!isNext || stored <= through) return;
   // U8: what an earlier process sent.
   const { bytes } = facts.stored[log];
-  const place = { id: undefined, nonce: undefined, from: through + 1, to: stored };
+  const place = { id: undefined, nonce: undefined, from: through + 1, to: stored, atMs: 0 };
   const positionsMax = Number.POSITIVE_INFINITY;
   lane.sent.push({ ...place, cursor, bytes, positionsMax, stored: true });
   lane.remembered.set(cursor, stored);
   cursor.next = stored + 1;
+}
+
+/** U13. With what was sent of it, which its own answers and doubts are about. */
+export function moveEpoch(from: Lane, to: Lane, cursor: Cursor): void {
+  from.cursors = from.cursors.filter((each) => each !== cursor);
+  from.byEpoch.delete(cursor.epoch);
+  to.cursors = [...to.cursors, cursor].sort(byOrdinal);
+  to.byEpoch.set(cursor.epoch, cursor);
+  const moved = from.sent.filter((sent) => sent.cursor === cursor);
+  from.sent = from.sent.filter((sent) => sent.cursor !== cursor);
+  if (moved.length > 0 && to.sent.length === 0) to.takenMs = from.takenMs;
+  to.sent.push(...moved);
+  const remembered = from.remembered.get(cursor);
+  from.remembered.delete(cursor);
+  if (remembered !== undefined) to.remembered.set(cursor, remembered);
+  for (const lane of [from, to]) lane.storedChanged = true;
+}
+
+/** What it sends next. History takes one epoch to its end before the next. */
+export function nextCursor({ name, cursors }: Lane): Cursor | undefined {
+  if (name !== "history") return cursors.find(({ next, last }) => next <= last);
+  const first = cursors.find(({ next, last, through }) => next <= last || through < last);
+  return first !== undefined && first.next <= first.last ? first : undefined;
 }
 
 /** A step costs the same however many epochs were taken before. */
@@ -246,11 +287,11 @@ export function cutOf({ positionsMax, stub }: Lane, cursor: Cursor) {
 }
 
 /** After progress batches are whole again, and no wait is long. */
-export function ease(lane: Lane, bounds: UplinkBounds, nowMs: number): void {
+export function ease(lane: Lane, nowMs: number): void {
   lane.attempt = 0;
   lane.positionsMax = Number.POSITIVE_INFINITY;
   lane.stub = undefined;
-  lane.batchBytes = bounds.batchBytes;
+  lane.batchBytes = lane.usualBytes;
   lane.takenMs = nowMs;
   lane.nothingTakenMs = nothingTakenMs;
   lane.vainGoBacks = 0;

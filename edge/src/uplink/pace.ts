@@ -30,10 +30,13 @@ export class Pace {
     this.#tokens = Math.min(this.#burstBytes, this.#tokens - bytes);
   }
 
-  /** When something may be sent; in the past where it may now. */
-  freeAtMs(): number {
-    if (this.#bytesPerSecond === undefined || this.#tokens > 0) return Number.NEGATIVE_INFINITY;
-    return this.#atMs + Math.ceil(((1 - this.#tokens) * 1_000) / this.#bytesPerSecond);
+  /** When something may be sent, with so many bytes at hand; in the past where it may now. */
+  freeAtMs(bytes = 1): number {
+    const wanted = Math.min(bytes, this.#burstBytes);
+    if (this.#bytesPerSecond === undefined || this.#tokens > wanted - 1) {
+      return Number.NEGATIVE_INFINITY;
+    }
+    return this.#atMs + Math.ceil(((wanted - this.#tokens) * 1_000) / this.#bytesPerSecond);
   }
 
   #refill(nowMs: number): void {

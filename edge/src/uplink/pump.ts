@@ -6,6 +6,7 @@ import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import type { Random } from "@causeway/shared/random.ts";
+import { Ages } from "../outbox/age.ts";
 import type { StoredBlock } from "../outbox/continuity.ts";
 import { discard } from "../outbox/discard.ts";
 import { blockStamp } from "../outbox/layout.ts";
@@ -38,6 +39,7 @@ export interface PumpCounters {
 export class Pump {
   readonly #parts: PumpParts;
   readonly #uplink: Uplink;
+  readonly #ages: Ages;
   readonly #found = new Map<number, readonly StoredBlock[]>();
   #wake: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #stopped = false;
@@ -49,6 +51,7 @@ export class Pump {
       epochs: parts.outbox.epochs(),
       markCommit: parts.outbox.markCommit,
     });
+    this.#ages = new Ages(parts.clock, { get: (bootId) => parts.outbox.bootOffset(bootId) });
     parts.link.listen((state, reason) =>
       this.feed(state === "up" ? { kind: "link-up" } : { kind: "link-down", reason }),
     );
@@ -104,7 +107,7 @@ export class Pump {
   }
 
   #report({ what, lane, reason, times }: Extract<UplinkAction, { kind: "report" }>): void {
-    const level = what === "fork" ? "error" : "warn";
+    const level = what === "fork" ? "error" : what === "jump" ? "info" : "warn";
     this.#parts.log[level]({ lane, reason, times }, `uplink ${what}`);
   }
 
@@ -126,7 +129,7 @@ export class Pump {
     try {
       whole = await outbox.read(epoch, log, from, bytesMax);
       const blocks = cut === undefined ? whole : cutTo(whole, from, cut);
-      found = pieceOf(blocks);
+      found = this.#foundIn(blocks);
       if (found !== undefined) await outbox.publishing(epoch, log, found);
       this.#found.set(readId, blocks);
     } catch (failure) {
@@ -150,7 +153,7 @@ export class Pump {
       end: batch.end,
       before: batch.before,
       nonce: batch.nonce,
-      watermark: batch.lane === "live" ? this.#watermark(blocks) : undefined,
+      watermark: batch.lane === "live" && !batch.olderWaits ? this.#watermark(blocks) : undefined,
     });
     const bytes = blocks.map((block) => block.bytes);
     const joined = joinBody(gateway, batch, this.#boots(blocks), bytes);
@@ -165,6 +168,17 @@ export class Pump {
       this.feed({ ...outcome, batchId: batch.id });
     });
     this.feed({ kind: "sent", batchId: batch.id, bytes: body.length });
+  }
+
+  #foundIn(blocks: readonly StoredBlock[]): Found | undefined {
+    const [first, last] = [blocks[0], blocks.at(-1)];
+    if (first === undefined || last === undefined) return undefined;
+    let [bytes, ageMs] = [0, Number.NEGATIVE_INFINITY];
+    for (const block of blocks) {
+      bytes += block.bytes.length;
+      ageMs = Math.max(ageMs, this.#ages.of(block.bytes) ?? Number.POSITIVE_INFINITY);
+    }
+    return { from: first.from, to: last.to, bytes, ageMs };
   }
 
   /** Everything older was sent before on this lane, so nothing below this time is unsent. */
@@ -196,13 +210,6 @@ export class Pump {
     });
     this.#wake = { atMs, cancel };
   }
-}
-
-function pieceOf(blocks: readonly StoredBlock[]): Found | undefined {
-  const [first, last] = [blocks[0], blocks.at(-1)];
-  if (first === undefined || last === undefined) return undefined;
-  const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0);
-  return { from: first.from, to: last.to, bytes };
 }
 
 function cutTo(

@@ -34,6 +34,8 @@ export interface Batch {
   readonly end: number | undefined;
   readonly before: { readonly epoch: EpochId; readonly ends: Ends } | undefined;
   readonly nonce: string;
+  /** What is older than this is not all taken: it goes by history. */
+  readonly olderWaits: boolean;
 }
 
 export type UplinkEvent =
@@ -66,6 +68,8 @@ export interface Found {
   readonly from: number;
   readonly to: number;
   readonly bytes: number;
+  /** Of the oldest; infinite where no clock tells. */
+  readonly ageMs: number;
 }
 
 export type UplinkAction =
@@ -104,15 +108,23 @@ export type UplinkAction =
   | { readonly kind: "wake"; readonly atMs: number }
   | {
       readonly kind: "report";
-      readonly what: "rollback" | "go-back" | "fault" | "redial" | "fork";
+      readonly what: "rollback" | "go-back" | "fault" | "redial" | "fork" | "jump";
       readonly lane: UplinkLane | undefined;
       readonly reason: string;
       /** How often since it was last reported. */
       readonly times: number;
     };
 
+export interface LaneBacklog {
+  readonly unsentEvents: number;
+  readonly untakenEvents: number;
+}
+
 export interface UplinkStatus {
   readonly link: "down" | "asking" | "up";
+  readonly lanes: Readonly<Record<UplinkLane, LaneBacklog>>;
+  /** Times that fresh data went ahead of a backlog (U13). */
+  readonly jumps: number;
   readonly unsentEvents: number;
   readonly untakenEvents: number;
   readonly takenAtBootMs: number | undefined;

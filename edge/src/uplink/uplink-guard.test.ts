@@ -43,7 +43,7 @@ describe("faults", () => {
     bench.up();
     const [priority, live] = bench.of("read").map(({ readId, from, log }) => {
       const to = log === "priority" ? 3 : 10;
-      bench.step({ kind: "read", readId, found: { from, to, bytes: 100 } });
+      bench.step({ kind: "read", readId, found: { from, to, bytes: 100, ageMs: 0 } });
       return bench.last("publish").batch.id;
     });
     bench.fail("denied", live);
@@ -242,7 +242,7 @@ describe("U10 the pushed cap", () => {
       this.#served++;
       const { readId, from, bytesMax, log } = this.bench.last("read");
       const to = from + bytesMax / eventBytes - 1;
-      this.bench.step({ kind: "read", readId, found: { from, to, bytes: bytesMax } });
+      this.bench.step({ kind: "read", readId, found: { from, to, bytes: bytesMax, ageMs: 0 } });
       const { batch } = this.bench.last("publish");
       this.wireBytes += bytesMax * wireShare;
       this.bench.step({ kind: "sent", batchId: batch.id, bytes: bytesMax * wireShare });

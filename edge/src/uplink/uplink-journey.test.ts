@@ -12,6 +12,7 @@ import { emptyLogLedger } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
 import { expect, test } from "vitest";
+import { jumpEveryMs } from "./jump.ts";
 import type { Batch, UplinkAction, UplinkEvent } from "./uplink.ts";
 import { Uplink } from "./uplink.ts";
 
@@ -24,6 +25,7 @@ const bounds = {
   batchBytes: 2_000,
   inflightMax: 3,
   gatherMs: 50,
+  freshAfterMs: 15_000,
 };
 /** Faults end here; what is left must arrive without any more of them. */
 const troubleMs = 6 * 60_000;
@@ -142,7 +144,14 @@ class Journey {
   #idleAtMs = -1;
   #sentEvents = 0;
   #appendedEvents = 0;
-  readonly #sent = new Map<string, { ordinal: number; to: number }>();
+  /** By lane and generation. */
+  readonly #sentOrdinals = new Map<string, number>();
+  /** By epoch and log. */
+  readonly #sentThrough = new Map<string, { generation: string; to: number }>();
+  readonly #times = new Map<string, { readonly last: number; readonly atMs: number }[]>();
+  #isLeft = false;
+  #leftMs = Number.NEGATIVE_INFINITY;
+  jumps = 0;
   faults = 0;
   readonly #mayRollBack: boolean;
 
@@ -242,7 +251,7 @@ class Journey {
         this.#step({ kind: "link-down" });
         return this.#later(this.#between(1, 1_000), () => this.#linkUp());
       case "leave-epoch":
-        throw new Error(`nobody else appends: ${action.reason}`);
+        return this.#leave();
       case "report":
         if (action.what === "rollback") this.#rollbacksSeen++;
         return;
@@ -287,7 +296,10 @@ class Journey {
     this.#wake = undefined;
     this.#unanswered.clear();
     this.#found.clear();
-    this.#sent.clear();
+    this.#sentOrdinals.clear();
+    this.#sentThrough.clear();
+    this.#isLeft = false;
+    this.#leftMs = Number.NEGATIVE_INFINITY;
     const { markCommit, epochs } = this.#disk;
     for (const epoch of this.#epochs) {
       const { released, stored } = epochs.get(epoch.id) ?? { released: none(), stored: nothing() };
@@ -334,7 +346,9 @@ class Journey {
     const wanted = from + Math.max(blockEvents, Math.ceil(action.bytesMax / eventBytes)) - 1;
     const to = Math.min(last, wanted + blockEvents - 1 - ((wanted - 1) % blockEvents));
     this.#later(this.#between(0, 20), () => {
-      const found = failed ? undefined : { from, to, bytes: (to - from + 1) * eventBytes };
+      const bytes = (to - from + 1) * eventBytes;
+      const ageMs = this.#nowMs - this.#appendedMs(action.epoch, action.log, from);
+      const found = failed ? undefined : { from, to, bytes, ageMs };
       if (found !== undefined) this.#found.set(action.readId, found);
       this.#step({ kind: "read", readId: action.readId, found });
     });
@@ -365,11 +379,11 @@ class Journey {
   }
 
   /** U4: unanswered batches since the last go-back; one that the mark covers is answered. */
-  #checkInFlight({ log, nonce }: Batch): void {
+  #checkInFlight({ lane, log, nonce }: Batch): void {
     const [generation] = nonce.split(".");
     const waiting = [...this.#unanswered].filter((other) => {
       const released = this.#epochs.find(({ id }) => id === other.epoch)?.released[log] ?? 0;
-      return other.log === log && other.nonce.startsWith(`${generation}.`) && other.to > released;
+      return other.lane === lane && other.nonce.startsWith(`${generation}.`) && other.to > released;
     });
     expect(waiting.length, "U4").toBeLessThanOrEqual(bounds.inflightMax);
   }
@@ -381,18 +395,36 @@ class Journey {
   }
 
   /** U1: within a go-back generation positions only go on, without a gap that no mark covers. */
-  #checkOrder({ epoch, log, from, to, nonce }: Batch): void {
-    const generation = `${log} ${nonce.split(".")[0]}`;
-    const [ordinal, before] = [Number(epoch.split("-")[0]), this.#sent.get(generation)];
+  #checkOrder({ lane, epoch, log, from, to, nonce }: Batch): void {
+    const generation = `${lane} ${nonce.split(".")[0]}`;
+    const ordinal = Number(epoch.split("-")[0]);
+    const before = this.#sentThrough.get(`${epoch} ${log}`);
     const { released, stored } = this.#epochOf(epoch);
     const through = Math.max(released[log], stored[log].position);
-    const after = before?.ordinal === ordinal ? before.to : 0;
-    if (before !== undefined) {
-      expect(ordinal, this.#story()).toBeGreaterThanOrEqual(before.ordinal);
-      expect(to, this.#story()).toBeGreaterThan(after);
-    }
+    const isSame = before?.generation === generation;
+    // U13: what goes by history goes on where it was.
+    const goesOn = isSame || (lane === "history" && before?.generation.startsWith("live"));
+    const after = goesOn ? (before?.to ?? 0) : 0;
+    if (isSame) expect(to, this.#story()).toBeGreaterThan(after);
     expect(from, "no gap").toBeLessThanOrEqual(Math.max(after, through) + 1);
-    this.#sent.set(generation, { ordinal, to });
+    // A rollback may bring back what is older than what history has come to.
+    const last = lane === "history" ? 0 : (this.#sentOrdinals.get(generation) ?? 0);
+    expect(ordinal, this.#story()).toBeGreaterThanOrEqual(last);
+    this.#sentOrdinals.set(generation, ordinal);
+    this.#sentThrough.set(`${epoch} ${log}`, { generation, to });
+  }
+
+  /** U13. The next append begins a new epoch. */
+  #leave(): void {
+    expect(this.#nowMs - this.#leftMs, "once a minute").toBeGreaterThanOrEqual(jumpEveryMs);
+    this.#leftMs = this.#nowMs;
+    this.#isLeft = true;
+    this.jumps++;
+  }
+
+  #appendedMs(epoch: EpochId, log: Log, position: number): number {
+    const times = this.#times.get(`${epoch} ${log}`) ?? [];
+    return times.find(({ last }) => last >= position)?.atMs ?? this.#nowMs;
   }
 
   #release(id: EpochId, log: Log, through: number): void {
@@ -441,9 +473,13 @@ class Journey {
   }
 
   #append(log: Log, count: number): void {
+    if (this.#isLeft) this.#openEpoch();
     const epoch = this.#epochs.at(-1);
     if (epoch === undefined) return;
     epoch.last[log] += count;
+    const times = this.#times.get(`${epoch.id} ${log}`) ?? [];
+    times.push({ last: epoch.last[log], atMs: this.#nowMs });
+    this.#times.set(`${epoch.id} ${log}`, times);
     this.#appendedEvents += count;
     const last = epoch.last[log];
     this.#sync();
@@ -451,6 +487,7 @@ class Journey {
   }
 
   #openEpoch(): void {
+    this.#isLeft = false;
     const previous = this.#epochs.at(-1);
     const ordinal = this.#epochs.length + 1;
     const id = `${ordinal}-${this.#random.hex(8)}`;
@@ -484,7 +521,7 @@ class Journey {
 }
 
 test(`over ${seeds} journeys through trouble everything is taken in order and released`, () => {
-  let [sum, most, faults, restarts] = [0, 0, 0, 0];
+  let [sum, most, faults, restarts, jumps] = [0, 0, 0, 0, 0];
   for (let seed = 1; seed <= seeds; seed++) {
     const journey = new Journey(`journey ${seed}`, seed % 2 === 0);
     try {
@@ -494,12 +531,14 @@ test(`over ${seeds} journeys through trouble everything is taken in order and re
       most = Math.max(most, traffic);
       faults += journey.faults;
       restarts += journey.restarts;
+      jumps += journey.jumps;
     } catch (failure) {
       throw new Error(`seed "journey ${seed}": ${String(failure)}`, { cause: failure });
     }
   }
   expect(faults / seeds, "faults a journey, or the test tests nothing").toBeGreaterThan(20);
   expect(restarts / seeds, "restarts a journey").toBeGreaterThan(0.5);
+  expect(jumps / seeds, "jumps a journey").toBeGreaterThan(0.5);
   expect(sum / seeds, "events sent for each appended").toBeLessThan(2.2);
   expect(most, "in the worst journey, a fault every ten seconds").toBeLessThan(6);
 });

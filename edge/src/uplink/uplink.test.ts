@@ -184,7 +184,7 @@ describe("U3 go back", () => {
     bench.up();
     for (const { readId, from, log } of bench.of("read")) {
       const to = log === "priority" ? 5 : 50;
-      bench.step({ kind: "read", readId, found: { from, to, bytes: 500 } });
+      bench.step({ kind: "read", readId, found: { from, to, bytes: 500, ageMs: 0 } });
     }
     bench.step({ kind: "link-down" });
     bench.done = [];
@@ -203,7 +203,7 @@ describe("U3 go back", () => {
     bench.step({ kind: "link-down" });
     bench.up();
     bench.pass(60);
-    bench.step({ kind: "read", readId, found: { from: 1, to: 50, bytes: 500 } });
+    bench.step({ kind: "read", readId, found: { from: 1, to: 50, bytes: 500, ageMs: 0 } });
     expect(bench.count("publish")).toBe(0);
     expect(bench.found(50).batch.from).toBe(1);
   });
@@ -410,7 +410,7 @@ describe("U5 doubts", () => {
     bench.up();
     const [priority, telemetry] = bench.of("read").map(({ readId, from, log }) => {
       const to = log === "priority" ? 2 : 10;
-      bench.step({ kind: "read", readId, found: { from, to, bytes: 100 } });
+      bench.step({ kind: "read", readId, found: { from, to, bytes: 100, ageMs: 0 } });
       return bench.last("publish").batch;
     });
     bench.mark({}, 2, [doubtAbout(telemetry?.nonce ?? "", 1)]);

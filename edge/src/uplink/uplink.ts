@@ -3,7 +3,7 @@
  * happened and the time, and answers with what to do. JetStream in between may lose, repeat or roll
  * back; the mark alone says what was taken.
  *
- *   U1  Per (epoch, log) batches are sent in order, the older epoch to its last position first.
+ *   U1  Per (epoch, log) batches are sent in order; of a lane, the older epoch to its last position first.
  *   U2  Events are released only when a mark covers them; a PubAck only paces.
  *   U3  On a doubt named in the mark, on a rollback, and when nothing was taken for 1, 2, 4… min, the
  *       lane goes back to the position behind the mark: always safe. After any failure the mark is
@@ -20,13 +20,18 @@
  *       restarts: it is not sent again, and the window counts it, until U3 says otherwise.
  *   U9  A connection on which requests stay unanswered, or nothing is taken after several go-backs,
  *       is broken and dialled anew, ever more seldom.
- *   U10 While the mark names a cap, both lanes together send so many bytes per second; the priority
+ *   U10 While the mark names a cap, all lanes together send so many bytes per second; the priority
  *       lane does not wait for it, yet what it sends is paid for.
  *   U11 A mark beyond the last position of the open epoch says that another branch appends to it: the
  *       epoch is left.
  *   U12 An epoch that the mark does not name is taken to its end where a named one of this store covers
  *       what came before. Else, where it may stand in a page, nothing of it moves: what is sent next
  *       makes the mark name it. Only beyond that does it count as 0.
+ *   U13 A backlog older than `freshAfterMs`, or of unknown age, makes what is fresh wait on no lane: its
+ *       epoch goes by history, and if it is the open one a new epoch is begun, once a minute at most.
+ *       While all that waits is younger, or fits one batch, it goes by live in its order.
+ *   U14 History takes one epoch to its end before the next, and only while live has nothing to read; it
+ *       has half of the window, what the cap leaves, and batches that the link carries in a second.
  */
 
 import { unreachable } from "@causeway/shared/assert.ts";
@@ -37,22 +42,13 @@ import type { Fault } from "./fault.ts";
 import { schedules, Told } from "./fault.ts";
 import type { Followed } from "./follow.ts";
 import { follow, followedOf, isAbout, movesIn } from "./follow.ts";
-import type { Cursor, Lane, Sent, UplinkBounds } from "./lane.ts";
-import {
-  addEpoch,
-  cutOf,
-  ease,
-  goBack,
-  goOn,
-  halve,
-  newLane,
-  newlyRemembered,
-  untakenBytes,
-} from "./lane.ts";
+import { Jumps } from "./jump.ts";
+import type { Cursor, Lane, UplinkBounds } from "./lane.ts";
+import { cutOf, ease, goBack, goOn, halve, newlyRemembered, nextCursor } from "./lane.ts";
+import { batchBytesMin, Lanes } from "./lanes.ts";
 import { Pace } from "./pace.ts";
 import type {
   Batch,
-  EpochFacts,
   Found,
   UplinkAction,
   UplinkEvent,
@@ -77,6 +73,7 @@ export const defaultUplinkBounds: UplinkBounds = {
   batchBytes: 512 * 1_024,
   inflightMax: 4,
   gatherMs: 50,
+  freshAfterMs: 30_000,
 };
 
 const doubtMs = 5_000;
@@ -86,15 +83,13 @@ const markIntervalMaxMs = 5_000;
 const markUnderCapMs = 30_000;
 /** Nothing taken for so long: go back; doubles each time up to the maximum. */
 const nothingTakenMaxMs = 16 * 60_000;
-/** Nothing taken for so long is told as trouble. */
-const nothingTakenToldMs = 60_000;
 const tellFaultEveryMs = 10 * 60_000;
-const batchBytesMin = 4 * 1_024;
 
 export class Uplink {
   readonly #bounds: UplinkBounds;
   readonly #random: Random;
-  readonly #lanes: readonly [Lane, Lane];
+  readonly #lanes: Lanes;
+  readonly #jumps: Jumps;
   readonly #pace: Pace;
   readonly #watchdog = new Watchdog();
   readonly #told = new Told(tellFaultEveryMs);
@@ -118,22 +113,22 @@ export class Uplink {
   constructor(bounds: UplinkBounds, random: Random, { epochs, markCommit }: UplinkStart) {
     this.#bounds = bounds;
     this.#random = random;
-    this.#lanes = [newLane("priority", "priority", bounds), newLane("live", "telemetry", bounds)];
+    this.#lanes = new Lanes(bounds);
+    this.#jumps = new Jumps(bounds.freshAfterMs);
     this.#pace = new Pace(bounds.batchBytes);
     this.#commit = markCommit;
-    for (const epoch of epochs) this.#addEpoch(epoch);
+    for (const epoch of epochs) this.#lanes.add(epoch);
   }
 
   status(nowMs: number): UplinkStatus {
-    let [unsentEvents, untakenEvents] = [0, 0];
-    for (const cursor of this.#lanes.flatMap((lane) => lane.cursors)) {
-      unsentEvents += Math.max(0, cursor.last - cursor.next + 1);
-      untakenEvents += Math.max(0, cursor.last - cursor.through);
-    }
+    const lanes = this.#lanes.backlog();
+    const { priority, live, history } = lanes;
     return {
       link: this.#link,
-      unsentEvents,
-      untakenEvents,
+      lanes,
+      unsentEvents: priority.unsentEvents + live.unsentEvents + history.unsentEvents,
+      untakenEvents: priority.untakenEvents + live.untakenEvents + history.untakenEvents,
+      jumps: this.#jumps.count,
       takenAtBootMs: this.#takenAtBootMs,
       goBacks: this.#goBacks,
       rollbacks: this.#rollbacks,
@@ -149,20 +144,13 @@ export class Uplink {
     const mark = this.#markTrouble;
     if (mark !== undefined) troubles.push(`mark ${mark.fault}: ${mark.reason}`);
     if (this.#doubtSinceMs !== undefined) troubles.push("the mark is older than one known before");
-    for (const { name, trouble, sent, takenMs } of this.#lanes) {
-      if (trouble !== undefined) troubles.push(`${name} ${trouble.fault}: ${trouble.reason}`);
-      const forMs = nowMs - takenMs;
-      if (sent.length > 0 && forMs >= nothingTakenToldMs) {
-        troubles.push(`${name}: nothing taken for ${Math.floor(forMs / 1_000)} s`);
-      }
-    }
-    return troubles;
+    return [...troubles, ...this.#lanes.troubles(nowMs)];
   }
 
   step(event: UplinkEvent, nowMs: number): readonly UplinkAction[] {
     const actions: UplinkAction[] = [];
     this.#take(event, nowMs, actions);
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       this.#advance(lane, nowMs, actions);
       this.#remember(lane, actions);
     }
@@ -179,9 +167,9 @@ export class Uplink {
       case "link-down":
         return this.#linkDown(event.reason ?? "closed", nowMs);
       case "epoch-opened":
-        return this.#addEpoch(event.epoch);
+        return this.#lanes.add(event.epoch);
       case "appended":
-        return this.#appended(event);
+        return this.#lanes.appended(event);
       case "read":
         return this.#read(event, nowMs, actions);
       case "sent":
@@ -206,7 +194,8 @@ export class Uplink {
     this.#askPending = false;
     this.#askAtMs = nowMs;
     this.#watchdog.connectionChanged();
-    for (const lane of this.#lanes) {
+    this.#lanes.linkUp();
+    for (const lane of this.#lanes.all) {
       goOn(lane);
       lane.attempt = 0;
       lane.notBeforeMs = nowMs;
@@ -225,22 +214,10 @@ export class Uplink {
     // The next connection may meet another replica: its doubt begins anew, and the tail stays held.
     this.#doubtSinceMs = undefined;
     this.#watchdog.connectionChanged();
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       goOn(lane);
       lane.waitedMs = lane.sent.length > 0 ? nowMs - lane.takenMs : 0;
     }
-  }
-
-  #addEpoch(facts: EpochFacts): void {
-    for (const lane of this.#lanes) addEpoch(lane, facts);
-  }
-
-  #appended(event: Extract<UplinkEvent, { kind: "appended" }>): void {
-    const lane = this.#lanes.find((candidate) => candidate.log === event.log);
-    const cursor = lane?.byEpoch.get(event.epoch);
-    if (lane === undefined || cursor === undefined) return;
-    cursor.last = Math.max(cursor.last, event.last);
-    lane.gatheredBytes += event.bytes;
   }
 
   #advance(lane: Lane, nowMs: number, actions: UplinkAction[]): void {
@@ -248,15 +225,17 @@ export class Uplink {
     if (lane.sent.length > 0 && nowMs - lane.takenMs >= lane.nothingTakenMs) {
       return this.#nothingTaken(lane, nowMs, actions);
     }
-    const room = this.#room(lane);
+    const room = Math.min(this.#lanes.room(lane), this.#bytesAtOnce(lane));
     if (room <= 0) return;
-    const cursor = lane.cursors.find((candidate) => candidate.next <= candidate.last);
+    const cursor = nextCursor(lane);
     if (cursor === undefined || nowMs < this.#gatheredAtMs(lane)) return;
     if (nowMs < this.#paidAtMs(lane)) return this.#askBy(nowMs + markUnderCapMs);
-    this.#beginRead(lane, cursor, Math.min(room, lane.batchBytes), nowMs, actions);
+    this.#beginRead(lane, cursor, room, nowMs, actions);
   }
 
   #isHeldBack(lane: Lane): boolean {
+    const { live, history } = this.#lanes;
+    if (lane === history && live.reading) return true;
     return this.#link !== "up" || lane.reading || lane.awaitsMark;
   }
 
@@ -279,16 +258,17 @@ export class Uplink {
     actions.push({ kind: "redial" });
   }
 
-  /** U10. */
+  /** U10, U14: what would make live wait for its payment is left to live. */
   #paidAtMs(lane: Lane): number {
-    return lane.name === "live" ? this.#pace.freeAtMs() : Number.NEGATIVE_INFINITY;
+    const { priority, history } = this.#lanes;
+    if (lane === priority) return Number.NEGATIVE_INFINITY;
+    return this.#pace.freeAtMs(lane === history ? this.#bytesAtOnce(lane) : 1);
   }
 
-  #room(lane: Lane): number {
-    if (lane.sent.filter((sent) => !sent.stored).length >= this.#bounds.inflightMax) return 0;
-    const { windowBytes, priorityWindowBytes } = this.#bounds;
-    const window = lane.name === "live" ? windowBytes : priorityWindowBytes;
-    return window - lane.sent.reduce((bytes, sent) => bytes + untakenBytes(sent), 0);
+  #bytesAtOnce(lane: Lane): number {
+    const { bytesPerSecond = Number.POSITIVE_INFINITY } = this.#pace;
+    const isHistory = lane === this.#lanes.history;
+    return isHistory ? Math.min(lane.batchBytes, bytesPerSecond) : lane.batchBytes;
   }
 
   #gatheredAtMs(lane: Lane): number {
@@ -334,14 +314,38 @@ export class Uplink {
       return this.#backOff(lane, "retry", nowMs);
     }
     lane.behind = found.bytes >= lane.batchBytes && found.to < cursor.last;
+    if (this.#stepsAside(lane, cursor, found, nowMs, actions)) return;
     if (lane.sent.length === 0) lane.takenMs = nowMs;
     cursor.next = found.to + 1;
     const id = event.readId;
     const batch = this.#batch(id, lane, cursor, found);
     const { positionsMax } = lane;
-    lane.sent.push({ id, cursor, ...found, positionsMax, nonce: batch.nonce, stored: false });
-    this.#pace.spend(found.bytes, nowMs);
+    const { from, to, bytes } = found;
+    const piece = { from, to, bytes, positionsMax, atMs: nowMs };
+    lane.sent.push({ id, cursor, ...piece, nonce: batch.nonce, stored: false });
+    this.#pace.spend(bytes, nowMs);
     actions.push({ kind: "publish", readId: id, batch });
+  }
+
+  /** U13. */
+  #stepsAside(
+    lane: Lane,
+    cursor: Cursor,
+    { ageMs, to }: Found,
+    nowMs: number,
+    actions: UplinkAction[],
+  ): boolean {
+    if (lane !== this.#lanes.live) return false;
+    const isLast = to >= cursor.last && lane.cursors.at(-1) === cursor;
+    const step = this.#jumps.stepAside({ ageMs, isLast, isOpen: cursor.end === undefined }, nowMs);
+    if (step === "stay") return false;
+    this.#lanes.moveToHistory(cursor);
+    lane.behind = true;
+    if (step === "move") return true;
+    const reason = `fresh data first: ${cursor.epoch} goes by history from ${cursor.next} on`;
+    actions.push({ kind: "leave-epoch", reason });
+    actions.push({ kind: "report", what: "jump", lane: undefined, reason, times: 1 });
+    return true;
   }
 
   #batch(id: number, lane: Lane, cursor: Cursor, found: Found): Batch {
@@ -355,28 +359,22 @@ export class Uplink {
       end: cursor.end,
       before: cursor.before,
       nonce: `${lane.generation}.${this.#random.hex(8)}`,
+      olderWaits: this.#lanes.olderWaits,
     };
-  }
-
-  #find(batchId: number): { lane: Lane; sent: Sent } | undefined {
-    for (const lane of this.#lanes) {
-      const sent = lane.sent.find(({ id }) => id === batchId);
-      if (sent !== undefined) return { lane, sent };
-    }
-    return undefined;
   }
 
   /** U10: blocks were paid for whole, and go compressed. */
   #sent({ batchId, bytes }: Extract<UplinkEvent, { kind: "sent" }>, nowMs: number): void {
-    const found = this.#find(batchId);
+    const found = this.#lanes.find(batchId);
     if (found !== undefined) this.#pace.spend(bytes - found.sent.bytes, nowMs);
   }
 
   #stored(batchId: number, nowMs: number): void {
     this.#watchdog.answered("publish");
-    const found = this.#find(batchId);
+    const found = this.#lanes.find(batchId);
     if (found === undefined) return;
     found.sent.stored = true;
+    this.#lanes.answered(found.lane, found.sent, nowMs);
     found.lane.storedChanged = true;
     found.lane.trouble = undefined;
     this.#askBy(nowMs + markSoonMs);
@@ -387,7 +385,7 @@ export class Uplink {
     nowMs: number,
     actions: UplinkAction[],
   ): void {
-    const found = this.#find(batchId);
+    const found = this.#lanes.find(batchId);
     if (found === undefined) return;
     const { lane, sent } = found;
     if (fault === "split") {
@@ -464,8 +462,8 @@ export class Uplink {
     if (this.#link === "down") return;
     this.#markTrouble = undefined;
     this.#watchdog.answered("mark");
-    // Both lanes know the same epochs.
-    const followed = followedOf(found, this.#lanes[0]);
+    // Priority knows them all.
+    const followed = followedOf(found, this.#lanes.priority);
     const isDoubtful = this.#isDoubtful(found, followed);
     if (isDoubtful && !this.#doubtIsOver(nowMs)) {
       this.#holdTail(true, actions);
@@ -481,15 +479,16 @@ export class Uplink {
       ? markSoonMs
       : Math.min(markIntervalMaxMs, this.#askIntervalMs * 2);
     this.#askAtMs = undefined;
-    for (const lane of this.#lanes) lane.awaitsMark = false;
-    if (this.#lanes.some((lane) => lane.sent.length > 0)) this.#askBy(nowMs + this.#askIntervalMs);
+    for (const lane of this.#lanes.all) lane.awaitsMark = false;
+    if (this.#lanes.all.some((lane) => lane.sent.length > 0))
+      this.#askBy(nowMs + this.#askIntervalMs);
   }
 
   /** U6. */
   #isDoubtful(found: Mark | undefined, followed: Followed): boolean {
     const commit = found?.commit ?? 0;
     if (commit !== this.#commit) return commit < this.#commit;
-    return this.#lanes.some((lane) =>
+    return this.#lanes.all.some((lane) =>
       movesIn(followed, lane).some(({ cursor, through }) => through < cursor.through),
     );
   }
@@ -513,11 +512,11 @@ export class Uplink {
   ): boolean {
     let progressed = false;
     let rolledBack = false;
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       this.#checkForFork(lane, followed, actions);
       const moved = follow(lane, followed, actions);
       if (moved.up) {
-        ease(lane, this.#bounds, nowMs);
+        ease(lane, nowMs);
         this.#takenAtBootMs = nowMs;
         this.#watchdog.progressed();
       }
@@ -583,13 +582,12 @@ export class Uplink {
     if (this.#link === "down") return undefined;
     // An answer that is awaited wakes by itself.
     const times: number[] = this.#askAtMs === undefined || this.#askPending ? [] : [this.#askAtMs];
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       if (this.#isHeldBack(lane)) continue;
       if (lane.sent.length > 0) {
         times.push(Math.max(lane.notBeforeMs, lane.takenMs + lane.nothingTakenMs));
       }
-      if (!lane.cursors.some((cursor) => cursor.next <= cursor.last)) continue;
-      if (this.#room(lane) <= 0) continue;
+      if (nextCursor(lane) === undefined || this.#lanes.room(lane) <= 0) continue;
       const { notBeforeMs } = lane;
       times.push(Math.max(notBeforeMs, this.#gatheredAtMs(lane), this.#paidAtMs(lane)));
     }

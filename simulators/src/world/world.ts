@@ -446,5 +446,6 @@ function uplinkBoundsOf(dice: Dice): UplinkBounds {
     batchBytes: dice.between(4, 16) * 1_024,
     inflightMax: dice.between(1, 4),
     gatherMs: dice.between(50, 1_500),
+    freshAfterMs: dice.between(3_000, 60_000),
   };
 }

@@ -1,0 +1,41 @@
+/**
+ * Decides when a backlog steps aside, so that what is fresh need not wait for it (U13). What one batch
+ * holds delays nothing, and keeps its order.
+ */
+
+/** Each jump is an epoch, so links that flap may not bring one about with every return. */
+export const jumpEveryMs = 60_000;
+
+export interface Backlog {
+  readonly ageMs: number;
+  /** What was read is the last that live has to send. */
+  readonly isLast: boolean;
+  /** It is of the epoch that is appended to. */
+  readonly isOpen: boolean;
+}
+
+/**
+ *   stay   goes by live
+ *   move   its epoch goes by history
+ *   jump   the same, and a new epoch is begun
+ */
+export type Step = "stay" | "move" | "jump";
+
+export class Jumps {
+  readonly #freshAfterMs: number;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+  count = 0;
+
+  constructor(freshAfterMs: number) {
+    this.#freshAfterMs = freshAfterMs;
+  }
+
+  stepAside({ ageMs, isLast, isOpen }: Backlog, nowMs: number): Step {
+    if (isLast || ageMs < this.#freshAfterMs) return "stay";
+    if (!isOpen) return "move";
+    if (nowMs < this.#notBeforeMs) return "stay";
+    this.#notBeforeMs = nowMs + jumpEveryMs;
+    this.count++;
+    return "jump";
+  }
+}
