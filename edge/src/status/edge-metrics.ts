@@ -20,6 +20,12 @@ export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
     gauge("link_up", "1 while the link to the cloud is up", uplink.link === "up" ? 1 : 0),
     gauge("untaken_events", "Events appended and not taken by the cloud", uplink.untakenEvents),
     gauge("unsent_events", "Events not sent since the last go-back", uplink.unsentEvents),
+    ...Object.entries(uplink.lanes).map(([lane, { untakenEvents }]) =>
+      gauge("lane_untaken_events", "Of the events not taken, those of a lane", untakenEvents, {
+        lane,
+      }),
+    ),
+    counter("jumps_total", "Times that fresh data went ahead of a backlog", uplink.jumps),
     gauge("outbox_bytes", "Bytes of blocks in the outbox", outbox.bytes),
     ...outboxMetrics(outbox, status.disk),
     gauge("pending_bytes", "Bytes that wait for their sync", outbox.pendingBytes),

@@ -101,6 +101,13 @@ function accessReasons({ refusedFiles, certificateDaysLeft }: FileAccessStatus):
   return reasons;
 }
 
+/** What history holds does not keep fresh events waiting. */
+function untakenText({ untakenEvents, lanes: { history } }: EdgeStatus["uplink"]): string {
+  const all = `${untakenEvents} events`;
+  if (history.untakenEvents === 0) return all;
+  return `${all}, ${history.untakenEvents} of them by history, behind what is fresh`;
+}
+
 export function sectionsOf(status: EdgeStatus): readonly Section[] {
   const { uplink, outbox, intake, broker, access, disk } = status;
   const taken = status.takenAgoMs === undefined ? "never yet" : agoText(status.takenAgoMs);
@@ -112,7 +119,7 @@ export function sectionsOf(status: EdgeStatus): readonly Section[] {
       rows: [
         ["Link", uplink.link],
         ["Last taken", taken],
-        ["Not yet taken", `${uplink.untakenEvents} events`],
+        ["Not yet taken", untakenText(uplink)],
         ["Troubles", uplink.troubles.join("; ") || "none"],
         ["Cap", cap === undefined ? "none" : `${bytesText(cap)} a second`],
       ],

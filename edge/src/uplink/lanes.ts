@@ -11,7 +11,7 @@ import {
 } from "./lane.ts";
 import type { EpochFacts, LaneBacklog, UplinkEvent } from "./uplink-event.ts";
 
-/** A batch of history that was answered later was too large for the link, or sooner: too small. */
+/** A batch that was answered later was too large for the link, or sooner: too small. */
 const slowMs = 1_000;
 const quickMs = 250;
 export const batchBytesMin = 4 * 1_024;
@@ -50,8 +50,10 @@ export class Lanes {
   }
 
   linkUp(): void {
-    this.history.usualBytes = firstBytes("history", this.#bounds);
-    this.history.batchBytes = this.history.usualBytes;
+    for (const lane of this.all) {
+      lane.usualBytes = firstBytes(lane.name, this.#bounds);
+      lane.batchBytes = lane.usualBytes;
+    }
   }
 
   find(batchId: number): { readonly lane: Lane; readonly sent: Sent } | undefined {
@@ -87,10 +89,8 @@ export class Lanes {
     return isHistory ? Math.min(left, Math.floor(windowBytes / 2) - untakenOf(lane)) : left;
   }
 
-  /** U14: history's batches are such that live never waits for one for long. */
-  answered(lane: Lane, { atMs }: Sent, nowMs: number): void {
-    if (lane !== this.history) return;
-    const tookMs = nowMs - atMs;
+  /** U14: batches are such that nothing fresh waits for one for long. */
+  answered(lane: Lane, tookMs: number): void {
     const isUsual = lane.batchBytes >= lane.usualBytes;
     if (tookMs > slowMs) lane.usualBytes = Math.max(batchBytesMin, lane.usualBytes >> 1);
     if (tookMs < quickMs) {

@@ -31,7 +31,7 @@
  *       epoch goes by history, and if it is the open one a new epoch is begun, once a minute at most.
  *       While all that waits is younger, or fits one batch, it goes by live in its order.
  *   U14 History takes one epoch to its end before the next, and only while live has nothing to read; it
- *       has half of the window, what the cap leaves, and batches that the link carries in a second.
+ *       has half of the window and what the cap leaves. Batches are such that a second carries them.
  */
 
 import { unreachable } from "@causeway/shared/assert.ts";
@@ -374,7 +374,7 @@ export class Uplink {
     const found = this.#lanes.find(batchId);
     if (found === undefined) return;
     found.sent.stored = true;
-    this.#lanes.answered(found.lane, found.sent, nowMs);
+    this.#lanes.answered(found.lane, nowMs - found.sent.atMs);
     found.lane.storedChanged = true;
     found.lane.trouble = undefined;
     this.#askBy(nowMs + markSoonMs);
@@ -392,6 +392,7 @@ export class Uplink {
       lane.batchBytes = Math.max(batchBytesMin, lane.batchBytes >> 1);
       halve(lane, sent, "larger than the server takes");
     }
+    if (fault === "no-answer") this.#lanes.answered(lane, nowMs - sent.atMs);
     goOn(lane);
     this.#goBacks++;
     this.#backOff(lane, fault, nowMs);

@@ -98,6 +98,7 @@ export interface GatewayNumbers {
     readonly link: string;
     readonly unsentEvents: number;
     readonly untakenEvents: number;
+    readonly lanes: { readonly history: { readonly untakenEvents: number } };
     readonly goBacks: number;
     readonly rollbacks: number;
   };

@@ -5,21 +5,35 @@ import { AnswerReader, connectPacket, publishOverheadMax, writePublish } from ".
 
 const connections = 10;
 const window = 100;
-const textCharacters = 512;
+const textCharactersUsual = 512;
 const mebibyte = 1_024 * 1_024;
 const noise = randomBytes(mebibyte / 2).toString("hex");
-const zeros = "0".repeat(textCharacters / 2);
 
 /** Resolves once `bytes` of payloads are acknowledged; fails where a connection ends before. */
-export async function publishBacklog(mqttUrl: string, bytes: number): Promise<void> {
+export async function publishBacklog(
+  mqttUrl: string,
+  bytes: number,
+  textCharacters = textCharactersUsual,
+): Promise<void> {
   const { hostname, port } = new URL(mqttUrl);
   const each = Array.from({ length: connections }, (_, at) =>
-    publishAs(`backlog-${at}`, hostname, Number(port), bytes / connections),
+    publishAs(`backlog-${at}`, hostname, Number(port), {
+      bytesWanted: bytes / connections,
+      textCharacters,
+    }),
   );
   await Promise.all(each);
 }
 
-function publishAs(device: string, host: string, port: number, bytesWanted: number): Promise<void> {
+function publishAs(
+  device: string,
+  host: string,
+  port: number,
+  {
+    bytesWanted,
+    textCharacters,
+  }: { readonly bytesWanted: number; readonly textCharacters: number },
+): Promise<void> {
   const topic = Buffer.from(`devices/${device}/telemetry`);
   const room = publishOverheadMax + topic.length + 2 * textCharacters;
   return new Promise((resolve, reject) => {
@@ -33,7 +47,7 @@ function publishAs(device: string, host: string, port: number, bytesWanted: numb
       const chunk = Buffer.allocUnsafe(room * window);
       let end = 0;
       for (; bytes < bytesWanted && sent - acknowledged < window; sent++) {
-        const payload = payloadOf(sent);
+        const payload = payloadOf(sent, textCharacters);
         const messageId = (sent % 65_535) + 1;
         end = writePublish(chunk, end, { topic, payload, messageId, isAgain: false });
         bytes += payload.length;
@@ -56,7 +70,7 @@ function publishAs(device: string, host: string, port: number, bytesWanted: numb
   });
 }
 
-function payloadOf(seq: number): string {
+function payloadOf(seq: number, textCharacters: number): string {
   const at = Math.floor(Math.random() * (noise.length - textCharacters / 2));
-  return `{"seq":${seq},"note":"${noise.slice(at, at + textCharacters / 2)}${zeros}"}`;
+  return `{"seq":${seq},"note":"${noise.slice(at, at + textCharacters / 2)}${"0".repeat(textCharacters / 2)}"}`;
 }

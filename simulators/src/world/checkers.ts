@@ -18,6 +18,7 @@
  *   C12 A loss names only what was lost: `not-kept` what was taken once, `unreadable` what rotted,
  *       `full` what was never sent.
  *   C13 The journal is purged of nothing that an engine or a registered reader has not passed.
+ *   C14 What devices say while the link is up is taken soon, whatever waits (freshness.ts).
  */
 import type { EngineStore } from "@causeway/cloud/engine/engine-store.ts";
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";

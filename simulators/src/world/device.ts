@@ -41,6 +41,7 @@ export const poisonMetric = "poison";
 
 export class Device {
   readonly #parts: DeviceParts;
+  readonly name: string;
   readonly #intervalMs: number;
   /** Sent or not, and not acknowledged. */
   #waiting: Sample[] = [];
@@ -51,6 +52,7 @@ export class Device {
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
+    this.name = parts.name;
     this.#intervalMs = parts.dice.between(500, 6_000);
   }
 

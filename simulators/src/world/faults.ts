@@ -67,6 +67,8 @@ const kinds = {
   "journal-small": setting(35, "TLM has little room, and is purged of what nobody needs"),
   "payload-small": setting(25, "the server takes small messages only"),
   "event-poison": setting(12, "some events make a batch that the cloud cannot read"),
+  "link-flaps": incident(2, "a gateway's link goes and comes while devices say much"),
+  "link-slow": setting(15, "gateways' links carry a few kilobytes a second"),
   "stale-mark-at-start": setting(30, "the first mark that a process reads may be stale"),
 } as const satisfies Record<string, FaultKind>;
 
@@ -90,7 +92,8 @@ export type CheckName =
   | "C10"
   | "C11"
   | "C12"
-  | "C13";
+  | "C13"
+  | "C14";
 
 export type Violate = (check: CheckName, what: string) => void;
 

@@ -15,6 +15,10 @@ const delayMaxMs = 60_000;
 const repeatMaxMs = 40_000;
 const afterCutMaxMs = 20_000;
 const staleMaxMs = 4_000;
+const slowBytesPerSecond = { min: 2_500, max: 6_000 };
+/** A link that is back is dialled within seconds, and then sends first what is young. */
+const promptAfterMs = 10_000;
+const jumpApartMs = 60_000;
 
 export type Refusal = Extract<PublishOutcome, { kind: "failed" }>;
 
@@ -36,10 +40,18 @@ export class Wire {
   readonly dice: Dice;
   readonly server: Server;
   silence: "none" | "answers" | "all" = "none";
+  readonly #bytesPerSecond: number;
   #downUntilMs = 0;
+  #promptFromMs = Number.POSITIVE_INFINITY;
+  #jumps = 0;
+  #jumpedMs = Number.NEGATIVE_INFINITY;
   #links = new Set<LossyLink>();
 
   constructor(timeline: Timeline, dice: Dice, server: Server) {
+    const { min, max } = slowBytesPerSecond;
+    this.#bytesPerSecond = dice.has("link-slow")
+      ? dice.between(min, max)
+      : Number.POSITIVE_INFINITY;
     this.timeline = timeline;
     this.dice = dice;
     this.server = server;
@@ -49,11 +61,30 @@ export class Wire {
     return this.timeline.nowMs >= this.#downUntilMs && this.server.isUp();
   }
 
+  /** From then on what is fresh has been let through: C14. */
+  get promptFromMs(): number {
+    return this.#promptFromMs;
+  }
+
+  /** The gateway says how often it let what is fresh go ahead, which it does once a minute at most. */
+  noteJumps(jumps: number): void {
+    if (jumps > this.#jumps) this.#jumpedMs = this.timeline.nowMs;
+    this.#jumps = jumps;
+  }
+
+  /** So long is it on its way. */
+  carriesMs(bytes: number): number {
+    return Math.ceil((bytes * 1_000) / this.#bytesPerSecond);
+  }
+
   attach(link: LossyLink): void {
     this.#links.add(link);
+    this.#promptFromMs = 0;
+    this.#waitForPrompt();
   }
 
   detach(link: LossyLink): void {
+    this.#promptFromMs = Number.POSITIVE_INFINITY;
     this.#links.delete(link);
     link.cut();
   }
@@ -61,8 +92,16 @@ export class Wire {
   /** Breaks connections; new ones succeed again after `forMs`. */
   cut(forMs: number): void {
     this.#downUntilMs = Math.max(this.#downUntilMs, this.timeline.nowMs + forMs);
+    this.#waitForPrompt();
     this.silence = "none";
     for (const link of this.#links) link.cut();
+  }
+
+  #waitForPrompt(): void {
+    const { nowMs } = this.timeline;
+    const mayJumpMs = this.#jumpedMs + jumpApartMs;
+    const fromMs = Math.max(this.#downUntilMs, nowMs, mayJumpMs) + promptAfterMs;
+    this.#promptFromMs = Math.max(this.#promptFromMs, fromMs);
   }
 
   heal(): void {
@@ -131,7 +170,8 @@ export class LossyLink implements Link {
       }
       return dice.hit("answer-lost") ? undefined : { answer: { kind: "stored" } };
     };
-    const answer = await this.#request(connection, serve, dice.hit("request-lost"));
+    const isLost = dice.hit("request-lost");
+    const answer = await this.#request(connection, serve, isLost, body.length);
     return typeof answer === "string"
       ? failed(answer, answer === timeout ? "no-answer" : "retry")
       : answer.answer;
@@ -186,6 +226,7 @@ export class LossyLink implements Link {
     connection: Connection,
     serve: Serve<Answer>,
     isLost: boolean,
+    bytes = 0,
   ): Promise<{ readonly answer: Answer } | string> {
     return new Promise((resolve) => {
       const settle = (answer: { readonly answer: Answer } | string) => {
@@ -197,7 +238,7 @@ export class LossyLink implements Link {
       const cancel = this.#clock.after(answerTimeoutMs, () => settle(timeout));
       connection.waiting.add(fail);
       if (isLost || this.#wire.silence === "all") return;
-      this.#arrive(connection, () => {
+      this.#arrive(connection, bytes, () => {
         const served = serve();
         if (served === undefined || this.#wire.silence !== "none") return;
         this.#clock.after(this.#wire.dice.between(1, 60), () => {
@@ -207,11 +248,13 @@ export class LossyLink implements Link {
     });
   }
 
-  #arrive(connection: Connection, act: () => void): void {
+  #arrive(connection: Connection, bytes: number, act: () => void): void {
     const { timeline, dice, server } = this.#wire;
     const delayMs = dice.hit("request-delayed") ? dice.between(1_000, delayMaxMs) : 0;
     if (delayMs === 0) {
-      connection.arrivalMs = Math.max(connection.arrivalMs, timeline.nowMs + dice.between(1, 60));
+      const soonestMs =
+        Math.max(connection.arrivalMs, timeline.nowMs) + this.#wire.carriesMs(bytes);
+      connection.arrivalMs = Math.max(soonestMs, timeline.nowMs + dice.between(1, 60));
     }
     const serve = () => {
       if (server.isUp()) act();

@@ -4,6 +4,7 @@ import { decodeBlock } from "@causeway/shared/block-codec.ts";
 import { logs } from "@causeway/shared/event.ts";
 import type { Branch } from "./branch.ts";
 import type { FaultName } from "./faults.ts";
+import type { Wire } from "./lossy-link.ts";
 import type { MemoryDisk } from "./memory-disk.ts";
 import type { EngineContents } from "./memory-engine-stream.ts";
 import { isBehindSnapshot } from "./needs.ts";
@@ -30,6 +31,7 @@ export class Trouble {
   readonly #incidentMs: number;
   #backups: Backup[] = [];
   #isOver = false;
+  readonly #flapping = new Set<Wire>();
   incidents = 0;
 
   constructor(world: World) {
@@ -78,6 +80,7 @@ export class Trouble {
   readonly #acts: Partial<Record<FaultName, () => void>> = {
     "link-cut": () => this.#wire().cut(this.#world.dice.between(0, 30_000)),
     "link-half-open": () => this.#fallSilent(),
+    "link-flaps": () => this.#flap(this.#world.dice.between(1, 3)),
     "server-down": () => this.#serverDown(),
     "reader-cut": () => this.#world.journal.interrupt(),
     "device-cut": () => this.#world.dice.oneOf(this.#world.devices)?.cut(),
@@ -116,6 +119,30 @@ export class Trouble {
 
   #later(fromMs: number, toMs: number, act: () => void): void {
     this.#world.timeline.after(this.#world.dice.between(fromMs, toMs), act);
+  }
+
+  /** The first cut is a long one; devices say so much meanwhile that no batch holds it. */
+  #flap(times: number): void {
+    const { dice, edges, wires, devices, timeline } = this.#world;
+    const number = dice.between(0, wires.length - 1);
+    const [wire, edge] = [wires[number], edges[number]];
+    if (wire === undefined || edge === undefined || this.#flapping.has(wire)) return;
+    this.#flapping.add(wire);
+    const own = devices.filter(({ name }) => name.startsWith(`${edge.name}d`));
+    const count = dice.has("link-slow") ? dice.between(20, 40) : dice.between(5, 20);
+    const talk = () => {
+      if (this.#isOver || wire.isUp) return;
+      for (const device of own) device.burst(count);
+      timeline.after(1_000, talk);
+    };
+    const next = (left: number) => {
+      if (left === 0 || this.#isOver) return void this.#flapping.delete(wire);
+      const cutMs = left === times ? dice.between(20_000, 80_000) : dice.between(5_000, 40_000);
+      wire.cut(cutMs);
+      this.#later(cutMs + 1_000, cutMs + 70_000, () => next(left - 1));
+    };
+    next(times);
+    talk();
   }
 
   #fallSilent(): void {

@@ -32,6 +32,7 @@ import type { EnginePlant } from "./engine-process.ts";
 import { EngineProcess } from "./engine-process.ts";
 import type { CheckName, FaultName, Violate } from "./faults.ts";
 import { Dice } from "./faults.ts";
+import { Freshness } from "./freshness.ts";
 import { Historian } from "./historian.ts";
 import { History } from "./history.ts";
 import type { Refusal, Server } from "./lossy-link.ts";
@@ -75,6 +76,8 @@ export interface WorldResult {
   readonly incidents: number;
   readonly sent: number;
   readonly appended: number;
+  /** Positions that came by history. */
+  readonly byHistory: number;
   /** Virtual time until everything was taken and released, after the last fault. */
   readonly quietMs: number;
 }
@@ -107,12 +110,14 @@ export class World {
   readonly engines: readonly [EngineProcess, EngineProcess];
   readonly history: History;
   readonly historian: Historian | undefined;
+  readonly #freshness: Freshness;
   readonly #violations: string[] = [];
   readonly #outboxBounds: OutboxBounds;
   readonly #payloadBytesMax: number;
   /** TLM takes nothing. */
   isJournalFull = false;
   #isServerUp = true;
+  #byHistory = 0;
 
   constructor(plan: WorldPlan, drain: Drain) {
     this.#plan = plan;
@@ -121,6 +126,7 @@ export class World {
     this.dice = new Dice(seededRandom(`world ${plan.seed}`), plan.faults, plan.sure);
     this.history = new History((...told) => this.violate(...told), this.journal);
     this.history.snapshotsMayBeLost = this.dice.has("zombie-purge");
+    this.#freshness = new Freshness(this.timeline, this.dice.active);
     this.#payloadBytesMax = this.dice.has("payload-small") ? this.dice.between(1_024, 4_096) : 1e6;
     this.stream = new MemoryEngineStream(this.timeline);
     this.stream.onCommit = (messages) => {
@@ -190,6 +196,7 @@ export class World {
       incidents,
       sent: traffic.reduce((sum, { sent }) => sum + sent, 0),
       appended: traffic.reduce((sum, { appended }) => sum + appended, 0),
+      byHistory: this.#byHistory,
       quietMs,
     };
   }
@@ -248,6 +255,7 @@ export class World {
         const [epoch, from, to] = ["Epoch", "From", "To"].map((part) => headers.get(`Cw-${part}`));
         const what = `${message.sequence} ${gateway} ${lane} ${epoch} ${from}-${to}`;
         this.trace.note("TLM", `${what} ${headers.get("Cw-Nonce")}`);
+        if (lane === "history") this.#byHistory += Number(to) - Number(from) + 1;
         this.history.stored(message, isRefused);
         return undefined;
       },
@@ -324,6 +332,8 @@ export class World {
       acknowledged: (attempt) => {
         attempt.isAcknowledged = true;
         attempt.diskWrite = edge.disk.synced;
+        const wire = this.wires[this.edges.indexOf(edge)];
+        if (wire !== undefined) this.#freshness.acknowledged(attempt, wire);
       },
     });
   }
@@ -351,10 +361,12 @@ export class World {
   /** What must hold at any moment. */
   checkEdges(): void {
     const violate: Violate = (...told) => this.violate(...told);
-    for (const { name, gateway, process } of this.edges) {
+    this.#freshness.check(this.history.branch.names, violate);
+    for (const [number, { name, gateway, process }] of this.edges.entries()) {
       if (process === undefined) continue;
       checkOutbox(this.history, gateway, process.outbox, this.#outboxBounds, violate);
-      const { rollbacks } = process.gateway.status().uplink;
+      const { rollbacks, jumps } = process.gateway.status().uplink;
+      this.wires[number]?.noteJumps(jumps);
       checkRollbacks(name, rollbacks, this.history.excuse(gateway), violate);
     }
   }
@@ -443,9 +455,9 @@ function uplinkBoundsOf(dice: Dice): UplinkBounds {
   return {
     windowBytes: dice.between(4, 64) * 1_024,
     priorityWindowBytes: dice.between(2, 16) * 1_024,
-    batchBytes: dice.between(4, 16) * 1_024,
+    batchBytes: dice.between(4, dice.has("link-slow") ? 6 : 16) * 1_024,
     inflightMax: dice.between(1, 4),
     gatherMs: dice.between(50, 1_500),
-    freshAfterMs: dice.between(3_000, 60_000),
+    freshAfterMs: dice.between(3_000, dice.has("link-slow") ? 6_000 : 15_000),
   };
 }

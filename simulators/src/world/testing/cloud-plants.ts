@@ -45,6 +45,20 @@ function gapsAccepted(): void {
   });
 }
 
+/** Neither the lane nor a newer epoch says that it is no news. */
+function lateAsNews(): WorldPlant {
+  vi.spyOn(GatewayLedger.prototype, "isLate").mockReturnValue(false);
+  return {
+    journal: (inner) =>
+      async function* (from, signal) {
+        for await (const message of inner(from, signal)) {
+          const subject = message.subject.replace(/\.history$/, ".live");
+          yield { ...message, subject, header: (name) => message.header(name) };
+        }
+      },
+  };
+}
+
 function outputOnReplay(): void {
   const { judge } = GatewayLedger.prototype;
   vi.spyOn(GatewayLedger.prototype, "judge").mockImplementation(function (
@@ -179,6 +193,13 @@ function purgePastSnapshots(session: JournalSession): Partial<JournalSession> {
 
 export const cloudPlants: readonly Planted[] = [
   { name: "taking out of order", patch: gapsAccepted, finds: ["C2", "C3", "C10"] },
+  {
+    name: "what is late told as news",
+    plant: lateAsNews,
+    finds: ["C4"],
+    faults: ["device-burst"],
+    sure: ["link-flaps"],
+  },
   { name: "output on replay", patch: outputOnReplay, finds: ["C3"] },
   { name: "no output for what was never taken", patch: coveredTooFar, finds: ["C2", "C4"] },
   {

@@ -7,10 +7,13 @@ import {
   decodeRecord,
 } from "@causeway/edge/outbox/layout.ts";
 import type { Change, Entry, Range, Store } from "@causeway/edge/outbox/store.ts";
+import { Jumps } from "@causeway/edge/uplink/jump.ts";
+import { Lanes } from "@causeway/edge/uplink/lanes.ts";
 import type { Link } from "@causeway/edge/uplink/link.ts";
 import { BlockBuilder } from "@causeway/shared/block-codec.ts";
 import { logs } from "@causeway/shared/event.ts";
 import type { Mark } from "@causeway/shared/mark.ts";
+import { vi } from "vitest";
 import type { Planted } from "./planted.ts";
 import { around } from "./planted.ts";
 
@@ -161,6 +164,20 @@ function commitNumberAlone(link: Link): Link {
   });
 }
 
+/** A backlog goes first, in its order. */
+function backlogFirst(): void {
+  vi.spyOn(Jumps.prototype, "stepAside").mockReturnValue("stay");
+}
+
+/** History reads whenever there is room, and fills the window. */
+function windowShared(): void {
+  const { room } = Lanes.prototype;
+  vi.spyOn(Lanes.prototype, "room").mockImplementation(function (this: Lanes, lane) {
+    if (lane === this.history) return room.call(this, this.live);
+    return this.olderWaits && lane === this.live ? 0 : room.call(this, lane);
+  });
+}
+
 const anywhere = ["C1", "C2", "C6", "C7", "C9", "C10"];
 
 export const edgePlants: readonly Planted[] = [
@@ -225,5 +242,19 @@ export const edgePlants: readonly Planted[] = [
     finds: ["C8", "C9"],
     faults: ["link-cut"],
     sure: ["engine-rolled-back"],
+  },
+  {
+    name: "a backlog before what is fresh",
+    patch: backlogFirst,
+    finds: ["C14"],
+    faults: ["link-flaps"],
+    sure: ["link-flaps", "link-slow"],
+  },
+  {
+    name: "a window that history fills",
+    patch: windowShared,
+    finds: ["C14"],
+    faults: ["link-flaps"],
+    sure: ["link-flaps", "link-slow"],
   },
 ];

@@ -13,7 +13,7 @@ export const minutes = 3;
 export const plan = { minutes, faults: faultNames, traceLinesMax: 40 };
 
 export async function keepPromise(from: number, seeds: number): Promise<void> {
-  let [incidents, alerts, attempts] = [0, 0, 0];
+  let [incidents, alerts, attempts, byHistory] = [0, 0, 0, 0];
   for (let seed = from; seed < from + seeds; seed++) {
     const result = await runWorld({ ...plan, seed: `${seed}` }, drain);
     if (result.violations.length > 0) {
@@ -23,8 +23,10 @@ export async function keepPromise(from: number, seeds: number): Promise<void> {
     incidents += result.incidents;
     alerts += result.alerts;
     attempts += result.attempts;
+    byHistory += result.byHistory;
   }
   expect(incidents / seeds, "or the test tests nothing").toBeGreaterThan(10);
   expect(alerts / seeds).toBeGreaterThan(10);
   expect(attempts / seeds).toBeGreaterThan(200);
+  expect(byHistory / seeds).toBeGreaterThan(20);
 }
