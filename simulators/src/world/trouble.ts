@@ -129,7 +129,7 @@ export class Trouble {
     if (wire === undefined || edge === undefined || this.#flapping.has(wire)) return;
     this.#flapping.add(wire);
     const own = devices.filter(({ name }) => name.startsWith(`${edge.name}d`));
-    const count = dice.has("link-slow") ? dice.between(20, 40) : dice.between(5, 20);
+    const count = dice.between(...this.#loudness());
     const talk = () => {
       if (this.#isOver || wire.isUp) return;
       for (const device of own) device.burst(count);
@@ -143,6 +143,13 @@ export class Trouble {
     };
     next(times);
     talk();
+  }
+
+  /** Events a second: on a slow link a backlog is to last; each that is refused costs many tries. */
+  #loudness(): readonly [number, number] {
+    const { dice } = this.#world;
+    if (dice.has("event-poison")) return [1, 3];
+    return dice.has("link-slow") ? [20, 40] : [5, 20];
   }
 
   #fallSilent(): void {
