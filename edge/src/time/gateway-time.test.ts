@@ -80,7 +80,8 @@ class Machine {
       clock,
       time: { source: { isNtpSynchronised, hardwareMs }, waitMs },
       random: seededRandom(`gateway ${this.#lives}`),
-      uplinkBounds: defaultUplinkBounds,
+      // However long it waited, all comes in its order.
+      uplinkBounds: { ...defaultUplinkBounds, freshAfterMs: Number.POSITIVE_INFINITY },
       heartbeatMs: minute,
       log: silentLogger,
     });

@@ -1,6 +1,6 @@
 /**
- * Decides when a backlog steps aside, so that what is fresh need not wait for it (U13). What one batch
- * holds delays nothing, and keeps its order.
+ * Decides when a backlog of more than one batch steps aside, so that what is fresh need not wait for
+ * it (U13).
  */
 
 /** Each jump is an epoch, so links that flap may not bring one about with every return. */
@@ -8,8 +8,6 @@ export const jumpEveryMs = 60_000;
 
 export interface Backlog {
   readonly ageMs: number;
-  /** What was read is the last that live has to send. */
-  readonly isLast: boolean;
   /** It is of the epoch that is appended to. */
   readonly isOpen: boolean;
 }
@@ -30,8 +28,9 @@ export class Jumps {
     this.#freshAfterMs = freshAfterMs;
   }
 
-  stepAside({ ageMs, isLast, isOpen }: Backlog, nowMs: number): Step {
-    if (isLast || ageMs < this.#freshAfterMs) return "stay";
+  stepAside({ ageMs, isOpen }: Backlog, nowMs: number): Step {
+    if (ageMs < this.#freshAfterMs || this.#freshAfterMs === Number.POSITIVE_INFINITY)
+      return "stay";
     if (!isOpen) return "move";
     if (nowMs < this.#notBeforeMs) return "stay";
     this.#notBeforeMs = nowMs + jumpEveryMs;

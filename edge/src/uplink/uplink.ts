@@ -104,7 +104,7 @@ export class Uplink {
   #askIntervalMs = markSoonMs;
   #askAttempt = 0;
   #ids = 0;
-  #reads = new Map<number, { lane: Lane; cursor: Cursor; generation: number }>();
+  #reads = new Map<number, { lane: Lane; cursor: Cursor; generation: number; last: number }>();
   #takenAtBootMs: number | undefined;
   #left: Cursor | undefined;
   #goBacks = 0;
@@ -287,7 +287,7 @@ export class Uplink {
     lane.reading = true;
     lane.lastReadMs = nowMs;
     lane.gatheredBytes = 0;
-    this.#reads.set(readId, { lane, cursor, generation: lane.generation });
+    this.#reads.set(readId, { lane, cursor, generation: lane.generation, last: cursor.last });
     actions.push({
       kind: "read",
       readId,
@@ -314,7 +314,9 @@ export class Uplink {
       return this.#backOff(lane, "retry", nowMs);
     }
     lane.behind = found.bytes >= lane.batchBytes && found.to < cursor.last;
-    if (this.#stepsAside(lane, cursor, found, nowMs, actions)) return;
+    // What came while it was read is no backlog.
+    const isLast = found.to >= read.last && lane.cursors.at(-1) === cursor;
+    if (!isLast && this.#stepsAside(lane, cursor, found.ageMs, nowMs, actions)) return;
     if (lane.sent.length === 0) lane.takenMs = nowMs;
     cursor.next = found.to + 1;
     const id = event.readId;
@@ -331,13 +333,12 @@ export class Uplink {
   #stepsAside(
     lane: Lane,
     cursor: Cursor,
-    { ageMs, to }: Found,
+    ageMs: number,
     nowMs: number,
     actions: UplinkAction[],
   ): boolean {
     if (lane !== this.#lanes.live) return false;
-    const isLast = to >= cursor.last && lane.cursors.at(-1) === cursor;
-    const step = this.#jumps.stepAside({ ageMs, isLast, isOpen: cursor.end === undefined }, nowMs);
+    const step = this.#jumps.stepAside({ ageMs, isOpen: cursor.end === undefined }, nowMs);
     if (step === "stay") return false;
     this.#lanes.moveToHistory(cursor);
     lane.behind = true;
