@@ -10,7 +10,13 @@ const page = readFileSync(join(import.meta.dirname, "../../../docs/registry.md")
 
 function view(over: Partial<DeviceView>): DeviceView {
   return {
-    ...{ gateway: "plant-3", device: "oven-2", name: "", series: over.device ?? "oven-2" },
+    ...{
+      gateway: "plant-3",
+      device: "oven-2",
+      name: "",
+      site: "",
+      series: over.device ?? "oven-2",
+    },
     ...{ replacedBy: "", family: "native", firmware: "", state: "online", reason: "heard of" },
     ...{
       since: null,

@@ -9,6 +9,7 @@ import {
   devicesStream,
   engineStream,
   notifyStream,
+  operateStream,
   readersStream,
   registryStream,
   rulesStream,
@@ -37,6 +38,7 @@ const shown = [
   registryStream,
   silencesStream,
   acksStream,
+  operateStream,
 ] as const;
 
 export interface StreamsParts {
