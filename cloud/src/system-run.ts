@@ -133,14 +133,13 @@ export async function run(
   const deploymentAlerts = new NatsAlertSubjects(client, manager);
   const facts = new NatsDeviceFacts(client, manager);
   const registry = new NatsRegistry({ ...parts, book, facts, alerts: deploymentAlerts });
-  const service = new ServiceRules(book, log, () => registry.registry);
+  const service = new ServiceRules(book, log, () => registry.tags);
   const open = async () => {
     // Else rules would be announced that look at what is out of service.
     await asked(() => readBucket(client, devicesStream, book));
-    // Or by tags that are not known yet.
-    await asked(() => registry.preload());
     const inService = (rules: LoadedRules) => service.of(rules);
-    return openRules({ ...place, inService, clock, random, log });
+    const inForce = (rules: LoadedRules) => service.begin(rules);
+    return openRules({ ...place, inService, inForce, clock, random, log });
   };
   const opened = await whenThere(open, order, log);
   if (opened === undefined) {

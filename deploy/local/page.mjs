@@ -1,7 +1,14 @@
 // The page in cloud/page/dist; `npm run build` makes it, and the set-up does where what it is made
 // of has changed since. It is known by a hash of that, so a copy of the checkout is no reason.
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./command.mjs";
@@ -42,7 +49,9 @@ export async function buildPage(root, { env = process.env } = {}) {
   const stamp = stampOf(root); // of before: an edit meanwhile makes it old
   rmSync(stampPath(root), { force: true });
   const vite = join(root, "node_modules/vite/bin/vite.js");
-  const node = join(root, "node_modules/node/bin/node");
+  const own = join(root, "node_modules/node/bin/node");
+  // An image has Node by itself.
+  const node = existsSync(own) ? own : process.execPath;
   const args = [vite, "build", join(root, "cloud/page")];
   const { code, output } = await run(node, args, { cwd: root, env, timeoutMs: buildMsMax });
   if (code !== 0) throw new Error(`vite build ended with ${code}:\n${output}`);

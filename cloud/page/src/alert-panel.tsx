@@ -54,13 +54,9 @@ export function AlertPanel({ id }: { id: string }) {
         <ol class="timeline">
           {timeline.map(({ at, what, by, note, text }) => (
             <li key={`${at} ${what}`} class={what}>
-              <Time at={at} /> <span>{text}</span>
-              {note === undefined || note === "" ? null : (
-                <q>
-                  {note}
-                  {by === undefined ? "" : ` (${by})`}
-                </q>
-              )}
+              <Time at={at} /> <strong>{what}</strong>{" "}
+              <span>{by === undefined ? text : `by ${by}`}</span>
+              {note === undefined || note === "" ? null : <q>{note}</q>}
             </li>
           ))}
         </ol>

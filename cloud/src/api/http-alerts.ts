@@ -128,7 +128,7 @@ function addActs(app: ApiApp, { sources, clock }: AlertsApi, operations: ApiOper
     {
       bodyLimit,
       schema: { params: idParams, body: ackBody, response: { 201: acknowledgedSchema } },
-      config: { scope: "operate", sites: "own", act: "alert.ack" },
+      config: { scope: "operate", sites: "own", act: "alert.ack", invalid: "OPERATION_INVALID" },
     },
     async (request, reply) => {
       const viewer = viewerOf(request);
@@ -148,7 +148,7 @@ function addActs(app: ApiApp, { sources, clock }: AlertsApi, operations: ApiOper
       bodyLimit,
       schema: { body: silenceBody, response: { 201: silenceSchema } },
       // It may keep anything quiet.
-      config: { scope: "operate", sites: "all", act: "silence.add" },
+      config: { scope: "operate", sites: "all", act: "silence.add", invalid: "OPERATION_INVALID" },
     },
     async (request, reply) => {
       const { author = viewerOf(request).name, ...body } = request.body;

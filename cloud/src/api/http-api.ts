@@ -244,7 +244,7 @@ export class HttpApi {
     }
     if (failure instanceof Refused) return refuse(reply, failure.statusCode, failure.message);
     const status = statusOf(failure);
-    if (status < 500) return refuse(reply, status, reasonOf(failure), validationFaults(failure));
+    if (status < 500) return refuseRequest(reply, status, failure);
     const { method, url } = reply.request;
     this.#options.log.error({ method, url, reason: reasonOf(failure) }, "a request failed");
     return refuse(reply, 500);
@@ -342,6 +342,14 @@ function faultsIn(failure: CodedError): { errors?: readonly RequestFault[] } {
     return { path: `${place} ${path}`.trim(), message };
   });
   return { errors };
+}
+
+function refuseRequest(reply: FastifyReply, status: number, failure: unknown): FastifyReply {
+  const faults = validationFaults(failure);
+  const code = faults.errors && reply.request.routeOptions.config.invalid;
+  const detail = reasonOf(failure);
+  if (code === undefined) return refuse(reply, status, detail, faults);
+  return refuse(reply, status, `${code}: ${detail}`, { code, ...faults });
 }
 
 /** What is wrong with a request, place by place. */

@@ -90,7 +90,7 @@ export function addCommands(app: ApiApp, commands: ApiCommands, clock: Clock): v
     {
       bodyLimit,
       schema: { body: sendBody, response: { 200: commandSchema, 201: commandSchema } },
-      config: { scope: "operate", sites: "own", act: "command.send" },
+      config: { scope: "operate", sites: "own", act: "command.send", invalid: "COMMAND_INVALID" },
     },
     async (request, reply) => {
       const viewer = viewerOf(request);

@@ -47,7 +47,7 @@ export const devicesPageMax = 1_000;
 const bodyLimit = 16 * 1_024;
 
 const listQuery = z.object({
-  ...{ gateway: searchText, site: searchText, family: searchText, q: searchText },
+  ...{ gateway: searchText, site: searchText, family: searchText, tag: searchText, q: searchText },
   state: z.enum(deviceStates).optional(),
   sort: z.enum(deviceSorts).default("name"),
   order: z.enum(["asc", "desc"]).default("asc"),
@@ -136,7 +136,7 @@ export function addDevices(app: ApiApp, { devices, sources, clock }: DevicesApi)
         body: sayBody,
         response: { 200: factsSchema },
       },
-      config: { scope: "operate", sites: "own", act: "device" },
+      config: { scope: "operate", sites: "own", act: "device", invalid: "OPERATION_INVALID" },
     },
     (request) => {
       const { gateway, device, act } = request.params;
@@ -153,7 +153,7 @@ export function addDevices(app: ApiApp, { devices, sources, clock }: DevicesApi)
         body: sayBody,
         response: { 200: factsSchema },
       },
-      config: { scope: "operate", sites: "own", act: "gateway" },
+      config: { scope: "operate", sites: "own", act: "gateway", invalid: "OPERATION_INVALID" },
     },
     (request) => {
       const { gateway, act } = request.params;

@@ -13,6 +13,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@causeway/shared/clock.ts";
+import type { ErrorCode } from "@causeway/shared/errors.ts";
 import { tokenIn } from "@causeway/shared/http-access.ts";
 import { isLocalName } from "@causeway/shared/local-name.ts";
 import { isLoopback } from "@causeway/shared/loopback.ts";
@@ -58,6 +59,8 @@ declare module "fastify" {
     sites?: "own" | "all";
     /** What it is called in the operators' log; for all that changes something. */
     act?: string;
+    /** What a request is called that does not fit its schema. */
+    invalid?: ErrorCode;
   }
 }
 

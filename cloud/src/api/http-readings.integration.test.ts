@@ -192,6 +192,30 @@ test("an answer that nobody reads any more is broken off", async () => {
   expect((await json(`readings?metric=level&${range}&bucket=1h`)).series).toHaveLength(2);
 });
 
+test("one who does not take its answer away keeps no place from others", async () => {
+  const slow = new HistoryDesk({ clock, historian: async () => historian, pieceMsMax: 2_000 });
+  const never = new AbortController().signal;
+  const stalled = Array.from({ length: 4 }, () =>
+    slow.ask(never, async function* (own, signal) {
+      const select = {
+        series: [1, 3],
+        from: start,
+        to: start + 6 * hour,
+        limit: 1_000_000,
+      } as const;
+      yield* own.points({ ...select, order: "ascending" }, signal);
+    }),
+  );
+  for (const pieces of stalled) expect((await pieces.next()).done).toBe(false);
+  expect(slow.figures().running).toBe(4);
+  const next = answerTo("series?limit=1", { history: slow });
+  await until("it waits", () => slow.figures().waiting === 1);
+  expect((await next).status).toBe(200);
+  await until("the places are free", () => slow.figures().running === 0);
+  const [first] = stalled;
+  await expect(first?.next()).rejects.toMatchObject({ code: "HISTORY_BUSY" });
+});
+
 test("another process is given the same by the one that has the history open", async () => {
   const socket = await peerSocket(folder);
   const other = new HistoryDesk({ clock, historian: async () => new PeerHistorian(socket ?? "") });

@@ -60,7 +60,8 @@ export function addReadings(app: ApiApp, desk: HistoryDesk, clock: Clock): void 
       const plan = planOf(request.query, clock.wallMs());
       const { gateway, device, metric, site, tag } = request.query;
       const { sees } = viewerOf(request);
-      const pieces = desk.ask(endOf(reply), async function* (historian, signal) {
+      const ended = endOf(reply);
+      const pieces = desk.ask(ended, async function* (historian, signal) {
         const filter = { gateway, device, metric, site, tag, sees };
         const series = await selectSeries(historian, filter, signal);
         yield* answers[plan.format](historian, series, plan, signal);

@@ -1,5 +1,9 @@
 // Rules are tried before they are kept, and kept only over those that were looked at.
+import { systemRandom } from "@causeway/shared/system-random.ts";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { committedOf } from "../cli/nats-tail.ts";
+import { startEngine, until } from "../engine/testing/nats-engine.ts";
 import { publishReading } from "../testing/nats-journal-writer.ts";
 import type { WholeApi } from "./testing/nats-whole-api.ts";
 import { wholeApi } from "./testing/nats-whole-api.ts";
@@ -53,8 +57,16 @@ test("a check tells each fault with its line and column, and what would change",
 });
 
 test("a trial over the journal tells the alerts that they would have given", async () => {
+  // What no engine has committed cannot have been told, so it is not tried.
+  const engine = await startEngine(api.natsUrl, []);
   for (const [index, value] of [20, 21, 40, 41].entries())
     await publishReading(api.connection, index + 1, value);
+  const { state } = await (await jetstreamManager(api.connection)).streams.info("TLM");
+  await until("all is committed", async () => {
+    const { coveredUntil } = await committedOf(api.connection, systemRandom);
+    return Math.max(0, ...coveredUntil.values()) >= state.last_seq;
+  });
+  await engine.stop();
   const tried = await api.send("POST", "/api/rules/backtest", { text: good });
   expect(tried).toMatchObject({
     status: 200,

@@ -159,3 +159,61 @@ test("a new client of a large fleet is shown what was updated last", () => {
   expect(rows).toHaveLength(rowsAtConnectMax);
   expect(rows[0]).toMatchObject({ device: "device-6" });
 });
+
+test("a filter tells what it wants alone, and goes on where it was cut all the same", () => {
+  const view = filled(3);
+  const facts = () => ({ now: 5_000, version: "1.0.0", ready: true, reasons: [] });
+  const wanted: string[] = [];
+  const sources = {
+    view,
+    facts,
+    instance: "start1",
+    gateways: () => wanted,
+    place: () => undefined,
+  };
+  const stream = new LiveStream(sources, {
+    kinds: new Set(["latest"]),
+    isWhole: true,
+    wantsGateway: (gateway) => gateway === "gw-1",
+    wantsDevice: (_gateway, device) => device === "device-2",
+  });
+  stream.restart();
+  const frames = framesOf(stream.connect(undefined));
+  expect(names(frames)).toEqual(["hello", "latest", undefined]);
+  expect(frames[1]?.data).toMatchObject([{ device: "device-2" }]);
+  put(view, 3, 30);
+  view.applyAlert(transition());
+  expect(stream.tick()).toBe("");
+  put(view, 2, 20);
+  const ticked = framesOf(stream.tick());
+  expect(ticked).toMatchObject([{ event: "latest", data: [{ device: "device-2", value: 20 }] }]);
+  expect(framesOf(stream.connect(idOf(lastId(ticked))))[0]?.data).toMatchObject({ resumed: true });
+});
+
+test("an id that is cut in the middle of a message names the one before", () => {
+  const view = new FleetView();
+  const places = [
+    { sequence: 7, mark: "aa" },
+    { sequence: 8, mark: "bb" },
+  ];
+  let place = places[0];
+  const facts = () => ({ now: 5_000, version: "1.0.0", ready: true, reasons: [] });
+  const sources = { view, facts, instance: "start1", gateways: () => [], place: () => place };
+  const stream = new LiveStream(sources);
+  stream.restart();
+  framesOf(stream.connect(undefined));
+  view.reach(8);
+  for (let index = 1; index <= rowsPerTickMax + 1; index++) put(view, index, index);
+  place = places[1];
+  expect(lastId(framesOf(stream.tick()))).toMatch(/-7-aa$/);
+  expect(lastId(framesOf(stream.tick()))).toMatch(/-8-bb$/);
+  // By its message another process tells what came after it, and not what came before.
+  const other = new LiveStream({ ...sources, instance: "start2" });
+  const resumed = (id: string) => framesOf(other.connect(parseStreamId(id), true));
+  expect(resumed("start1-1-500-8-bb")[0]?.data).toMatchObject({ resumed: true });
+  expect(names(resumed("start1-1-500-8-bb"))).not.toContain("latest");
+  expect(names(resumed("start1-1-500-7-aa"))).toContain("latest");
+  expect(framesOf(other.connect(parseStreamId("start1-1-500-8-bb")))[0]?.data).toMatchObject({
+    resumed: false,
+  });
+});

@@ -212,7 +212,7 @@ const device = {
   ...{ reason: z.string(), since: timeOrNone, family: z.string(), firmware: z.string() },
   ...{ firstSeen: time, lastSeen: time, events: count, readings: count, late: count },
   ...{ eventsPerMinute: z.number(), intervalMs: z.number().nullable(), sizeMean: z.number() },
-  topics: list(z.string()),
+  ...{ topics: list(z.string()), tags: list(z.string()) },
 };
 export const deviceSchema = named("Device", z.object({ ...device, metrics: count }));
 export const devicesSchema = z.object({

@@ -31,6 +31,8 @@ export interface DeviceView extends Standing {
   /** Mean characters of a message's readings as JSON. */
   readonly sizeMean: number;
   readonly topics: readonly string[];
+  /** Of the routes that its topics have. */
+  readonly tags: readonly string[];
   readonly metrics: number;
 }
 
@@ -81,6 +83,7 @@ export interface DeviceQuery {
   readonly site?: string | undefined;
   readonly state?: DeviceState | undefined;
   readonly family?: string | undefined;
+  readonly tag?: string | undefined;
   /** A part of its id or name; capitals do not count. */
   readonly q?: string | undefined;
   readonly sort?: DeviceSort;
@@ -146,11 +149,12 @@ function wantsGateway({ fleet }: ViewSources, query: DeviceQuery, { gateway }: G
 
 function wantsDevice(
   { book }: ViewSources,
-  { family, q }: DeviceQuery,
+  { family, tag, q }: DeviceQuery,
   { gateway }: GatewayRow,
   row: DeviceRow,
 ): boolean {
   if (family !== undefined && row.family !== family) return false;
+  if (tag !== undefined && !row.tags.includes(tag)) return false;
   if (q === undefined) return true;
   const { device } = row;
   const name = book.of({ gateway, device })?.name ?? "";
@@ -288,6 +292,7 @@ function viewOf(sources: ViewSources, gateway: GatewayRow, row: DeviceRow): Devi
     replacedBy: book.successorOf(place) ?? "",
     ...standing(sources, gateway, row),
     ...{ device, family, firmware, firstSeen, lastSeen, events, readings, late, topics },
+    tags: row.tags,
     eventsPerMinute: Math.round(ratePerMinute(row, gateway.liveAt) * 100) / 100,
     intervalMs: row.intervals === 0 ? null : Math.round(row.intervalMs),
     sizeMean: Math.round(row.size),

@@ -65,16 +65,24 @@ export class ServiceRules {
   #made:
     | { readonly of: LoadedRules; readonly seen: readonly unknown[]; readonly rules: LoadedRules }
     | undefined;
-  readonly #tags: () => TagSource;
+  readonly #tags: () => TagSource | undefined;
+  #begun = noTags;
 
-  constructor(book: DeviceBook, log: Logger, tags = () => noTags) {
+  /** `tags` are undefined until they are known. */
+  constructor(book: DeviceBook, log: Logger, tags: () => TagSource | undefined = () => noTags) {
     this.#book = book;
     this.#log = log;
     this.#tags = tags;
   }
 
+  /** The rules that were in force: their tags are those of devices until these are known. */
+  begin({ fleet }: LoadedRules): void {
+    const tagged = fleet.service?.tags ?? [];
+    this.#begun = { tagsVersion: 0, tagged: () => tagged };
+  }
+
   of(loaded: LoadedRules): LoadedRules {
-    const source = this.#tags();
+    const source = this.#tags() ?? this.#begun;
     const seen = [this.#book.version, source, source.tagsVersion];
     const isSame = seen.every((one, at) => one === this.#made?.seen[at]);
     if (this.#made?.of !== loaded || !isSame)

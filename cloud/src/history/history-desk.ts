@@ -1,21 +1,21 @@
 /**
- * Takes queries: few at a time, each with an end, so that neither the writer nor the rest of the
- * process waits for people.
+ * Takes queries: few at a time, so that neither the writer nor the rest of the process waits for people.
+ * One whose next piece takes too long, to be found or to be taken away, is broken off.
  */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import type { Historian } from "./historian.ts";
 
-/** DuckDB works in threads of Node's own pool, which others need too. */
-const runningMax = 2;
+/** DuckDB works in threads of Node's own pool, of which there are 8, and others need some too. */
+const runningMax = 4;
 const waitingMax = 32;
-const queryMsMax = 60_000;
+const pieceMsMax = 60_000;
 
 export interface DeskParts {
   readonly clock: Clock;
   /** Throws where there is none just now. */
   readonly historian: () => Promise<Historian>;
-  readonly queryMsMax?: number;
+  readonly pieceMsMax?: number;
 }
 
 export class HistoryDesk {
@@ -34,23 +34,40 @@ export class HistoryDesk {
     return { running: this.#running, waiting, served: this.#served, refused: this.#refused };
   }
 
-  /** Throws HISTORY_BUSY; what takes too long is broken off. */
+  /** Throws HISTORY_BUSY. */
   async *ask<Piece>(
     signal: AbortSignal,
-    act: (historian: Historian, signal: AbortSignal) => AsyncIterable<Piece>,
+    act: (historian: Historian, signal: AbortSignal) => AsyncGenerator<Piece>,
   ): AsyncGenerator<Piece> {
     await this.#enter(signal);
+    const { clock, historian, pieceMsMax: most = pieceMsMax } = this.#parts;
     const late = new AbortController();
-    const { clock, historian, queryMsMax: most = queryMsMax } = this.#parts;
-    const cancel = clock.after(most, () => {
-      late.abort(new CodedError("HISTORY_BUSY", `the query took more than ${most / 1_000} s`));
-    });
+    const both = AbortSignal.any([signal, late.signal]);
+    const tooLate = () =>
+      late.abort(new CodedError("HISTORY_BUSY", `the query waited for ${most / 1_000} s`));
+    let cancel = clock.after(most, tooLate);
+    let pieces: AsyncGenerator<Piece> | undefined;
+    let hasLeft = false;
+    // Not by what runs here: that stands still while nobody takes a piece away.
+    const end = () => {
+      cancel();
+      pieces?.return(undefined).catch(() => {}); // who waits for a piece is told why
+      if (!hasLeft) this.#leave();
+      hasLeft = true;
+    };
+    both.addEventListener("abort", end, { once: true });
     try {
-      yield* act(await historian(), AbortSignal.any([signal, late.signal]));
+      pieces = act(await historian(), both);
+      for await (const piece of pieces) {
+        cancel();
+        cancel = clock.after(most, tooLate);
+        yield piece;
+      }
+      both.throwIfAborted();
       this.#served++;
     } finally {
-      cancel();
-      this.#leave();
+      both.removeEventListener("abort", end);
+      end();
     }
   }
 

@@ -35,16 +35,20 @@ const type = "application/x-ndjson";
 const methods: Readonly<
   Record<
     string,
-    (historian: Historian, given: never, signal: AbortSignal) => AsyncIterable<unknown>
+    (historian: Historian, given: never, signal: AbortSignal) => AsyncGenerator<unknown>
   >
 > = {
   series: (historian, given, signal) => once(historian.series(given, signal)),
-  points: (historian, given, signal) => historian.points(given, signal),
-  latest: (historian, given, signal) => historian.latest(given, signal),
-  buckets: (historian, given, signal) => historian.buckets(given, signal),
+  points: (historian, given, signal) => each(historian.points(given, signal)),
+  latest: (historian, given, signal) => each(historian.latest(given, signal)),
+  buckets: (historian, given, signal) => each(historian.buckets(given, signal)),
   losses: (historian, given, signal) => once(historian.losses(given, signal)),
   figures: (historian) => once(historian.figures()),
 };
+
+async function* each(pieces: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  yield* pieces;
+}
 
 async function* once(answer: Promise<unknown>): AsyncGenerator<unknown> {
   yield await answer;

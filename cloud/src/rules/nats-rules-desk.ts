@@ -1,7 +1,8 @@
 /** Rules as the API shows and changes them: those in bucket RULES, the configuration's beside them. */
 import { CodedError } from "@causeway/shared/errors.ts";
+import { canonicalJson } from "@causeway/shared/rules/digest.ts";
 import type { Mode } from "@causeway/shared/rules/rule.ts";
-import { textOfRules, withMode } from "@causeway/shared/rules/rules-text.ts";
+import { rulesIn, textOfRules, withMode } from "@causeway/shared/rules/rules-text.ts";
 import type { PlacedFault } from "@causeway/shared/settings.ts";
 import { SettingsInvalid } from "@causeway/shared/settings.ts";
 import { rulesRevisionsMax } from "@causeway/shared/streams.ts";
@@ -147,7 +148,20 @@ export class NatsRulesDesk {
     const { config, configName } = this.#parts;
     if (config.rulesFile !== undefined) return readRulesText(config.rulesFile);
     const { rules, fleet } = configuredRules(config, configName);
-    return textOfRules({ rules, fleet });
+    return this.#textAsWritten(rules) ?? textOfRules({ rules, fleet });
+  }
+
+  /** Undefined where there is no such file, or what it says was overridden. */
+  #textAsWritten(rules: RulesDocument["rules"]): string | undefined {
+    const { configName } = this.#parts;
+    try {
+      const text = rulesIn(readRulesText(configName));
+      if (text === undefined) return undefined;
+      const isSame = canonicalJson(parseRules(text, configName).rules) === canonicalJson(rules);
+      return isSame ? text : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }
 

@@ -318,6 +318,10 @@ describe("a route that cannot be", () => {
     ],
     ["routes:\n  - { topic: 'a/{device}', quality: payload. }", "routes.0.quality: "],
     ["routes:\n  - { topic: 'a/{device}', colour: red }", "2:28 routes.0.colour: unknown setting"],
+    [
+      "routes:\n  - { topic: 'a/{x}/#' , device: d }\n  - { topic: 'a/b/{device}' }",
+      "routes.1.topic: no message reaches it: route a/{x}/# has all of its topics",
+    ],
     ["routes:\n  - { device: d }", "2:5 routes.0.topic: "],
   ])("%s", (text, fault) => {
     expect(() => load(text)).toThrow(fault);

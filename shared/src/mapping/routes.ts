@@ -21,7 +21,7 @@ import { timeReader } from "./route-time.ts";
 import type { Template } from "./template.ts";
 import { decodedMark, parseTemplate } from "./template.ts";
 import type { TopicPattern } from "./topic-pattern.ts";
-import { parseTopicPattern } from "./topic-pattern.ts";
+import { covers, parseTopicPattern } from "./topic-pattern.ts";
 
 export interface Routes {
   readonly all: readonly Route[];
@@ -55,9 +55,16 @@ export function compileRoutes({ routes, unknownTopics = "generic" }: RoutesDocum
 
 /** What is wrong beyond their schema; paths begin with the number of the route. */
 export function faultsOfRoutes(routes: readonly RouteSettings[]): readonly SettingsFault[] {
+  const before: { readonly name: string; readonly filter: string }[] = [];
   return routes.flatMap((settings, index) => {
-    const { faults } = compileRoute(settings, index);
-    return faults.map((fault) => ({ ...fault, path: [index, ...fault.path] }));
+    const { faults, route } = compileRoute(settings, index);
+    const { filter } = route?.pattern ?? {};
+    const first = before.find((one) => filter !== undefined && covers(one.filter, filter));
+    if (filter !== undefined) before.push({ name: settings.name ?? settings.topic, filter });
+    const told = faults.map((fault) => ({ ...fault, path: [index, ...fault.path] }));
+    if (first === undefined) return told;
+    const message = `no message reaches it: route ${first.name} has all of its topics; put this one before it`;
+    return [...told, { path: [index, "topic"], message }];
   });
 }
 

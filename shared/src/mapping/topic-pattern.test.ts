@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseTemplate } from "./template.ts";
-import { parseTopicPattern } from "./topic-pattern.ts";
+import { covers, parseTopicPattern } from "./topic-pattern.ts";
 
 function partsOf(pattern: string, topic: string) {
   const parsed = parseTopicPattern(pattern);
@@ -44,6 +44,21 @@ describe("a topic of a route", () => {
   test("is an MQTT filter without its names", () => {
     expect(parseTopicPattern("a/{b}/+c/#d")).toMatchObject({ filter: "a/+/+/#" });
   });
+});
+
+test.each([
+  ["a/#", "a/b", true],
+  ["a/#", "a", true],
+  ["a/#", "a/#", true],
+  ["a/+", "a/b", true],
+  ["a/+", "a/+", true],
+  ["a/+", "a/#", false],
+  ["a/b", "a/+", false],
+  ["a/+/c", "a/b", false],
+  ["#", "$SYS/x", false],
+  ["$SYS/#", "$SYS/x", true],
+])("whether %s covers %s", (filter, other, expected) => {
+  expect(covers(filter, other)).toBe(expected);
 });
 
 describe("a template", () => {

@@ -68,6 +68,18 @@ export function parseTopicPattern(text: string): TopicPattern | string {
   };
 }
 
+/** Whether every topic of the other is one of its own; both as MQTT writes them. */
+export function covers(filter: string, other: string): boolean {
+  const [own, others] = [filter.split("/"), other.split("/")];
+  if (/^[+#]/.test(filter) && other.startsWith("$")) return false;
+  for (const [at, level] of own.entries()) {
+    if (level === "#") return true;
+    const theirs = others[at];
+    if (theirs === undefined || theirs === "#" || (level !== "+" && level !== theirs)) return false;
+  }
+  return own.length === others.length;
+}
+
 function levelOf(level: string): Level | string {
   const named = /^(?:\+(.*)|\{(.*)\})$/.exec(level);
   if (named === null) {

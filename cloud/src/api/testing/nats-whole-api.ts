@@ -36,6 +36,7 @@ export interface WholeApi extends StartedApi {
   readonly view: FleetView;
   readonly operators: NatsOperatorsLog;
   readonly connection: NatsConnection;
+  readonly natsUrl: string;
   /** Lines of level error. */
   readonly errors: readonly unknown[];
 }
@@ -118,7 +119,7 @@ export async function wholeApi(over: Partial<HttpApiOptions> = {}): Promise<Whol
     await server.remove();
     await rm(dataDir, { recursive: true, force: true });
   };
-  return { ...started, stop, view, operators, connection, errors };
+  return { ...started, stop, view, operators, connection, natsUrl: server.url, errors };
 }
 
 function fill(view: FleetView, registry: Registry): void {
