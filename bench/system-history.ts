@@ -142,14 +142,13 @@ async function insert(
   let [written, compacted] = [0, 0];
   const [writing, compacting] = [new Spent(), new Spent()];
   const walks = new Float64Array(seriesCount);
+  delays.enable();
   while (written < rows) {
     const some = rowsAt(written, Math.min(batch, rows - written), begin, walks);
     const place = { sequence: written + 1, identity: { subject: "tlm.1.gw-1.live", nonce: "1.a" } };
-    delays.enable();
     await writing.of(() =>
       historian.write(fence, { rows: some, losses: [], marks: [], places: [place] }),
     );
-    delays.disable();
     written += some.length;
     if (written % 10_000_000 < batch) tell(`${(written / 1e6).toFixed(0)} M rows`);
     if (!historian.isDue || written >= rows) continue;
@@ -157,11 +156,12 @@ async function insert(
       compacted += (await historian.maintain(begin)).compacted;
     });
   }
+  delays.disable();
   return {
     [`insert, rows/s (batches of ${batch})`]: (rows / writing.ms) * 1_000,
     "insert, rows per CPU second": (rows / writing.cpuMs) * 1_000,
-    "insert: loop held up, p99 ms": delays.percentile(99) / 1e6,
-    "insert: loop held up, most ms": delays.max / 1e6,
+    "meanwhile: loop held up, p99 ms": delays.percentile(99) / 1e6,
+    "meanwhile: loop held up, most ms": delays.max / 1e6,
     ...(compacted === 0 ? {} : { "to files, rows/s": (compacted / compacting.ms) * 1_000 }),
   };
 }

@@ -12,8 +12,8 @@ import { picturesFolder } from "./file-pictures.ts";
 
 /** Prints where a tool is, and brings it where it is missing. */
 const tools = fileURLToPath(new URL("../deploy/local/tools.mjs", import.meta.url));
-/** The demo's fault comes 75 s after the start, and is over 45 s later. */
-const warmUpMs = 95_000;
+/** The demo's fault comes 75 s after the start for 45 s, and again every four minutes. */
+const warmUpMs = 335_000;
 const outageMs = 14_000;
 const patienceMs = 60_000;
 const wide = { width: 1_280, height: 800 };

@@ -46,10 +46,10 @@ function DeviceCard({ device: { gateway, device, series, receivedAt } }: { devic
     .slice(0, metricsMax);
   return (
     <li class={`card ${severity ?? ""}`}>
-      <a href={link("devices", gateway, device)} class="name">
+      <span class="name">
         <AlertSign severity={severity} />
-        {device}
-      </a>
+        <a href={link("devices", gateway, device)}>{device}</a>
+      </span>
       <span class="soft when">
         <Time at={receivedAt} />
       </span>

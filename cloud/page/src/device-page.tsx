@@ -83,6 +83,7 @@ function Shown({ details, route }: { details: DeviceDetails; route: Route }) {
             metric={metric}
             newest={series.find((one) => one.metric === metric)}
             alerts={alerts}
+            firstSeen={details.firstSeen}
           />
           <Panel title="Values">
             <SeriesTable place={{ gateway, device }} series={series} chosen={metric} />
@@ -184,8 +185,9 @@ function SeriesChart(props: {
   metric: string;
   newest: SeriesUpdate | undefined;
   alerts: readonly Alert[];
+  firstSeen: number;
 }) {
-  const { place, metric, newest, alerts } = props;
+  const { place, metric, newest, alerts, firstSeen } = props;
   const [name, setName] = useState<RangeName>("5m");
   const [fixed, setFixed] = useState<readonly [number, number]>();
   const spanMs = ranges[name];
@@ -194,7 +196,9 @@ function SeriesChart(props: {
   const isText = typeof newest?.value === "string";
   const unit = unitText(history.unit === "" ? newest?.unit : history.unit);
   const end = history.now;
-  const range = useMemo(() => fixed ?? ([end - spanMs, end] as const), [fixed, end, spanMs]);
+  // Of a device that is new there is nothing before, and that need not be drawn.
+  const start = Math.max(end - spanMs, Math.min(firstSeen, end - minute));
+  const range = useMemo(() => fixed ?? ([start, end] as const), [fixed, start, end]);
   const spans = useMemo(() => spansOf(alerts, metric), [alerts, metric]);
   const drawn = useMemo(
     () => ({

@@ -242,7 +242,7 @@ describe.skipIf(executablePath === undefined)("the page", () => {
     await until(page, ".card", 1);
     for (const selector of [".card .name", ".card th[scope=row]", ".card .value"])
       expect(await text(page, selector)).toContain(hostile);
-    await page.locator(".card .name").click();
+    await page.locator(".card .name a").click();
     await untilText(page, "h1", /<img src=x/);
     expect(await page.locator("img").count()).toBe(0);
     expect(faults.filter((fault) => !/status of 404/.test(fault))).toEqual([]);

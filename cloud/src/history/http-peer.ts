@@ -28,6 +28,7 @@ import type { HistoryDesk } from "./history-desk.ts";
 
 /** In the historian's folder: where the socket is. */
 const placeFile = "peer.json";
+const socketFolders = join(tmpdir(), "causeway-history-");
 const bodyBytesMax = 1_024 * 1_024;
 const type = "application/x-ndjson";
 
@@ -66,7 +67,11 @@ export class PeerServer {
 
   /** `folder` is the historian's; a path in it may be too long for a socket. */
   async start(folder: string): Promise<void> {
-    const socket = join(await mkdtemp(join(tmpdir(), "causeway-history-")), "peer");
+    const before = await peerSocket(folder);
+    // Who has the history open now is alone: the one before was killed.
+    if (before?.startsWith(socketFolders))
+      await rm(dirname(before), { recursive: true, force: true });
+    const socket = join(await mkdtemp(socketFolders), "peer");
     this.#socket = socket;
     process.once("exit", this.#remove);
     await new Promise<void>((resolve, reject) => {
