@@ -54,6 +54,11 @@ function DeviceCard({ device: { gateway, device, series, receivedAt } }: { devic
         <Time at={receivedAt} />
       </span>
       <table>
+        <colgroup>
+          <col />
+          <col />
+          <col />
+        </colgroup>
         <thead class="unseen">
           <tr>
             <th scope="col">Metric</th>

@@ -100,7 +100,7 @@ export class GatewayConditions {
   /** G4: nothing live came since `since`, in ms by the journal's ticks. */
   silence(since: number, { at, cause }: Moment): readonly AlertTransition[] {
     const text = () =>
-      `nothing came from the gateway for ${inWords((at - since) / 60_000)} min: it is off, or offline`;
+      `nothing came from the gateway for ${spanText(at - since)}: it is off, or offline`;
     return this.#goOn(silent, [since], "silent", 1, { at, cause }, text);
   }
 
@@ -201,4 +201,10 @@ function endText(rule: ReservedRule, count: number): string {
   if (rule === silent) return "the gateway is heard again";
   if (rule === seriesFull) return `all readings are judged again; ${count} were not`;
   return `no more is lost; it was ${count} events in all`;
+}
+
+function spanText(ms: number): string {
+  return ms < 120_000
+    ? `${Math.round(ms / 1_000)} s`
+    : `${inWords(Math.round(ms / 6_000) / 10)} min`;
 }

@@ -224,6 +224,16 @@ describe.skipIf(executablePath === undefined)("the page", () => {
     }
   });
 
+  test("shows a device's name and state beside each other on a telephone", async () => {
+    fill();
+    const { page } = await show("#/devices", { viewport: { width: 390, height: 844 } });
+    const row = page.locator(".virtual tbody tr[aria-rowindex]").first();
+    await untilText(page, ".virtual tbody tr[aria-rowindex]", /press-|boat/);
+    expect((await row.boundingBox())?.width).toBeGreaterThan(340);
+    expect((await row.locator("a").boundingBox())?.width).toBeGreaterThan(40);
+    await page.context().close();
+  });
+
   test("says what is empty and what is not ready", async () => {
     isReady = false;
     const { page, faults } = await show();

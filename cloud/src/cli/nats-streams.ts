@@ -6,6 +6,7 @@ import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import {
   acksStream,
+  commandStream,
   devicesStream,
   engineStream,
   notifyStream,
@@ -34,6 +35,7 @@ const shown = [
   readersStream,
   rulesStream,
   notifyStream,
+  commandStream,
   devicesStream,
   registryStream,
   silencesStream,

@@ -101,7 +101,13 @@ async function send(gateway: string, events: readonly Event[]): Promise<number> 
   const head = { nonce: `1.${systemRandom.hex(8)}` };
   const message = journalMessage(0, position, events, { gateway, head });
   positions.set(gateway, Number(message.header("Cw-To")));
-  return publishMessage(connection, message, gateway);
+  // A server that comes back answers late; what it stored all the same is a repeat.
+  let sequence: number | undefined;
+  await until("it is stored", async () => {
+    sequence = await publishMessage(connection, message, gateway).catch(() => undefined);
+    return sequence !== undefined;
+  });
+  return sequence ?? 0;
 }
 
 /** Each value is its position, so that a missing and a second one show. */
