@@ -114,7 +114,7 @@ test("messages on a user's own topics come out as their routes say, once, over a
   );
 });
 
-test("rules of the cloud select by tags of routes, and go on doing so over its restart", async () => {
+test("rules and history select by tags of routes, and go on doing so over a restart of the cloud", async () => {
   const cloud = `rules: [{ name: too-warm, detector: limits, hi: 25, tags: [cold], flap: off }]`;
   const stack = await Stack.start({ edge: routes, cloud });
   onTestFinished(() => stack.remove());
@@ -141,6 +141,12 @@ test("rules of the cloud select by tags of routes, and go on doing so over its r
   await publish(stack.mqttUrl, [["plant/l1/d1/temp", "301"]]);
   await stack.allTaken();
   expect(await open()).toEqual(["l1-d1"]);
+  const found = async () => {
+    const { output } = await stack.command("query", "--tag", "cold", "--latest", "--json");
+    return output;
+  };
+  await until(async () => (await found()).includes("30.1"), 60_000, "history has the newest");
+  expect(await found()).not.toContain("other");
 });
 
 async function publish(
