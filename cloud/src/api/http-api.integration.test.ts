@@ -2,7 +2,6 @@
 import { request } from "node:http";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { transition } from "@causeway/shared/notify/testing/transition.ts";
-import { systemClock } from "@causeway/shared/system-clock.ts";
 import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { afterEach, expect, test, vi } from "vitest";
 import { FleetView } from "../views/fleet-view.ts";
@@ -10,7 +9,7 @@ import { readings, taken } from "../views/testing/taken.ts";
 import type { HttpApiOptions } from "./http-api.ts";
 import { HttpApi } from "./http-api.ts";
 import { clientsMax } from "./http-clients.ts";
-import { token } from "./testing/http-api.ts";
+import { apiOptions, token } from "./testing/http-api.ts";
 
 const open: HttpApi[] = [];
 
@@ -18,21 +17,8 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((api) => api.stop()));
 });
 
-function optionsOf(over: Partial<HttpApiOptions> = {}): HttpApiOptions {
-  return {
-    address: { host: "127.0.0.1", port: 0 },
-    view: new FleetView(),
-    ready: () => ({ ready: true, reasons: [] }),
-    engineMetrics: () => [],
-    version: "1.2.3",
-    log: silentLogger,
-    clock: systemClock(),
-    ...over,
-  };
-}
-
 async function started(over: Partial<HttpApiOptions> = {}): Promise<string> {
-  const api = new HttpApi(optionsOf(over));
+  const api = new HttpApi(apiOptions(over));
   await api.start();
   open.push(api);
   return api.url();
@@ -83,7 +69,7 @@ test("everything else asks for the token", async () => {
 
 test("an address that strangers reach is refused without a token", () => {
   const address = { host: "0.0.0.0", port: 0 };
-  expect(() => new HttpApi(optionsOf({ address }))).toThrow(/^SECURITY_REFUSED/);
+  expect(() => new HttpApi(apiOptions({ address }))).toThrow(/^SECURITY_REFUSED/);
 });
 
 test("a stranger's name that points at this machine is turned away", async () => {
@@ -254,7 +240,7 @@ test("streams are bounded in number", async () => {
 });
 
 test("stopping ends open streams at once", async () => {
-  const api = new HttpApi(optionsOf());
+  const api = new HttpApi(apiOptions());
   await api.start();
   const stream = await fetch(`${api.url()}/api/stream`);
   const ended = readUntil(stream, () => false);
@@ -265,10 +251,10 @@ test("stopping ends open streams at once", async () => {
 
 test("a port that is taken is told with its cure", async () => {
   const port = Number(new URL(await started()).port);
-  const second = new HttpApi(optionsOf({ address: { host: "127.0.0.1", port } }));
+  const second = new HttpApi(apiOptions({ address: { host: "127.0.0.1", port } }));
   await expect(second.start()).rejects.toThrow(/^HTTP_ADDRESS_IN_USE: 127\.0\.0\.1:\d+ is taken/);
   const nowhere = new HttpApi(
-    optionsOf({ address: { host: "192.0.2.1", port: 0 }, tokens: [token("t")] }),
+    apiOptions({ address: { host: "192.0.2.1", port: 0 }, tokens: [token("t")] }),
   );
   await expect(nowhere.start()).rejects.toThrow(/^HTTP_LISTEN_FAILED/);
 });

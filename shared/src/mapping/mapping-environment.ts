@@ -9,7 +9,8 @@
 import type { ASTNode } from "@marcbachmann/cel-js";
 import { Environment } from "@marcbachmann/cel-js";
 import type { CelFault } from "../rules/cel-environment.ts";
-import { selectorOf } from "../rules/selector.ts";
+import { glob } from "../rules/cel-environment.ts";
+import { mixNumbers } from "../rules/cel-numbers.ts";
 import { frameFunctions, wholeOf } from "./frame-bytes.ts";
 
 export const mappingCharactersMax = 8_192;
@@ -17,7 +18,6 @@ const limits = { maxAstNodes: 1_000, maxDepth: 60 };
 /** Elements that `walk`, `range` and `fields` give in one evaluation. */
 export const stepsMax = 16_384;
 export const listMax = 4_096;
-const patternsMax = 256;
 
 export const mappingVariables = {
   payload: "dyn",
@@ -52,31 +52,12 @@ function spend(steps: number): void {
   if (budget.left < 0) throw new RangeError(`more than ${stepsMax} steps`);
 }
 
-type Numeric = number | bigint;
-
 export const mappingEnvironment = createEnvironment();
 
 function createEnvironment(): Environment {
   const made = new Environment({ limits, homogeneousAggregateLiterals: false });
   for (const [name, type] of Object.entries(mappingVariables)) made.registerVariable(name, type);
-  const operate: Readonly<Record<string, (a: number, b: number) => number>> = {
-    "+": (a, b) => a + b,
-    "-": (a, b) => a - b,
-    "*": (a, b) => a * b,
-    "/": (a, b) => a / b,
-    "%": (a, b) => a % b,
-  };
-  for (const [operator, act] of Object.entries(operate)) {
-    const handler = (a: Numeric, b: Numeric) => act(Number(a), Number(b));
-    made.registerOperator(`double ${operator} int: double`, handler);
-    made.registerOperator(`int ${operator} double: double`, handler);
-  }
-  made.registerOperator("double % double: double", (a: number, b: number) => a % b);
-  made.registerOperator("double == int: bool", (a: Numeric, b: Numeric) => Number(a) === Number(b));
-  const isIn = (one: Numeric, list: readonly Numeric[]) =>
-    list.some((other) => Number(other) === Number(one));
-  made.registerOperator("double in list<int>: bool", isIn);
-  made.registerOperator("int in list<double>: bool", isIn);
+  mixNumbers(made);
   const sync = { async: false };
   const put = (signature: string, handler: (...given: never[]) => unknown) =>
     made.registerFunction(signature, handler as (...given: unknown[]) => unknown, sync);
@@ -132,15 +113,6 @@ function fields(text: string, separator: string): readonly string[] {
   if (found.length > listMax) throw new RangeError(`more than ${listMax} fields`);
   spend(found.length);
   return found;
-}
-
-const globs = new Map<string, (name: string) => boolean>();
-
-function glob(text: string, pattern: string): boolean {
-  const selects = globs.get(pattern) ?? selectorOf([pattern]);
-  if (globs.size >= patternsMax) globs.clear();
-  globs.set(pattern, selects);
-  return selects(text);
 }
 
 /** What the library hands to macros; its types leave it open. */
