@@ -1,5 +1,12 @@
-/** What the page reads of the API (docs/api.md); what it does not show is not here. */
+/** What the page reads of the API (docs/api.md), as it is made there, or the part that the page shows. */
+import type { DeviceView } from "../../src/devices/device-view.ts";
+import type { DeadGroup as DeadDetails } from "../../src/views/dead-table.ts";
+import type { GatewayShown } from "../../src/views/gateway-shown.ts";
+import type { Loss } from "../../src/views/gateway-table.ts";
 import type { Value } from "./format.ts";
+
+export type { DeadDetails, Loss };
+export type Gateway = GatewayShown;
 
 export type Scope = "read" | "operate" | "admin";
 
@@ -66,56 +73,6 @@ export interface Overview extends Omit<Facts, "now"> {
   readonly counters: Counters;
 }
 
-export interface Heartbeat {
-  readonly receivedAt: number;
-  readonly untakenEvents: number;
-  readonly outboxBytes: number;
-  readonly takenAgoMs: number | null;
-}
-
-export interface Backlog {
-  readonly events: number;
-  readonly bytes: number;
-  readonly at: number;
-  readonly etaMs: number | null;
-  readonly trend: "draining" | "growing" | "steady" | "unknown";
-}
-
-export interface GatewayClock {
-  readonly state: "set" | "behind" | "ahead" | "restored" | "undated" | "unknown";
-  readonly text: string;
-}
-
-export interface Loss {
-  readonly reason: string;
-  readonly events: number;
-  readonly lastAt: number | null;
-}
-
-export interface Gateway {
-  readonly gateway: string;
-  readonly name: string;
-  readonly site: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly state: "online" | "silent" | "retired";
-  readonly version: string;
-  readonly epoch: string;
-  readonly receivedAt: number;
-  readonly storedAt: number;
-  readonly firstSeen: number | null;
-  readonly events: number;
-  readonly readings: number;
-  readonly late: number;
-  readonly quarantined: number;
-  readonly dead: number;
-  readonly devices: number | null;
-  readonly heartbeat: Heartbeat | null;
-  readonly backlog: Backlog | null;
-  readonly clock: GatewayClock;
-  readonly losses: readonly Loss[];
-  readonly alertsFiring: number;
-}
-
 export interface LedgerRow {
   readonly epoch: string;
   readonly log: "telemetry" | "priority";
@@ -145,32 +102,12 @@ export interface GatewayDetails extends Gateway {
 
 export type DeviceState = "online" | "offline" | "quiet" | "unknown" | "retired";
 
-export interface Device {
-  readonly gateway: string;
-  readonly device: string;
-  readonly name: string;
-  readonly replacedBy: string;
-  readonly site?: string;
-  readonly state: DeviceState;
-  readonly reason: string;
-  readonly since: number;
-  readonly family: string;
-  readonly firmware: string;
-  readonly firstSeen: number;
-  readonly lastSeen: number;
-  readonly events: number;
-  readonly readings: number;
-  readonly late: number;
-  readonly eventsPerMinute: number;
-  readonly intervalMs: number | null;
-  readonly sizeMean: number;
-  readonly topics: readonly string[];
-}
+export type Device = Omit<DeviceView, "metrics">;
 
 export interface DeviceList {
   readonly total: number;
   readonly states: Readonly<Record<DeviceState, number>>;
-  readonly devices: readonly (Device & { readonly metrics: number })[];
+  readonly devices: readonly DeviceView[];
   readonly next: string | null;
 }
 
@@ -357,29 +294,7 @@ export interface RulesRevision {
   readonly rules?: number | null;
 }
 
-export interface DeadGroup {
-  readonly id: string;
-  readonly kind: "quarantined" | "unreadable" | "notification";
-  readonly gateway: string | null;
-  readonly receiver: string | null;
-  readonly reason: string;
-  readonly detail: string;
-  readonly count: number;
-  readonly firstAt: number;
-  readonly lastAt: number;
-}
-
-export interface DeadDetails extends DeadGroup {
-  readonly samples: readonly {
-    readonly id: string;
-    readonly at: number;
-    readonly device: string | null;
-    readonly topic: string | null;
-    readonly detail: string;
-    readonly bytes: number;
-    readonly payload: string;
-  }[];
-}
+export type DeadGroup = Omit<DeadDetails, "samples">;
 
 /** Of /api/readings: what the columns of `points` are hangs on what was asked for. */
 export interface ReadingsAnswer {

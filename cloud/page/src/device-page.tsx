@@ -414,7 +414,7 @@ function Facts({ details }: { details: DeviceDetails }) {
       <FactList
         facts={[
           ["State", reason],
-          ["Since", <Time key="since" at={since} />],
+          ["Since", since === null ? undefined : <Time key="since" at={since} />],
           ["Seen", <Ago key="seen" at={lastSeen} />],
           ["Sends", intervalMs === null ? undefined : `every ${durationText(intervalMs)}`],
           ["A minute", `${roughText(eventsPerMinute)} messages of ${bytesText(sizeMean)}`],

@@ -224,6 +224,16 @@ describe.skipIf(executablePath === undefined)("the page", () => {
     }
   });
 
+  test("says since when a device is as it is only where that is known", async () => {
+    fill();
+    const { page } = await show("#/devices/plant-1/press-3");
+    await until(page, "text=First seen");
+    const facts = await text(page, "main");
+    expect(facts).toContain("heard of");
+    expect(facts).not.toMatch(/Since|1970/);
+    await page.close();
+  });
+
   test("shows a device's name and state beside each other on a telephone", async () => {
     fill();
     const { page } = await show("#/devices", { viewport: { width: 390, height: 844 } });
