@@ -1,7 +1,15 @@
 // Unit tests stand beside the code; `.integration.test.ts` starts real servers; `.e2e.test.ts` starts whole programs.
 import { defineConfig } from "vitest/config";
 
-const everywhere = ["shared/src", "edge/src", "cloud/src", "simulators/src", "deploy", "bench"];
+const everywhere = [
+  "shared/src",
+  "edge/src",
+  "cloud/src",
+  "cloud/page/src",
+  "simulators/src",
+  "deploy",
+  "bench",
+];
 const files = (ending: string) => everywhere.map((folder) => `${folder}/**/*${ending}`);
 
 /** The broker's acceptance on the next aedes (.ci/run); those that start processes would get today's. */

@@ -6,6 +6,7 @@
 import { Decoder } from "@causeway/shared/decode/decode.ts";
 import { Shapes } from "@causeway/shared/decode/shapes.ts";
 import { sparkplugBytes } from "@causeway/shared/decode/sparkplug-payload.ts";
+import { compileRoutes, routesSchema } from "@causeway/shared/mapping/routes.ts";
 
 export interface DecodeSubject {
   readonly name: string;
@@ -50,6 +51,31 @@ const texts: readonly (readonly [name: string, topic: string, payload: (at: numb
     ["plain", "homie/boat/engine/temperature", (at) => `${at / 10}`],
   ];
 
+const tlv =
+  "raw.walk(i, u8(raw, i + 1) == 0x67 ? 4 : 3).map(r, u8(r, 1) == 0x67 ? " +
+  'reading("t", i16le(r, 2) / 10, "Cel") : reading("h", u8(r, 2) / 2, "%RH"))';
+
+const routes = compileRoutes({
+  routes: routesSchema.parse([
+    { topic: "plant/{line}/{device}/{metric}", scale: 0.1, unit: { temp: "Cel" } },
+    { topic: "w/{device}", mapping: { t: "payload.t / 10", h: "payload.h", ok: "payload.s == 0" } },
+    { topic: "lora/{device}/up", mapping: tlv },
+    { topic: "devices/+/telemetry", drop: ["seq"], idempotencyKey: "seq" },
+  ]),
+});
+
+const routed: readonly (readonly [
+  name: string,
+  topic: string,
+  payload: (at: number) => string | Buffer,
+])[] = [
+  ["route: levels", "plant/l1/d1/temp", (at) => `${at}`],
+  ["route: JSON by CEL", "w/d1", (at) => `{"t":${at},"h":50,"s":0}`],
+  ["route: frame by CEL", "lora/d1/up", (at) => Buffer.from([3, 0x67, at & 255, 0, 4, 0x68, 108])],
+  ["route: our own", "devices/d/telemetry", (at) => `{"seq":${at},"a":1.5,"b":2,"c":true}`],
+  ["no route", "zigbee2mqtt/hall", (at) => `{"state":"ON","brightness":${at % 255}}`],
+];
+
 /** Payloads are made before the clock runs; a few hundred, so that no two in a row are equal. */
 const variants = 512;
 
@@ -58,6 +84,9 @@ export function decodeSubjects(): readonly DecodeSubject[] {
     native(),
     sparkplug(),
     ...texts.map(([name, topic, payload]) => adapter(name, topic, payload)),
+    ...routed.map(([name, topic, payload]) => {
+      return adapter(name, topic, payload, new Decoder(routes));
+    }),
   ];
 }
 
@@ -81,8 +110,12 @@ function native(): DecodeSubject {
 
 const nothing = { memory: new Map<string, unknown>(), presentMs: () => undefined };
 
-function adapter(name: string, topic: string, payload: (at: number) => string): DecodeSubject {
-  const decoder = new Decoder();
+function adapter(
+  name: string,
+  topic: string,
+  payload: (at: number) => string | Buffer,
+  decoder = new Decoder(),
+): DecodeSubject {
   const payloads = made(payload);
   const first = decoder.decode(topic, payloads[0] as Buffer, nothing);
   const readings = first.kind === "readings" ? first.readings.length : 0;
@@ -131,16 +164,16 @@ function sparkplug(): DecodeSubject {
   return { name: "sparkplug NDATA", readings: sparkplugMetrics, run };
 }
 
-function made(payload: (at: number) => string): readonly Buffer[] {
-  return Array.from({ length: variants }, (_, at) => Buffer.from(payload(at)));
+function made(payload: (at: number) => string | Buffer): readonly Buffer[] {
+  return Array.from({ length: variants }, (_, at) => Buffer.from(payload(at) as string));
 }
 
 export function decodeTable(results: readonly DecodeResult[]): string {
   const thousands = (value: number) => `${Math.round(value / 1_000)} k`.padStart(10);
-  const head = `${"one core".padEnd(18)}${"messages/s".padStart(10)}${"readings/s".padStart(12)}`;
+  const head = `${"one core".padEnd(20)}${"messages/s".padStart(10)}${"readings/s".padStart(12)}`;
   const rows = results.map(
     ({ subject, messagesPerSecond, readingsPerSecond }) =>
-      `${subject.padEnd(18)}${thousands(messagesPerSecond)}${thousands(readingsPerSecond).padStart(12)}`,
+      `${subject.padEnd(20)}${thousands(messagesPerSecond)}${thousands(readingsPerSecond).padStart(12)}`,
   );
   return [head, ...rows].join("\n");
 }

@@ -7,16 +7,20 @@ import { cellOf } from "./intake.ts";
 import { benchDecode } from "./system-decode.ts";
 import { benchDetect } from "./system-detect.ts";
 import { benchEngine } from "./system-engine.ts";
+import { benchHistory } from "./system-history.ts";
 import { benchIntake } from "./system-intake.ts";
 import { benchRegistry } from "./system-registry.ts";
+import { takeScreenshots } from "./system-screenshots.ts";
 import { benchStart } from "./system-start.ts";
 
 const usage = `Usage: npm run bench -- decode [--json]
        npm run bench -- detect [--json]
        npm run bench -- engine [--rounds <n>] [--batches <list>] [--readings <list>] [--json]
        npm run bench -- faults
+       npm run bench -- history [--rows <n>] [--postgres-rows <n>] [--batch <n>] [--json]
        npm run bench -- intake [options]
        npm run pictures
+       npm run screenshots
        npm run bench -- registry [--json]
        npm run bench -- start [--rounds <n>] [--stored <MiB>] [--json]
 
@@ -26,8 +30,11 @@ const usage = `Usage: npm run bench -- decode [--json]
   --warm-up <n>      seconds before, not measured (default: 2)
   --batches <list>   events a batch (default: 200,2000)
   --readings <list>  readings an event (default: 5,1)
-  --peers <list>     edge, mosquitto, nats, nats-always, aedes (default: all)
+  --peers <list>     edge, edge-filter, mosquitto, nats, nats-always, aedes (default: all but edge-filter)
   --stored <MiB>     readings that the gateway finds when it starts (default: 1500)
+  --rows <n>         readings in DuckDB (default: 50000000)
+  --postgres-rows <n>  readings in PostgreSQL (default: 2000000)
+  --batch <n>        readings a transaction (default: 2000)
   --json             print one JSON object a line instead of tables
 `;
 
@@ -43,6 +50,9 @@ async function main(): Promise<number> {
       readings: { type: "string", default: "5,1" },
       peers: { type: "string", default: "edge,mosquitto,nats,nats-always,aedes" },
       stored: { type: "string", default: "1500" },
+      rows: { type: "string", default: "50000000" },
+      "postgres-rows": { type: "string", default: "2000000" },
+      batch: { type: "string", default: "2000" },
       json: { type: "boolean", default: false },
     },
   });
@@ -51,6 +61,9 @@ async function main(): Promise<number> {
       print: (line) => process.stdout.write(`${line}\n`),
       warn: (line) => process.stderr.write(`${line}\n`),
     });
+  }
+  if (positionals.join() === "screenshots") {
+    return takeScreenshots({ print: (line) => process.stdout.write(`${line}\n`) });
   }
   if (positionals.join() === "faults") {
     benchFaults((line) => process.stdout.write(`${line}\n`));
@@ -68,6 +81,17 @@ async function main(): Promise<number> {
     benchEngine({
       shapes: shapesOf(values.batches, values.readings),
       rounds: Number(values.rounds),
+      print: (line) => process.stdout.write(`${line}\n`),
+      asJson: values.json,
+    });
+    return 0;
+  }
+  if (positionals.join() === "history") {
+    await benchHistory({
+      rows: Number(values.rows),
+      postgresRows: Number(values["postgres-rows"]),
+      batch: Number(values.batch),
+      tell: (line) => process.stderr.write(`${line}\n`),
       print: (line) => process.stdout.write(`${line}\n`),
       asJson: values.json,
     });

@@ -31,11 +31,15 @@ const mosquittoPath = () =>
 const natsPath = () =>
   process.env["NATS_SERVER"] ?? found("nats-server", [join(checkout, ".cache")]);
 
+/** All is held: the most that filters cost. */
+const filters = [{ deadband: { absolute: Number.MAX_SAFE_INTEGER }, heartbeat: "1h" }];
+
 /** `program` is what the machine must have; undefined is nothing more than this checkout. */
 const peers: Readonly<
   Record<string, { program?: () => string | undefined; cure?: string; start(): Promise<Running> }>
 > = {
-  edge: { start: startEdge },
+  edge: { start: () => startEdge({}) },
+  "edge-filter": { start: () => startEdge({ filters }) },
   mosquitto: {
     program: mosquittoPath,
     cure: "node deploy/local/tools.mjs mosquitto",
@@ -80,8 +84,8 @@ function found(name: string, places: readonly string[]): string | undefined {
 }
 
 /** Without a cloud: it keeps what it takes. */
-async function startEdge(): Promise<Running> {
-  const { config, remove } = edgeFolder();
+async function startEdge(settings: Readonly<Record<string, unknown>>): Promise<Running> {
+  const { config, remove } = edgeFolder(settings);
   const edge = new EdgeProcess([edgeLauncher, "run", "--config", config]);
   const { mqttPort } = await edge.ready();
   const stop = async () => {

@@ -5,6 +5,9 @@ import { emptyFleet, fleetSchema } from "@causeway/shared/rules/fleet.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";
 import { z } from "zod";
+import { isDemoUrl } from "./api/demo-url.ts";
+import { scopes } from "./api/tokens.ts";
+import { historyFaults, historySchema } from "./history/history-settings.ts";
 import { receiversSchema } from "./notify/receivers.ts";
 import { receiverFaults, reportsSchema } from "./report/report-settings.ts";
 
@@ -17,13 +20,30 @@ const writtenSchema = z.strictObject({
       servers: natsSettings.servers.default(["nats://127.0.0.1:4222"]),
     })
     .prefault({}),
-  /** For what the cloud keeps outside JetStream; nothing yet. */
+  /** For what the cloud keeps outside JetStream: the history. */
   dataDir: z.string().min(1).default(".data/cloud"),
   http: z
     .strictObject({
       host: z.string().min(1).default("127.0.0.1"),
       port: z.int().min(0).max(65_535).default(8080),
+      /** Of the one token that may do all; more of them in `tokens`. */
       tokenFile: z.string().optional(),
+      tokens: z
+        .array(
+          z.strictObject({
+            name: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, "use letters, digits, _ . -"),
+            scope: z.enum(scopes),
+            tokenFile: z.string().min(1),
+            sites: z.array(z.string().min(1)).min(1).optional(),
+          }),
+        )
+        .max(100)
+        .default([]),
+      /** What those may do who send no token, on loopback alone. */
+      anonymous: z.enum(["none", ...scopes]).default("none"),
+      /** Of one address. */
+      requestsPerMinute: z.int().min(10).default(3_000),
+      demoUrl: z.string().refine(isDemoUrl, "an http address of this machine").optional(),
     })
     .prefault({}),
   streams: z
@@ -59,6 +79,7 @@ const writtenSchema = z.strictObject({
     .prefault({}),
   receivers: receiversSchema,
   reports: reportsSchema,
+  history: historySchema,
   logLevel: z.enum(logLevels).default("info"),
 });
 
@@ -71,6 +92,7 @@ export const cloudSchema = writtenSchema
     }
     for (const fault of receiverFaults(value.reports, value.receivers))
       issues.push({ code: "custom", ...fault, path: [...fault.path] });
+    for (const fault of historyFaults(value.history)) issues.push({ code: "custom", ...fault });
   })
   .transform(({ rules, fleet, ...settings }) => ({
     ...settings,

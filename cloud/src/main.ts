@@ -1,14 +1,11 @@
 /** `causeway-cloud`: the command line of the cloud side. */
-import { existsSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
 import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import { compileRules } from "@causeway/shared/rules/rule-set.ts";
-import type { PlacedFault, SettingsFault } from "@causeway/shared/settings.ts";
+import type { PlacedFault } from "@causeway/shared/settings.ts";
 import { collect, program } from "@causeway/shared/system-cli.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
-import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import type { Command } from "commander";
 import type { Found } from "./backtest/comparison.ts";
@@ -20,7 +17,6 @@ import { showPlot } from "./cli/file-plot.ts";
 import { rowsOf } from "./cli/file-rows.ts";
 import { scoreFile } from "./cli/file-score.ts";
 import { backtestJournal } from "./cli/nats-backtest.ts";
-import type { CommandParts } from "./cli/nats-commands.ts";
 import { alerts, audit } from "./cli/nats-commands.ts";
 import { deadAlerts } from "./cli/nats-dead-alerts.ts";
 import type { DeviceFlags } from "./cli/nats-devices.ts";
@@ -29,11 +25,22 @@ import { acknowledge, addSilence, endSilence, listSilences } from "./cli/nats-si
 import { retire, streams } from "./cli/nats-streams.ts";
 import { tail } from "./cli/nats-tail.ts";
 import type { SilenceFlags } from "./cli/silence.ts";
+import { addApiCommands } from "./cli/system-api-commands.ts";
+import type { ConfigOptions } from "./cli/system-config.ts";
+import {
+  commandParts,
+  fileOf,
+  readConfig,
+  withConfig,
+  withRulesFile,
+  write,
+} from "./cli/system-config.ts";
+import type { QueryFlags } from "./cli/system-query.ts";
+import { query } from "./cli/system-query.ts";
 import { parseFrom } from "./cli/tail.ts";
 import type { ListFlags, SendFlags } from "./command/nats-command-cli.ts";
 import { listCommands, sendCommand, showCommand } from "./command/nats-command-cli.ts";
 import { signingKeyOf } from "./command/system-signing-key.ts";
-import type { CloudConfig } from "./config.ts";
 import { cloudSchema } from "./config.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
 import type { ReportFlags } from "./report/nats-report-command.ts";
@@ -51,11 +58,6 @@ import {
 } from "./rules/rules-document.ts";
 import { run } from "./system-run.ts";
 
-interface ConfigOptions {
-  readonly config?: string;
-  readonly set: readonly string[];
-}
-
 const cli = program(
   "causeway-cloud",
   "Takes what gateways send once, finds what is abnormal, tells people",
@@ -65,58 +67,8 @@ const rulesActs =
   "check FILE, put FILE, list, show [NAME], history, diff A [B] (exit 1 where they differ), remove, " +
   "mode NAME live|shadow|off";
 
-/** Where a configuration is looked for when none is named; `npm start` writes the second. */
-const usualFiles = ["cloud.yaml", ".data/cloud.yaml"];
-
-function withConfig(command: Command): Command {
-  return command
-    .option("-c, --config <file>", `configuration file (default: ${usualFiles.join(", then ")})`)
-    .option("--set <path=value>", "override one setting; may be repeated", collect, []);
-}
-
-function fileOf({ config }: ConfigOptions): string | undefined {
-  return config ?? usualFiles.find((usual) => existsSync(usual));
-}
-
-function readConfig(
-  options: ConfigOptions,
-  findFaults?: (config: CloudConfig) => readonly SettingsFault[],
-): CloudConfig {
-  const file = fileOf(options);
-  const config = readSettings(cloudSchema, file, options.set, findFaults);
-  return withRulesFile(config, file);
-}
-
-/** Settings name it relative to the file that they stand in. */
-function withRulesFile({ rulesFile, ...config }: CloudConfig, file = "."): CloudConfig {
-  if (rulesFile === undefined) return config;
-  return {
-    ...config,
-    rulesFile: isAbsolute(rulesFile) ? rulesFile : join(dirname(file), rulesFile),
-  };
-}
-
 function rulesOf(options: ConfigOptions): LoadedRules {
   return configuredRules(readConfig(options), fileOf(options) ?? "settings");
-}
-
-function write(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-/** A command ends in order by Ctrl-C, by SIGTERM, and when nobody reads its output any more. */
-function commandParts(options: ConfigOptions): CommandParts {
-  const ended = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
-  process.stdout.once("error", () => ended.abort());
-  return {
-    settings: readConfig(options).nats,
-    clock: systemClock(),
-    random: systemRandom,
-    write,
-    warn: (line) => process.stderr.write(`${line}\n`),
-    signal: ended.signal,
-  };
 }
 
 cli.command(
@@ -318,6 +270,36 @@ cli.command(
     const silentMs = gateways.silentAfter || usualSilentMs;
     const run = { reports, fleet: rulesOf(flags).fleet, silentMs };
     return reportCommand(commandParts(flags), name, run, flags);
+  },
+);
+
+cli.command(
+  "query",
+  "Print readings of the history: as they came, summed up, or the newest of each series",
+  (command) =>
+    withConfig(command)
+      .option("--gateway <name>", "of readings; * stands for anything, here and below")
+      .option("--device <name>", "at the gateway")
+      .option("--metric <name>", "of the device")
+      .option("--site <site>", "of the gateway")
+      .option("--tag <tag>", "of the device")
+      .option("--from <time>", "ISO 8601 or ms since 1970 (default: a day before --to)")
+      .option("--to <time>", "ISO 8601 or ms since 1970 (default: now)")
+      .option("--last <span>", "in place of --from, such as 2h")
+      .option("--points <count>", "no more than so many a series, the extremes among them")
+      .option("--bucket <span>", "count, mean, min, max and last of stretches such as 5m")
+      .option("--latest", "the newest reading of each series")
+      .option("--series", "the series themselves")
+      .option("--losses", "positions that were lost")
+      .option("--order <order>", "asc or desc, by time")
+      .option("--limit <count>", "rows at most")
+      .option("--format <format>", "json, ndjson, csv or parquet")
+      .option("--output <file>", "in place of standard output")
+      .option("--json", "a JSON object a line"),
+  async (flags: ConfigOptions & QueryFlags) => {
+    const { history: settings, dataDir } = readConfig(flags);
+    const { clock, signal } = commandParts(flags);
+    return query({ settings, dataDir, clock, signal, output: process.stdout }, flags);
   },
 );
 
@@ -545,5 +527,7 @@ function parametersOf(given: readonly string[]): ReadonlyMap<string, string> {
     }),
   );
 }
+
+addApiCommands(cli);
 
 await cli.run(process.argv);

@@ -1,11 +1,14 @@
 /** `causeway-cloud run`: connects, makes the streams, and runs the stages until it is stopped. */
 
+import { join } from "node:path";
 import { tellDeployment, tellOver } from "@causeway/shared/alert/deployment-alert.ts";
+import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { DeviceBook } from "@causeway/shared/devices/device-facts.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { startAll } from "@causeway/shared/lifecycle.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import { isGatewayId } from "@causeway/shared/names.ts";
 import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { SendCommand } from "@causeway/shared/notify/command-receiver.ts";
 import { planOf } from "@causeway/shared/notify/plan-settings.ts";
@@ -22,13 +25,16 @@ import {
   untilEnded,
 } from "@causeway/shared/system-process.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
-import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsAlertSubjects } from "./alert/nats-alert-subjects.ts";
+import { compiledOf } from "./api/api-sources.ts";
 import { feedMetrics, receiverMetrics } from "./api/cloud-metrics.ts";
+import { readTokens } from "./api/file-tokens.ts";
 import { HttpApi } from "./api/http-api.ts";
+import { backtestApart } from "./backtest/system-backtest.ts";
+import { auditLines } from "./cli/audit.ts";
 import { deskMetrics } from "./command/desk-metrics.ts";
 import { NatsCommandDesk } from "./command/nats-command-desk.ts";
 import { NatsCommandStore } from "./command/nats-command-store.ts";
@@ -42,11 +48,15 @@ import { Engine } from "./engine/engine.ts";
 import { engineMetrics, ruleMetrics } from "./engine/engine-metrics.ts";
 import { engineJournal } from "./engine/nats-engine-journal.ts";
 import { NatsEngineStore } from "./engine/nats-engine-store.ts";
+import { historyMetrics } from "./history/history-metrics.ts";
+import { SystemHistory } from "./history/system-history.ts";
 import { ensureStreams } from "./ingest/nats-streams.ts";
+import { loadLedgers, wholeMarks } from "./ledger/committed.ts";
 import { NatsBucketFeed, readBucket } from "./nats-bucket-feed.ts";
 import { NatsNotifier } from "./notify/nats-notifier.ts";
 import { openReceivers } from "./notify/system-receivers.ts";
 import { NatsOperationsFeed, NatsOperationsStore } from "./operate/nats-operations.ts";
+import { keepingOperators, NatsOperatorsLog } from "./operate/nats-operators-log.ts";
 import { reportJournal } from "./report/nats-report-journal.ts";
 import { lastReport } from "./report/nats-reports.ts";
 import { reportMetrics } from "./report/report-metrics.ts";
@@ -57,15 +67,20 @@ import { Retention } from "./retention/retention.ts";
 import { retentionMetrics, roomReasons } from "./retention/retention-metrics.ts";
 import { asked } from "./rules/begin-rules.ts";
 import { openRules } from "./rules/nats-hot-rules.ts";
+import { NatsRulesDesk } from "./rules/nats-rules-desk.ts";
+import { NatsRulesStore } from "./rules/nats-rules-store.ts";
 import type { LoadedRules } from "./rules/rules-document.ts";
 import { rulesMetrics } from "./rules/rules-metrics.ts";
+import { limitsOf } from "./rules/series-limits.ts";
 import { siteJournal } from "./site/nats-site-journal.ts";
 import { siteMetrics, siteReasons } from "./site/site-metrics.ts";
 import { SiteStage } from "./site/site-stage.ts";
 import { tickMetrics } from "./ticks/tick-metrics.ts";
 import { noTickMs } from "./ticks/tick-watch.ts";
 import type { Ticker } from "./ticks/ticker.ts";
+import { FileViewCheckpoint } from "./views/file-view-checkpoint.ts";
 import { defaultViewBounds, FleetView } from "./views/fleet-view.ts";
+import type { ViewCheckpoints } from "./views/nats-view-feed.ts";
 import { NatsViewFeed } from "./views/nats-view-feed.ts";
 
 /** Without a leader a stream does not answer at all; those who ask try again. */
@@ -89,7 +104,7 @@ export async function run(
   process.on("SIGHUP", () => reload());
   const clock = systemClock();
   const random = systemRandom;
-  const token = config.http.tokenFile === undefined ? undefined : readSecret(config.http.tokenFile);
+  const tokens = readTokens(config.http);
   const signingKey = signingKeyOf(config.commands.signingKeyFile);
   let commandStore: NatsCommandStore | undefined; // there is no connection yet
   const send: SendCommand = (command, now) =>
@@ -114,12 +129,17 @@ export async function run(
   const store = new NatsEngineStore(connection, client, manager, random);
   const place = { config, configName, connection, client, manager, store };
   const book = new DeviceBook();
-  const service = new ServiceRules(book, log);
+  const parts = { connection, jetstream: client, manager, clock, random, log };
+  const deploymentAlerts = new NatsAlertSubjects(client, manager);
+  const facts = new NatsDeviceFacts(client, manager);
+  const registry = new NatsRegistry({ ...parts, book, facts, alerts: deploymentAlerts });
+  const service = new ServiceRules(book, log, () => registry.tags);
   const open = async () => {
     // Else rules would be announced that look at what is out of service.
     await asked(() => readBucket(client, devicesStream, book));
     const inService = (rules: LoadedRules) => service.of(rules);
-    return openRules({ ...place, inService, clock, random, log });
+    const inForce = (rules: LoadedRules) => service.begin(rules);
+    return openRules({ ...place, inService, inForce, clock, random, log });
   };
   const opened = await whenThere(open, order, log);
   if (opened === undefined) {
@@ -128,7 +148,6 @@ export async function run(
   }
   const { ruleSets, ticker, hotRules } = opened;
   reload = () => hotRules.reload();
-  const deploymentAlerts = new NatsAlertSubjects(client, manager);
   const engine = new Engine({
     store,
     ...engineJournal(connection, client, manager),
@@ -167,15 +186,13 @@ export async function run(
     manager,
     view,
     taken: (event) => desk.take(event),
+    checkpoints: viewCheckpoints(config.dataDir, clock, () => desk.status().waiting === 0),
     clock,
     random,
     log,
   });
-  const parts = { connection, jetstream: client, manager, clock, random, log };
   const spoken = new NatsOperationsFeed(parts);
   const bookFeed = new NatsBucketFeed(parts, devicesStream, book);
-  const facts = new NatsDeviceFacts(client, manager);
-  const registry = new NatsRegistry({ ...parts, book, facts, alerts: deploymentAlerts });
   const reports = new ReportStage({
     ...{ reports: config.reports, store, journal: reportJournal(parts), clock, random, log },
     fleet: () => hotRules.current.fleet,
@@ -190,9 +207,18 @@ export async function run(
       circumstances: () => circumstancesOf(spoken.operations, hotRules.current.fleet),
     },
   });
+  const operators = new NatsOperatorsLog(client, manager);
+  const compiledFleet = compiledOf(() => hotRules.current.fleet);
+  const history = new SystemHistory({
+    ...{ ...parts, settings: config.history, dataDir: config.dataDir },
+    fleet: () => hotRules.current.fleet,
+  });
   const api = new HttpApi({
     address: config.http,
-    token,
+    demoUrl: config.http.demoUrl,
+    limitsOf: (place) => limitsOf(hotRules.current, place),
+    ...{ tokens, anonymous: config.http.anonymous },
+    requestsPerMinute: config.http.requestsPerMinute,
     view,
     ready: () => readiness(connection, engine, ticker, retention, sites),
     engineMetrics: () => [
@@ -207,16 +233,42 @@ export async function run(
       ...reportMetrics(reports.status()),
       ...deskMetrics(desk.status()),
       ...registryMetrics(registry.registry, registry.status()),
+      ...historyMetrics(history.status()),
     ],
     version,
     log,
     clock,
+    fleet: () => hotRules.current.fleet,
+    silentAfterMs: config.gateways.silentAfter || undefined,
+    places: feed,
+    ledger: async (gateway) => {
+      const known = isGatewayId(gateway) ? gateway : undefined;
+      if (known === undefined) return [];
+      return auditLines(wholeMarks(await loadLedgers(store, known)));
+    },
+    troubles: () => ({
+      refusedRules: hotRules.status().refused,
+      receivers: notifier.status(),
+    }),
+    operators: {
+      keep: keepingOperators(operators, log),
+      read: (query) => operators.read(query),
+    },
+    rules: {
+      desk: new NatsRulesDesk({
+        ...{ store: new NatsRulesStore(client, manager), config, configName },
+        current: () => hotRules.current,
+        refused: () => hotRules.status().refused,
+        named: () => ticker.status().rules,
+      }),
+      backtest: (order, signal) => backtestApart({ ...order, settings: config.nats }, signal),
+    },
     operations: {
       view: spoken.operations,
       store: new NatsOperationsStore(client, manager),
-      fleet: () => hotRules.current.fleet,
       newId: () => random.hex(12),
     },
+    history: history.desk,
     reports: {
       names: config.reports.map(({ name }) => name),
       last: (name) => lastReport(manager, name),
@@ -226,6 +278,7 @@ export async function run(
       sources: () => ({
         ...{ registry: registry.registry, book, now: clock.wallMs() },
         silentAfterMs: config.gateways.silentAfter || undefined,
+        fleet: compiledFleet(),
       }),
       store: facts,
     },
@@ -243,11 +296,26 @@ export async function run(
     { name: "commands", start: () => desk.start(), stop: () => desk.stop() },
     { name: "said of devices", start: () => bookFeed.start(), stop: () => bookFeed.stop() },
     { name: "registry", start: () => registry.start(), stop: () => registry.stop() },
+    { name: "history", start: () => history.start(), stop: () => history.stop() },
     { name: "views", start: () => feed.start(), stop: () => feed.stop() },
     { name: "api", start: () => api.start(), stop: () => api.stop() },
   ]);
   log.info({ addresses: { http: api.url() } }, "ready");
   return untilEnded(order, lifecycle.stop, log);
+}
+
+/** Kept once a minute, and at the end. */
+function viewCheckpoints(
+  dataDir: string,
+  clock: Clock,
+  isWorkedOff: () => boolean,
+): ViewCheckpoints {
+  const file = new FileViewCheckpoint(join(dataDir, "view.checkpoint"), clock);
+  return {
+    load: () => file.load(),
+    save: (checkpoint) => file.save(checkpoint),
+    ...{ isWorkedOff, everyMs: 60_000 },
+  };
 }
 
 /** Waits for a server that is away or has no leader; undefined where the process is to end first. */

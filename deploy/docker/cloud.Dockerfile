@@ -8,9 +8,24 @@ COPY cloud/package.json cloud/
 COPY simulators/package.json simulators/
 RUN npm ci --omit=dev --ignore-scripts --workspace cloud --workspace shared
 
+# The page, with what builds it; none of that is in the image.
+FROM node:24-slim AS page
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY shared/package.json shared/
+COPY edge/package.json edge/
+COPY cloud/package.json cloud/
+COPY simulators/package.json simulators/
+RUN npm ci --include=dev --ignore-scripts --include-workspace-root --workspace cloud --workspace shared
+COPY deploy/local deploy/local
+COPY tsconfig.json ./
+COPY cloud/page cloud/page
+RUN node deploy/local/page.mjs
+
 FROM node:24-slim
 WORKDIR /app
 COPY --from=packages /app ./
+COPY --from=page /app/cloud/page/dist cloud/page/dist
 COPY shared/src shared/src
 COPY cloud/src cloud/src
 COPY cloud/bin cloud/bin

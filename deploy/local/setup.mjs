@@ -1,8 +1,9 @@
-// Makes a fresh clone ready to start and to test: packages, Node 24, nats-server and the gateway's
-// bundle, so that what is tested is what is shipped.
+// Makes a fresh clone ready to start and to test: packages, Node 24, nats-server, the gateway's bundle
+// and the page, so that what is tested is what is shipped.
 //
 // npm runs it before `npm start`, `npm test` and `npm run verify`. It needs Node 20 and no package,
-// writes only to node_modules/, .cache/ and edge/dist/ of the checkout, and is silent when all is there.
+// writes only to node_modules/, .cache/, edge/dist/ and cloud/page/dist/ of the checkout, and is silent
+// when all is there.
 // S1 the stamp is removed before packages are touched and written after they are whole, so a
 //    set-up that was cut short is done again;
 // S2 nats-server is unpacked beside its place and moved there, so it is whole or absent.
@@ -14,6 +15,7 @@ import { isBundled } from "./bundle.mjs";
 import { childEnvironment, onPath, run, runMain, SetupError, say } from "./command.mjs";
 import { unpackNewer, whyNoDebian } from "./debian.mjs";
 import { withLock } from "./lock.mjs";
+import { buildPage, isPageBuilt } from "./page.mjs";
 
 export const checkout = realpathSync(join(dirname(fileURLToPath(import.meta.url)), "..", ".."));
 
@@ -81,7 +83,9 @@ export async function setUp({ root = checkout, env = process.env } = {}) {
     const childEnv = childEnvironment(env, join(root, ".cache"));
     // Both are ended before a failure is told, so that none goes on unseen.
     const parts = await Promise.allSettled([
-      bringPackages({ root, env: childEnv }).then(() => bringBundle({ root, env: childEnv })),
+      bringPackages({ root, env: childEnv })
+        .then(() => bringBundle({ root, env: childEnv }))
+        .then(() => bringPage({ root, env: childEnv })),
       bringNatsServer({ root, env: childEnv }),
     ]);
     const reasons = parts.filter((part) => part.status === "rejected").map((part) => part.reason);
@@ -101,6 +105,7 @@ function checkNode() {
 
 async function isReady({ root, env }) {
   if (!hasStamp(root) || !(hasNoGateway(root) || isBundled(root))) return false;
+  if (!(hasNoPage(root) || isPageBuilt(root))) return false;
   const [node, nats] = await Promise.all([isNodeRight(root), findNatsServer({ root, env })]);
   return node && nats.path !== undefined;
 }
@@ -181,6 +186,16 @@ async function bringBundle({ root, env }) {
   const program = join(root, "deploy/local/bundle.mjs");
   const { code, output } = await run(nodeBinary(root), [program], { env, timeoutMs: bundleMsMax });
   if (code !== 0) say(`the gateway's bundle could not be made (${code}):\n${output}`);
+}
+
+const hasNoPage = (root) => !existsSync(join(root, "cloud/page/index.html"));
+
+/** Without it the cloud runs all the same, and says at its address what to do. */
+async function bringPage({ root, env }) {
+  if (hasNoPage(root) || isPageBuilt(root)) return;
+  await buildPage(root, { env }).catch((failure) =>
+    say(`the page could not be built: ${failure.message}`),
+  );
 }
 
 async function npm({ root, env, args }) {

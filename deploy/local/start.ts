@@ -6,10 +6,15 @@
  *       this process ends when npm, which started it, is gone.
  *   A2  Standard ports are used when they are free, others when they are not.
  *   A3  Ctrl-C stops all within 10 s: fleet, gateway, cloud, nats-server, in the order of the flow.
+ *   A4  The gateway's link goes through a proxy, which the page can cut and mend, by way of the cloud
+ *       (`http.demoUrl`); nothing else listens to that switch.
  */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,8 +50,15 @@ async function main(): Promise<void> {
     cloud: await freePort(8080),
     edge: await freePort(8081),
     mqtt: await freePort(1883),
+    link: await freePort(0),
+    control: await freePort(0),
   };
-  writeConfigs(ports);
+  startProgram("link", "causeway-sim", [
+    ...["proxy", "--listen", `${ports.link}`, "--target", `${natsPort}`],
+    ...["--control", `${ports.control}`, "--end-with-stdin"],
+  ]);
+  const demoUrl = await serveDemo(ports);
+  writeConfigs(ports, demoUrl);
   startProgram("cloud", "causeway-cloud", [
     "run",
     "--config",
@@ -62,7 +74,7 @@ async function main(): Promise<void> {
   await ready(`http://127.0.0.1:${ports.edge}/readyz`, "edge");
   await ready(`http://127.0.0.1:${ports.cloud}/readyz`, "cloud");
   startProgram("fleet", "causeway-sim", fleetArguments(ports.mqtt));
-  printUrls(ports);
+  printUrls(ports, await loginUrl(ports));
   await showCounters(ports);
 }
 
@@ -118,6 +130,9 @@ interface Ports {
   readonly cloud: number;
   readonly edge: number;
   readonly mqtt: number;
+  /** Of the proxy between gateway and nats-server, and of what scripts it. */
+  readonly link: number;
+  readonly control: number;
 }
 
 /** nats-server does not watch its stdin, so a shell does it for it (A1). */
@@ -156,14 +171,25 @@ jetstream {
   await listening(port);
 }
 
-function writeConfigs(ports: Ports): void {
+function writeConfigs(ports: Ports, demoUrl: string): void {
+  const tokenFile = join(data, "token");
+  if (!existsSync(tokenFile))
+    writeFileSync(tokenFile, `${randomBytes(24).toString("hex")}\n`, { mode: 0o600 });
   const cloud = join(data, "cloud.yaml");
   writeFileSync(
     cloud,
     `# Written by npm start; your own settings go into a file of your own.
 nats: { servers: ["nats://127.0.0.1:${ports.nats}"] }
 dataDir: ${JSON.stringify(join(data, "cloud"))}
-http: { host: 127.0.0.1, port: ${ports.cloud} }
+# Anyone on this machine may look; the link that npm start prints may do all.
+http:
+  host: 127.0.0.1
+  port: ${ports.cloud}
+  tokenFile: ${JSON.stringify(tokenFile)}
+  anonymous: read
+  demoUrl: "${demoUrl}"
+# Heartbeats come every 5 s here: a link that is cut shows soon.
+gateways: { silentAfter: 15s }
 rules:
   - { name: too-hot, detector: limits, hi: 32, hysteresis: 1, metrics: [temperature], severity: critical }
   - { name: unusual, detector: ewma, metrics: ["*", "!seq", "!power"] }
@@ -177,11 +203,61 @@ dataDir: ${JSON.stringify(join(data, "edge"))}
 mqtt:
   listeners: [{ host: 127.0.0.1, port: ${ports.mqtt} }]
   auth: { anonymous: true }
-uplink: { servers: ["nats://127.0.0.1:${ports.nats}"] }
+uplink: { servers: ["nats://127.0.0.1:${ports.link}"] }
 http: { host: 127.0.0.1, port: ${ports.edge} }
 heartbeatMs: 5000
 `,
   );
+}
+
+interface Demo {
+  link: "up" | "cut";
+  /** When it was switched last. */
+  since: number | null;
+}
+
+const demo: Demo = { link: "up", since: null };
+
+/** A4. */
+async function serveDemo(ports: Ports): Promise<string> {
+  const server = createHttpServer((request, response) => {
+    void answerDemo(request, response, ports).catch(() => {
+      response.writeHead(500).end();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`;
+}
+
+async function answerDemo(
+  request: IncomingMessage,
+  response: ServerResponse,
+  ports: Ports,
+): Promise<void> {
+  if (request.method === "POST") {
+    let body = "";
+    for await (const chunk of request) body = `${body}${chunk}`.slice(0, 1_024);
+    const { link } = JSON.parse(body);
+    await setLink(link === "cut" ? "cut" : "up", ports);
+  }
+  const edge = await metrics(`http://127.0.0.1:${ports.edge}/metrics`);
+  const cloud = await metrics(`http://127.0.0.1:${ports.cloud}/metrics`);
+  const gateway = {
+    acknowledged: edge.get("causeway_edge_published_total") ?? 0,
+    waiting: edge.get("causeway_edge_untaken_events") ?? 0,
+    lost: cloud.get("causeway_cloud_view_lost_total") ?? 0,
+  };
+  response.writeHead(200, { "content-type": "application/json" });
+  response.end(JSON.stringify({ ...demo, gateway: edge.size === 0 ? null : gateway }));
+}
+
+/** New connections are refused, then those that there are end, so that none slips through. */
+async function setLink(link: Demo["link"], { control }: Ports): Promise<void> {
+  const url = `http://127.0.0.1:${control}/`;
+  await fetch(url, { method: "PUT", body: JSON.stringify({ refuse: link === "cut" }) });
+  if (link === "cut") await fetch(`${url}reset`, { method: "POST" });
+  if (demo.link !== link) Object.assign(demo, { link, since: Date.now() });
 }
 
 function fleetArguments(mqttPort: number): string[] {
@@ -222,7 +298,7 @@ async function stop(exitCode: number): Promise<never> {
   if (stopping) return new Promise<never>(() => {});
   stopping = true;
   process.stdout.write("\nstopping …\n");
-  const order = ["fleet", "edge", "cloud", "nats"];
+  const order = ["fleet", "edge", "link", "cloud", "nats"];
   const deadline = Date.now() + stopTimeoutMs;
   for (const name of order) {
     const child = children.find((candidate) => candidate.name === name);
@@ -299,11 +375,24 @@ async function ready(url: string, name: string): Promise<void> {
   }
 }
 
-function printUrls(ports: Ports): void {
+/** Good once: it makes the browser that opens it an operator's. */
+async function loginUrl({ cloud }: Ports): Promise<string> {
+  const token = readFileSync(join(data, "token"), "utf8").trim();
+  const answer = await fetch(`http://127.0.0.1:${cloud}/api/session/links`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: "{}",
+  });
+  const { path } = (await answer.json()) as { path?: string };
+  return `http://127.0.0.1:${cloud}${path ?? "/"}`;
+}
+
+function printUrls(ports: Ports, page: string): void {
   process.stdout.write(`
 Causeway runs; data and logs are in ${data}
 
-  page      http://127.0.0.1:${ports.cloud}/
+  page      ${page}
+            (logs in once; npx causeway-cloud session prints another)
   gateway   http://127.0.0.1:${ports.edge}/
   MQTT      mqtt://127.0.0.1:${ports.mqtt}   publish to devices/<device>/telemetry
   NATS      nats://127.0.0.1:${ports.nats}

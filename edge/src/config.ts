@@ -6,6 +6,8 @@ import { z } from "zod";
 import { brokerBounds } from "./broker/bounds.ts";
 import { accessSettings } from "./broker/listener-settings.ts";
 import { sourceSettings } from "./broker/source-settings.ts";
+import { filtersSchema } from "./filter/filter-settings.ts";
+import { routesSettings } from "./mapping/routes-settings.ts";
 import { whenFullPolicies } from "./outbox/space.ts";
 import { rulesSettings } from "./rules/rules-settings.ts";
 
@@ -95,6 +97,8 @@ export const edgeSchema = z.strictObject({
       tokenFile: z.string().optional(),
     })
     .prefault({}),
+  ...routesSettings,
+  filters: filtersSchema,
   ...rulesSettings,
   heartbeatMs: z.int().min(1_000).max(3_600_000).default(60_000),
   logLevel: z.enum(logLevels).default("info"),

@@ -5,6 +5,7 @@
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import type { Event } from "@causeway/shared/event.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import type { Routes } from "@causeway/shared/mapping/routes.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import { isDeviceId } from "@causeway/shared/names.ts";
 import type { Random } from "@causeway/shared/random.ts";
@@ -12,8 +13,14 @@ import { shown } from "@causeway/shared/shown.ts";
 import { AdapterMemory } from "./adapter-memory.ts";
 import type { BrokerNotice, Publish, SettlePublish } from "./broker/broker.ts";
 import type { PresenceChange } from "./broker/presence.ts";
+import type { FilterStatus, ReadingFilter } from "./filter/reading-filter.ts";
+import type { Bound } from "./inspect/bound-watch.ts";
+import { BoundWatch } from "./inspect/bound-watch.ts";
+import type { InspectionFigures } from "./inspect/inspection.ts";
+import { Inspection } from "./inspect/inspection.ts";
 import type { IntakeCounters } from "./intake.ts";
 import { Intake } from "./intake.ts";
+import { KnownKeys } from "./mapping/known-keys.ts";
 import type { Outbox, OutboxUsage } from "./outbox/outbox.ts";
 import { HeldLink } from "./time/held-link.ts";
 import type { ClockStatus } from "./time/time-keeper.ts";
@@ -38,8 +45,14 @@ export interface GatewayParts {
   readonly log: Logger;
   /** Judges what is kept by rules of its own. */
   readonly alarms?: LocalAlarms;
+  /** Of topics; undefined where none has one. */
+  readonly routes?: Routes | undefined;
+  /** Keeps readings back. */
+  readonly filter?: ReadingFilter | undefined;
   /** Takes what devices answer to commands; false where a publish is no answer. */
   readonly reply?: (publish: Publish, settle: SettlePublish) => boolean;
+  /** What else is bounded, and how often something was beyond it. */
+  readonly bounds?: () => readonly Bound[];
   /** Publishes to those who subscribe on the gateway's own broker. */
   readonly tell?: (topic: string, payload: Uint8Array) => void;
 }
@@ -63,6 +76,9 @@ export interface GatewayStatus {
   readonly epoch: string;
   readonly clock: ClockStatus;
   readonly intake: IntakeCounters;
+  readonly inspection: InspectionFigures;
+  /** Undefined where nothing is filtered. */
+  readonly filter: FilterStatus | undefined;
   readonly outbox: OutboxUsage;
   readonly uplink: UplinkStatus;
   readonly pump: PumpCounters;
@@ -77,6 +93,9 @@ function steadySource(clock: Clock): TimeSource {
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #memory: AdapterMemory;
+  readonly #keys: KnownKeys;
+  readonly inspection: Inspection;
+  readonly #bounds = new BoundWatch((name, detail) => this.tell(name, detail));
   readonly #intake: Intake;
   readonly #time: TimeKeeper;
   readonly #link: HeldLink;
@@ -87,12 +106,25 @@ export class Gateway {
     this.#parts = parts;
     const { outbox, clock, log } = parts;
     this.#memory = new AdapterMemory(outbox.records);
+    this.#keys = new KnownKeys(outbox.records);
+    this.inspection = new Inspection({
+      clock,
+      presentMs: () => this.presentMs(),
+      about: (topic) => this.#intake.about(topic),
+      explain: (topic, payload) => this.#intake.explain(topic, payload),
+      tell: (name, detail) => this.tell(name, detail),
+    });
     this.#intake = new Intake({
       outbox,
       clock,
       memory: this.#memory,
+      inspection: this.inspection,
       presentMs: () => this.presentMs(),
       tell: (topic, payload) => parts.tell?.(topic, payload),
+      keys: this.#keys,
+      notice: (name, detail) => this.tell(name, detail),
+      routes: parts.routes,
+      filter: parts.filter,
     });
     const { source, waitMs } = parts.time ?? { source: steadySource(clock), waitMs: 0 };
     const time = new TimeKeeper(
@@ -120,16 +152,22 @@ export class Gateway {
 
   async start(): Promise<void> {
     await this.#memory.load(this.#parts.log);
+    await this.#keys.load(this.#parts.log);
     await this.#time.start();
     const rules = this.#parts.alarms?.names.length ?? 0;
     const fields = rules === 0 ? {} : { rules };
     this.#system("started", `causeway-edge ${this.#parts.version}`, fields);
+    this.#parts.filter?.start();
     this.#scheduleHeartbeat();
   }
 
   publish(publish: Publish, settle: SettlePublish): void {
-    if (this.#parts.reply?.(publish, settle) === true) return;
+    if (this.#parts.reply?.(publish, settle) === true) return this.inspection.replied(publish);
     this.#intake.publish(publish, settle);
+  }
+
+  useRoutes(routes: Routes): void {
+    this.#intake.useRoutes(routes);
   }
 
   replay(topic: string, payload: Uint8Array): void {
@@ -137,12 +175,13 @@ export class Gateway {
   }
 
   notice(notice: BrokerNotice): void {
-    this.#system(notice.name, notice.detail, {});
+    this.tell(notice.name, notice.detail);
   }
 
   /** As a `system` event. */
   tell(name: string, detail: string): void {
     this.#system(name, detail, {});
+    this.inspection.notice(name, detail);
   }
 
   /** A client is told as the device of its name. */
@@ -151,6 +190,7 @@ export class Gateway {
     const bootMs = this.#parts.clock.bootMs();
     const common = { device, topic: null, bootMs, observedAt: null };
     const event: Event = { kind: "presence", ...common, online, reason };
+    if (device !== null) this.inspection.presence(device, online, reason);
     this.#keep(event, `presence of ${shown(client)}`);
   }
 
@@ -163,6 +203,8 @@ export class Gateway {
       epoch: outbox.run,
       clock: this.#time.status(),
       intake: this.#intake.counters(),
+      inspection: this.inspection.figures(),
+      filter: this.#parts.filter?.status(),
       outbox: outbox.usage(),
       uplink: { ...uplink, troubles: this.#troubles(uplink) },
       pump: this.#pump.counters(),
@@ -188,6 +230,7 @@ export class Gateway {
 
   stop(): void {
     this.#heartbeat?.();
+    this.#parts.filter?.stop();
     this.#time.stop();
     this.#link.stop();
     this.#pump.stop();
@@ -201,7 +244,8 @@ export class Gateway {
 
   #scheduleHeartbeat(): void {
     this.#heartbeat = this.#parts.clock.after(this.#parts.heartbeatMs, () => {
-      const { uplink, outbox, intake, takenAgoMs, clock } = this.status();
+      const { uplink, outbox, intake, filter, takenAgoMs, clock } = this.status();
+      this.#bounds.look(this.#reached(), this.#parts.clock.bootMs());
       // It goes to the disk with the heartbeat.
       this.#time.save();
       this.#system("heartbeat", "", {
@@ -211,9 +255,17 @@ export class Gateway {
         appended: outbox.appended,
         quarantined: intake.quarantined,
         takenAgoMs: takenAgoMs ?? null,
+        ...(filter === undefined ? {} : { suppressed: filter.suppressed, held: filter.held }),
       });
       this.#scheduleHeartbeat();
     });
+  }
+
+  #reached(): readonly Bound[] {
+    const { givenUp, size } = this.#memory;
+    const described = `${size} entries of what devices told of themselves are kept: the oldest are given up`;
+    const own = { name: "described-bound", beyond: givenUp, detail: described };
+    return [own, ...(this.#parts.bounds?.() ?? [])];
   }
 
   #system(name: string, detail: string, fields: Record<string, string | number | null>): void {

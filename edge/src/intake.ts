@@ -2,15 +2,23 @@
  * One device publish: decode it, or quarantine it with the reason, and append what it says in one
  * write: its event first, then who came or went by it, and what was noticed.
  */
+import { crc32 } from "node:zlib";
 import type { ShapedEvent } from "@causeway/shared/block-codec.ts";
 import type { Clock } from "@causeway/shared/clock.ts";
+import type { TopicFacts } from "@causeway/shared/decode/decode.ts";
 import { Decoder } from "@causeway/shared/decode/decode.ts";
 import type { Ask, Decoded, Refused } from "@causeway/shared/decode/decoded.ts";
 import { Shapes } from "@causeway/shared/decode/shapes.ts";
 import type { Event } from "@causeway/shared/event.ts";
+import type { Route } from "@causeway/shared/mapping/route.ts";
+import type { Routes } from "@causeway/shared/mapping/routes.ts";
 import type { DeviceId } from "@causeway/shared/names.ts";
+import { shown } from "@causeway/shared/shown.ts";
 import type { AdapterMemory } from "./adapter-memory.ts";
 import type { Publish, SettlePublish } from "./broker/broker.ts";
+import type { ReadingFilter } from "./filter/reading-filter.ts";
+import type { Inspection } from "./inspect/inspection.ts";
+import type { KnownKeys } from "./mapping/known-keys.ts";
 import type { Appended, Outbox } from "./outbox/outbox.ts";
 
 export interface IntakeCounters {
@@ -21,6 +29,10 @@ export interface IntakeCounters {
   readonly undescribed: number;
   /** Births that nodes were asked for. */
   readonly asked: number;
+  /** Messages that their route drops whole. */
+  readonly dropped: number;
+  /** Repeats, by the key that their route names. */
+  readonly keyed: number;
 }
 
 export interface IntakeParts {
@@ -29,8 +41,18 @@ export interface IntakeParts {
   readonly memory: AdapterMemory;
   /** Real time; undefined while the clock is not set. */
   readonly presentMs: () => number | undefined;
+  /** For those who look. */
+  readonly inspection: Inspection;
   /** Publishes to devices on the gateway's own broker. */
   readonly tell: (topic: string, payload: Uint8Array) => void;
+  /** Of messages on topics whose route names one. */
+  readonly keys: KnownKeys;
+  /** Becomes a `system` event. */
+  readonly notice: (name: string, detail: string) => void;
+  /** Undefined where no topic has one. */
+  readonly routes: Routes | undefined;
+  /** Undefined where nothing is filtered. */
+  readonly filter: ReadingFilter | undefined;
 }
 
 /** A device that cannot answer is not asked with each of its messages. */
@@ -40,13 +62,23 @@ const detailCharactersMax = 1_024;
 
 export class Intake {
   readonly #parts: IntakeParts;
-  readonly #shapes = new Shapes();
-  readonly #decoder = new Decoder();
+  #shapes = new Shapes();
+  #decoder: Decoder;
   readonly #askedAt = new Map<string, number>();
-  #counters = { readings: 0, quarantined: 0, asked: 0 };
+  /** Devices whose key was told to be no key. */
+  readonly #toldKeys = new Set<string>();
+  #counters = { readings: 0, quarantined: 0, asked: 0, dropped: 0, keyed: 0 };
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#decoder = new Decoder(parts.routes);
+  }
+
+  /** From the next message on. */
+  useRoutes(routes: Routes): void {
+    this.#decoder = new Decoder(routes);
+    // A shape that was learnt says what its topic meant before.
+    this.#shapes = new Shapes();
   }
 
   counters(): IntakeCounters {
@@ -56,7 +88,8 @@ export class Intake {
 
   publish(publish: Publish, settle: SettlePublish): void {
     const appended = this.#read(publish);
-    this.#parts.outbox.append("telemetry", appended, settle, publish.companion);
+    const watched = this.#parts.inspection.watched(publish, settle);
+    this.#parts.outbox.append("telemetry", appended, watched, publish.companion);
   }
 
   /** A retained message that came when it was new: what a device is may be learnt, what it was is old. */
@@ -67,35 +100,82 @@ export class Intake {
     this.#parts.memory.write();
   }
 
+  /** What a message would be now; it changes nothing. */
+  explain(topic: string, payload: Uint8Array): Decoded {
+    return this.#decode(topic, payload);
+  }
+
+  about(topic: string): TopicFacts {
+    return this.#decoder.about(topic);
+  }
+
   #read(publish: Publish): Appended {
     const { topic, payload } = publish;
     const bootMs = this.#parts.clock.bootMs();
     const shaped = this.#shapes.read(topic, payload);
-    if (shaped !== undefined) {
+    if (shaped !== undefined && !this.#parts.filter?.concerns(topic, shaped.device)) {
       const { device, shape } = shaped;
       this.#counters.readings += shape.metrics.length;
+      this.#parts.inspection.shaped(publish, device, shape, bootMs);
       return { kind: "shaped", device, topic, bootMs, shape, payload } satisfies ShapedEvent;
     }
     const decoded = this.#decode(topic, payload);
     if (decoded.kind === "readings") {
-      this.#shapes.missed(topic, decoded.device, payload);
+      // A route's readings are not what their payload says by itself.
+      if (decoded.route === undefined && shaped === undefined)
+        this.#shapes.missed(topic, decoded.device, payload);
       this.#counters.readings += decoded.readings.length;
+    }
+    if (decoded.key !== undefined && this.#isRepeat(decoded, publish)) {
+      this.#parts.inspection.decoded(publish, decoded, bootMs, "repeat");
+      return [];
     }
     if (decoded.learnt !== undefined) this.#parts.memory.learn(decoded.learnt);
     if (decoded.ask !== undefined) this.#ask(decoded.ask, publish, bootMs);
     const place = { topic, bootMs };
     const event = this.#eventOf(decoded, place, payload);
     const { presences = [], notes = [], left } = decoded;
-    if (presences.length + notes.length === 0 && left === undefined) return event ?? [];
+    const events = event === undefined ? [] : this.#filtered(event, decoded.route);
+    this.#parts.inspection.decoded(publish, decoded, bootMs, events);
+    if (presences.length + notes.length === 0 && left === undefined) return events;
     const observedAt = "observedAt" in decoded ? decoded.observedAt : null;
     return [
-      ...(event === undefined ? [] : [event]),
+      ...events,
       ...(left === undefined ? [] : [this.#quarantined(left, place, payload)]),
       ...presences.map(
         (presence): Event => ({ kind: "presence", ...place, observedAt, ...presence }),
       ),
       ...notes.map(({ name, detail }): Event => told(null, name, detail, place)),
     ];
+  }
+
+  /** Settles behind the message that it repeats. */
+  #isRepeat({ kind, key, ...decoded }: Decoded, { topic, payload }: Publish): boolean {
+    const { keys, outbox, notice } = this.#parts;
+    if (kind !== "readings" || key === undefined || !("device" in decoded)) return false;
+    // What is not admitted comes again.
+    if (outbox.obstacle("telemetry") !== undefined) return false;
+    const device = decoded.device ?? "";
+    const seen = keys.take(device, topic, key, crc32(payload));
+    if (seen === "new") return false;
+    this.#counters.keyed++;
+    if (seen === "other" && !this.#toldKeys.has(device)) {
+      if (this.#toldKeys.size >= askedMax) this.#toldKeys.clear();
+      this.#toldKeys.add(device);
+      const detail = `device ${shown(device)} on ${shown(topic)}: other bytes under key ${shown(key)}`;
+      notice(
+        "idempotency-key-reused",
+        `${detail}; they count as a repeat: choose a key that is used once`,
+      );
+    }
+    return true;
+  }
+
+  /** What is not admitted comes again, and must not have been filtered. */
+  #filtered(event: Event, route: Route | undefined): readonly Event[] {
+    const { filter, outbox } = this.#parts;
+    if (filter === undefined || event.kind !== "reading") return [event];
+    return outbox.obstacle("telemetry") === undefined ? filter.take(event, route) : [event];
   }
 
   #decode(topic: string, payload: Uint8Array): Decoded {
@@ -107,9 +187,10 @@ export class Intake {
   #eventOf(decoded: Decoded, place: Place, payload: Uint8Array): Event | undefined {
     if (decoded.kind === "readings") {
       const { device, observedAt, readings } = decoded;
-      return { kind: "reading", device, ...place, observedAt, readings };
+      return { kind: "reading", device, ...place, observedAt, ...saidBy(decoded.route), readings };
     }
     if (decoded.kind === "told") {
+      if (decoded.name === "dropped") return void this.#counters.dropped++;
       return told(decoded.device, `device-${decoded.name}`, decoded.detail, place);
     }
     if (decoded.kind === "presences") return undefined;
@@ -138,6 +219,13 @@ export class Intake {
     this.#counters.asked++;
     (publish.tell ?? this.#parts.tell)(topic, payload);
   }
+}
+
+/** What a route says of all its readings. */
+function saidBy(route: Route | undefined): { tags?: string[]; site?: string } {
+  if (route === undefined) return {};
+  const { tags, site } = route;
+  return { ...(tags.length === 0 ? {} : { tags }), ...(site === undefined ? {} : { site }) };
 }
 
 interface Place {

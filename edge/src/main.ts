@@ -11,8 +11,11 @@ import { collect, program } from "@causeway/shared/system-cli.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret, readSettings } from "@causeway/shared/system-settings.ts";
-import type { Question } from "./cli/http-status-command.ts";
+import type { Checked } from "./cli/checked-lines.ts";
+import type { Question } from "./cli/http-question.ts";
+import type { EdgeConfig } from "./config.ts";
 import { edgeSchema } from "./config.ts";
+import { hasRoutes } from "./mapping/routes-settings.ts";
 import { hasRules } from "./rules/rules-settings.ts";
 
 interface StatusOptions {
@@ -44,12 +47,19 @@ interface ConfigOptions {
   readonly set: string[];
 }
 
-/** With rules looked into where there are any. */
+/** With rules and routes looked into where there are any. */
 async function configOf({ config: file, set }: ConfigOptions) {
   const config = readSettings(edgeSchema, file, set);
-  if (!hasRules(config)) return { config, judging: undefined };
+  const routing = await routingOf(config, file, set);
+  if (!hasRules(config)) return { config, routing, judging: undefined };
   const { readJudging } = await import("./rules/system-judging.ts");
-  return { config, judging: readJudging(file, set) };
+  return { config, routing, judging: readJudging(file, set) };
+}
+
+async function routingOf(config: EdgeConfig, file: string | undefined, set: readonly string[]) {
+  if (!hasRoutes(config)) return undefined;
+  const { readRouting } = await import("./mapping/file-routing.ts");
+  return readRouting(file, set);
 }
 
 interface OutboxOptions {
@@ -80,31 +90,41 @@ cli.command(
       .option("--set <path=value>", "override one setting; may be repeated", collect, [])
       .option("--end-with-stdin", "stop when stdin closes"),
   async (options: ConfigOptions & { endWithStdin?: boolean }) => {
-    const { config, judging } = await configOf(options);
+    const { config, judging, routing } = await configOf(options);
     const { run } = await import("./system-run.ts");
-    return run(config, options.endWithStdin ?? false, judging);
+    return run(config, options.endWithStdin ?? false, judging, routing);
   },
 );
 
 cli.command(
   "check",
-  "Check a configuration, the files that it names, and its rules by their examples",
+  "Check a configuration, the files that it names, and its rules and routes by their examples",
   (command) =>
     command
       .option("-c, --config <file>", "configuration file (YAML)")
       .option("--set <path=value>", "override one setting; may be repeated", collect, []),
   async (options: ConfigOptions) => {
-    const { config, judging } = await configOf(options);
+    const { config, judging, routing } = await configOf(options);
     const { readFiles } = await import("./system-run.ts");
     const { access } = readFiles(config, systemClock(), silentLogger);
     for (const fault of access.dateFaults()) process.stderr.write(`warning: ${fault}\n`);
-    const what = `the configuration of gateway ${config.gateway}`;
-    if (judging === undefined) {
-      process.stdout.write(`${what} is good\n`);
-      return 0;
+    const { config: file, set } = options;
+    const { tellChecked } = await import("./cli/checked-lines.ts");
+    const checked: Checked[] = [];
+    if (judging !== undefined) {
+      const { checkJudging, rulesOf } = await import("./rules/system-judging.ts");
+      checked.push(checkJudging(judging, file, set));
+      const { idleFilters } = await import("./filter/idle-filters.ts");
+      for (const idle of idleFilters(config.filters, rulesOf(judging)))
+        process.stderr.write(`warning: ${idle}\n`);
     }
-    const { checkJudging } = await import("./rules/system-judging.ts");
-    return checkJudging(judging, what, options.config, options.set);
+    if (routing !== undefined) {
+      const { checkRouting } = await import("./mapping/file-routing.ts");
+      checked.push(checkRouting(routing, file, set));
+    }
+    const { text, code } = tellChecked(`the configuration of gateway ${config.gateway}`, checked);
+    await writeOut(text);
+    return code;
   },
 );
 
@@ -147,9 +167,81 @@ cli.command(
   },
 );
 
-interface DecodeOptions {
+interface InspectOptions extends StatusOptions {
+  readonly topic?: string;
+  readonly device?: string;
+  readonly refused?: boolean;
+  readonly once?: boolean;
+  readonly topics?: boolean;
+  readonly suggest?: string;
+}
+
+cli.command(
+  "inspect",
+  "Show what comes in, raw beside mapped, and why something is refused; Ctrl-C ends",
+  (command) =>
+    command
+      .option("--topic <filter>", "only topics that this MQTT filter matches")
+      .option("--device <name>", "only of this device")
+      .option("--refused", "only what could not be read, or in part")
+      .option("--once", "the newest message of each topic, then end; exit 1 where one was refused")
+      .option("--topics", "the topics with their counts, then end")
+      .option("--suggest <topic>", "print a route for the topic, from what came on it last")
+      .option("-c, --config <file>", "configuration file (YAML), for address and token")
+      .option("--set <path=value>", "override one setting; may be repeated", collect, [])
+      .option("--url <url>", "address of the gateway's status page")
+      .option("--token-file <file>", "file with the token that it asks for")
+      .option("--json", "print a line of JSON for each message, or topic"),
+  async (options: InspectOptions) => {
+    const { topic, device, refused = false, suggest } = options;
+    const { isFilter, isTopic } = await import("./broker/topic-filter.ts");
+    if (suggest !== undefined && !isTopic(suggest))
+      throw new CodedError("CLI_USAGE", `--suggest ${suggest}: write one MQTT topic`);
+    if (topic !== undefined && !isFilter(topic))
+      throw new CodedError("CLI_USAGE", `--topic ${topic}: write an MQTT topic or filter`);
+    const { inspectLive, inspectOnce, inspectTopics, suggestRoute } = await import(
+      "./cli/http-inspect-command.ts"
+    );
+    const { terminal } = await import("./cli/system-terminal.ts");
+    const parts = { ...terminal(), question: questionOf(options), clock: systemClock() };
+    const wish = { topic, device, refused };
+    if (suggest !== undefined) return suggestRoute(parts, suggest);
+    if (options.topics === true) return inspectTopics(parts, wish);
+    return options.once === true ? inspectOnce(parts, wish) : inspectLive(parts, wish);
+  },
+);
+
+cli.command(
+  "devices",
+  "List the devices that the running gateway has heard of, with rate, size and connection",
+  (command) =>
+    command
+      .argument("[device]", "only this one")
+      .option("-c, --config <file>", "configuration file (YAML), for address and token")
+      .option("--set <path=value>", "override one setting; may be repeated", collect, [])
+      .option("--url <url>", "address of the gateway's status page")
+      .option("--token-file <file>", "file with the token that it asks for")
+      .option("--json", "print a line of JSON for each"),
+  async (options: StatusOptions, device: string | undefined) => {
+    const { listDevices } = await import("./cli/http-inspect-command.ts");
+    const { terminal } = await import("./cli/system-terminal.ts");
+    const parts = { ...terminal(), question: questionOf(options), clock: systemClock() };
+    return listDevices(parts, device);
+  },
+);
+
+interface DecodeOptions extends ConfigOptions {
   readonly before: string[];
   readonly json?: boolean;
+}
+
+/** Undefined where none is configured. */
+async function routesOf(file: string | undefined, set: readonly string[]) {
+  if (file === undefined && set.length === 0) return undefined;
+  const routing = await routingOf(readSettings(edgeSchema, file, set), file, set);
+  if (routing === undefined) return undefined;
+  const { compiledRoutes } = await import("./mapping/file-routing.ts");
+  return compiledRoutes(routing);
 }
 
 cli.command(
@@ -165,11 +257,14 @@ cli.command(
         collect,
         [],
       )
+      .option("-c, --config <file>", "configuration file (YAML), for its routes")
+      .option("--set <path=value>", "override one setting; may be repeated", collect, [])
       .option("--json", "print a line of JSON for each reading"),
-  async ({ before, json = false }: DecodeOptions, topic: string, file: string) => {
+  async ({ before, json = false, config, set }: DecodeOptions, topic: string, file: string) => {
     const { decodePayload } = await import("./cli/file-decode-command.ts");
     const presentMs = () => systemClock().wallMs();
-    return decodePayload({ topic, file, before, json, presentMs, write: writeOut });
+    const routes = await routesOf(config, set);
+    return decodePayload({ topic, file, before, json, routes, presentMs, write: writeOut });
   },
 );
 

@@ -15,14 +15,19 @@ import { endOrder, stopOnBrokenInvariant, untilEnded } from "@causeway/shared/sy
 import { systemRandom } from "@causeway/shared/system-random.ts";
 import { readSecret } from "@causeway/shared/system-settings.ts";
 import { version } from "@causeway/shared/version.ts";
-import type { LocalAlarms, LocalAlarmsParts } from "./alarms/system-alarms.ts";
+import type { LocalAlarms, LocalAlarmsParts, LocalAlarmsStatus } from "./alarms/system-alarms.ts";
 import { AedesBroker } from "./broker/aedes-broker.ts";
 import { FileAccess } from "./broker/file-access.ts";
 import { checkSource, MqttSource } from "./broker/mqtt-source.ts";
 import type { EdgeConfig } from "./config.ts";
 import { Dispatcher } from "./downlink/dispatcher.ts";
 import { NatsCommands } from "./downlink/nats-commands.ts";
+import type { FilterParts, FilterStatus } from "./filter/reading-filter.ts";
 import { Gateway } from "./gateway.ts";
+import type { Bound } from "./inspect/bound-watch.ts";
+import { HttpInspect } from "./inspect/http-inspect.ts";
+import type { LiveRoutes, LiveRoutesParts } from "./mapping/file-live-routes.ts";
+import type { RoutingSettings } from "./mapping/file-routing.ts";
 import { openLevelStore } from "./outbox/level-store.ts";
 import { Outbox } from "./outbox/outbox.ts";
 import { diskSize, writtenToDisk } from "./outbox/system-disk.ts";
@@ -32,11 +37,15 @@ import { systemTimeSource } from "./time/system-time-source.ts";
 import { NatsLink } from "./uplink/nats-link.ts";
 import { defaultUplinkBounds } from "./uplink/uplink.ts";
 
-/** The exit code once the process was asked to stop; `judging` where the configuration has rules. */
+/**
+ * The exit code once the process was asked to stop; `judging` where the configuration has rules,
+ * `routing` where it has routes.
+ */
 export async function run(
   config: EdgeConfig,
   endWithStdin: boolean,
   judging?: JudgingConfig,
+  routing?: RoutingSettings,
 ): Promise<number> {
   const log = systemLogger(config.logLevel, { service: "causeway-edge", gateway: config.gateway });
   stopOnBrokenInvariant(log);
@@ -48,6 +57,7 @@ export async function run(
   process.on("SIGHUP", () => {
     access.reload();
     alarms?.reload();
+    routes?.reload();
   });
   const folder = join(config.dataDir, "outbox");
   const outbox = await Outbox.open({
@@ -92,6 +102,15 @@ export async function run(
     command: (command) => keptCommand(dispatcher, command, clock),
     notice: (name, detail) => gateway.tell(name, detail),
   });
+  const routes = await liveRoutes(routing, {
+    ...{ records: outbox.records, clock, log },
+    notice: (name, detail) => gateway.tell(name, detail),
+  });
+  const filter = await readingFilter(config, routing, {
+    ...{ outbox, clock, log },
+    ...(routes === undefined ? {} : { filterOf: (route) => routes.filterOf(route) }),
+    isNeeded: (device, metric) => alarms?.selects(device, metric) ?? false,
+  });
   const gateway = new Gateway({
     gateway: gatewayName,
     version,
@@ -104,6 +123,9 @@ export async function run(
     heartbeatMs,
     log,
     ...(alarms === undefined ? {} : { alarms }),
+    routes: routes?.routes,
+    filter,
+    bounds: () => boundsOf(alarms?.status(), filter?.status()),
     reply: (publish, settle) => dispatcher.reply(publish, settle),
     tell: (topic, payload) => broker.commands.tell(topic, payload),
   });
@@ -139,6 +161,7 @@ export async function run(
       sources: sources.map((source) => source.status()),
       downlink: { ...dispatcher.status(), trouble: commands.trouble },
       alarms: alarms?.status(),
+      routes: routes?.status(),
       disk: {
         bytes: diskBytes,
         writtenBytes: writtenToDisk(),
@@ -146,12 +169,21 @@ export async function run(
       },
       version,
     }),
+    inspect: new HttpInspect({
+      ...{ inspection: gateway.inspection, clients: broker.client, clock, version },
+      gateway: config.gateway,
+    }),
   });
   const lifecycle = await startAll([
     { name: "outbox", start: () => {}, stop: () => outbox.close() },
     { name: "commands", start: () => dispatcher.load(), stop: () => dispatcher.stop() },
     { name: "link", start: () => link.start(), stop: () => link.close() },
     { name: "gateway", start: () => gateway.start(), stop: () => gateway.stop() },
+    {
+      name: "routes",
+      start: () => routes?.start((changed) => gateway.useRoutes(changed)),
+      stop: () => routes?.stop(),
+    },
     { name: "broker", start: () => broker.start(), stop: () => broker.stop() },
     { name: "downlink", start: () => dispatcher.start(broker.commands), stop: () => {} },
     // It says that the gateway is ready, so devices must reach it by then.
@@ -173,6 +205,25 @@ export async function run(
   return untilEnded(order, lifecycle.stop, log);
 }
 
+function boundsOf(alarms?: LocalAlarmsStatus, filter?: FilterStatus): readonly Bound[] {
+  const { readingsBeyond = 0, series = 0, alarmsRefused = 0, openCount = 0 } = alarms?.rules ?? {};
+  const { beyond = 0, series: filtered = 0 } = filter ?? {};
+  return [
+    {
+      ...{ name: "rules-series-bound", beyond: readingsBeyond },
+      detail: `rules know ${series} series; readings of others are not judged: raise alarms.seriesMax`,
+    },
+    {
+      ...{ name: "alarms-bound", beyond: alarmsRefused },
+      detail: `${openCount} alarms are open; others are not raised: raise alarms.alarmsMax`,
+    },
+    {
+      ...{ name: "filter-bound", beyond },
+      detail: `filters know ${filtered} series; readings of others pass as they are`,
+    },
+  ];
+}
+
 /** Loaded only where there are rules, or some have left alarms to be ended. */
 async function localAlarms(parts: LocalAlarmsParts): Promise<LocalAlarms | undefined> {
   const range = { from: Buffer.from("ac"), until: Buffer.from("ad"), countMax: 1 };
@@ -181,6 +232,32 @@ async function localAlarms(parts: LocalAlarmsParts): Promise<LocalAlarms | undef
   if (!isNeeded) return undefined;
   const { LocalAlarms } = await import("./alarms/system-alarms.ts");
   return LocalAlarms.open(parts);
+}
+
+/** Loaded only where something is filtered, or something is left that was held. */
+async function readingFilter(
+  { filters }: EdgeConfig,
+  routing: RoutingSettings | undefined,
+  parts: Omit<FilterParts, "chooser">,
+) {
+  const range = { from: Buffer.from("fs"), until: Buffer.from("ft"), countMax: 1 };
+  const { routes = [], routesFile } = routing ?? {};
+  const mayCome = routesFile !== undefined || routes.some(({ filter }) => filter !== undefined);
+  const isSet = filters.length > 0 || mayCome;
+  if (!isSet && (await parts.outbox.records.scan(range)).length === 0) return undefined;
+  const { ReadingFilter } = await import("./filter/reading-filter.ts");
+  const { chooserOf } = await import("./filter/filter-way.ts");
+  return ReadingFilter.open({ ...parts, chooser: chooserOf(filters) });
+}
+
+/** Loaded only where topics have routes. */
+async function liveRoutes(
+  routing: RoutingSettings | undefined,
+  parts: Omit<LiveRoutesParts, "routing">,
+): Promise<LiveRoutes | undefined> {
+  if (routing === undefined) return undefined;
+  const { LiveRoutes } = await import("./mapping/file-live-routes.ts");
+  return LiveRoutes.open({ ...parts, routing });
 }
 
 const keptWithinMs = 10_000;

@@ -153,6 +153,54 @@ describe("the golden block", () => {
   });
 });
 
+describe("what a route says of all its readings", () => {
+  const said = { tags: ["cold", "line-1"], site: "hall-a" };
+  const item = (from: number, event: object) => ({
+    from,
+    to: from,
+    event: { ...reading, ...event },
+  });
+  const items = itemsOf([
+    item(1, said),
+    item(2, said),
+    item(3, {}),
+    item(4, { site: "hall-b" }),
+    item(5, said),
+  ]);
+  const json = [
+    '{"p":1,"n":5,"b":"boot1","t":5000,"o":1700000000000,',
+    '"r":[["pump-7","devices/pump-7/telemetry",{"g":["cold","line-1"],"s":"hall-a"}],',
+    '["pump-7","devices/pump-7/telemetry"],["pump-7","devices/pump-7/telemetry",{"s":"hall-b"}],',
+    '["pump-7","devices/pump-7/telemetry",{"g":["cold","line-1"],"s":"hall-a"}]],',
+    '"m":[["rpm",null]],',
+    '"e":[[0,0,0,[0,1480]],[0,0,0,[0,1480]],[1,0,0,[0,1480]],[2,0,0,[0,1480]],[3,0,0,[0,1480]]]}',
+  ].join("");
+  const shared = items.map((each) => {
+    return each.event?.tags === undefined
+      ? each
+      : { ...each, event: { ...each.event, tags: said.tags } };
+  });
+
+  test("is written once for each route of a block, and read back with every event", () => {
+    const block = encodeBlock("boot1", shared);
+    expect(block.subarray(frameBytes).toString("utf8")).toBe(json);
+    expect(decodeBlock(block)).toStrictEqual({ from: 1, to: 5, bootId: "boot1", items });
+  });
+
+  test.each([{ g: [] }, { g: "cold" }, { g: [""] }, { g: ["x".repeat(129)] }, { s: 7 }, { s: "" }])(
+    "makes a fault of %j",
+    (about) => {
+      const r = [["pump-7", "devices/pump-7/telemetry", about]];
+      expect(blockOfRows([good], { r }).items[0]?.fault).toMatch(/bad (tags|site)/);
+    },
+  );
+
+  test("may be more than this build knows", () => {
+    const r = [["pump-7", "devices/pump-7/telemetry", { later: 1 }, 5]];
+    expect(blockOfRows([good], { r }).items[0]?.event).toMatchObject({ device: "pump-7" });
+  });
+});
+
 describe("a frame", () => {
   const block = encodeBlock("boot1", golden);
 

@@ -6,9 +6,10 @@
  *   bytes 5-    JSON, UTF-8:
  *     { "p": first position, "n": last position,
  *       "b": boot id, "t": boot time of the first event in ms, "o": base of observed times in ms,
- *       "r": [[device|null, topic|null], …]            routes, hoisted
+ *       "r": [[device|null, topic|null, said?], …]     routes, hoisted
  *       "m": [[metric, unit|null, unit as written?], …] series, hoisted
  *       "e": [event, …] }
+ *   said = { "g": [tag, …], "s": site }, each where there is one
  *   event = [route, ms after t, ms after o | null, [series, value, series, value, …], extra?]
  *         | [route, ms after t, ms after o | null, kind, body]
  *   extra = { "q": [[index, quality, reason|null], …], "a": [[index, ms after o], …] }
@@ -27,10 +28,12 @@ import {
   qualities,
   readingsPerEventMax,
   reasonCharactersMax,
+  tagsMax,
   textCharactersMax,
   timeMsMax,
   topicCharactersMax,
   unitCharactersMax,
+  wordCharactersMax,
 } from "./event.ts";
 import { isDeviceId, isMetricName } from "./names.ts";
 import { shown } from "./shown.ts";
@@ -66,6 +69,15 @@ export interface ShapedEvent {
   readonly bootMs: number;
   readonly shape: Shape;
   readonly payload: Uint8Array;
+}
+
+/** What the route of a topic says of all that comes on it. */
+type Said = Pick<Event, "tags" | "site">;
+const nothingSaid: Said = {};
+
+/** Events of a route share its list of tags. */
+function isSame(one: Said, other: Said): boolean {
+  return one.tags === other.tags && one.site === other.site;
 }
 
 type SeriesName = Pick<Reading, "metric" | "unit" | "unitOriginal">;
@@ -108,6 +120,7 @@ export class BlockBuilder {
   readonly #bootId: string;
   readonly #routes: string[] = [];
   readonly #routeDevices: (string | null)[] = [];
+  readonly #routeSaid: Said[] = [];
   readonly #routeByTopic = new Map<string | null, number>();
   readonly #series: string[] = [];
   readonly #seriesByUnit = new Map<string | undefined, Map<string, number>>();
@@ -123,6 +136,7 @@ export class BlockBuilder {
   /** Where the last event came from; the next one often comes from there too. */
   #lastTopic: string | null = null;
   #lastDevice: string | null = null;
+  #lastSaid: Said = {};
   #lastRoute = -1;
 
   constructor(bootId: string) {
@@ -232,31 +246,49 @@ export class BlockBuilder {
     return observedAt - this.#baseObservedAt;
   }
 
-  #route({ topic, device }: Event | ShapedEvent): number {
-    if (topic === this.#lastTopic && device === this.#lastDevice && this.#lastRoute >= 0) {
+  #route(event: Event | ShapedEvent): number {
+    const { topic, device } = event;
+    const said = event.kind === "shaped" ? nothingSaid : event;
+    if (
+      topic === this.#lastTopic &&
+      device === this.#lastDevice &&
+      this.#lastRoute >= 0 &&
+      isSame(said, this.#lastSaid)
+    ) {
       return this.#lastRoute;
     }
     this.#lastTopic = topic;
     this.#lastDevice = device;
-    this.#lastRoute = this.#routeOf(topic, device);
+    this.#lastSaid = said;
+    this.#lastRoute = this.#routeOf(topic, device, said);
     return this.#lastRoute;
   }
 
-  #routeOf(topic: string | null, device: string | null): number {
+  #routeOf(topic: string | null, device: string | null, said: Said): number {
     const known = this.#routeByTopic.get(topic);
-    if (known !== undefined && this.#routeDevices[known] === device) return known;
+    if (
+      known !== undefined &&
+      this.#routeDevices[known] === device &&
+      isSame(said, this.#routeSaid[known] ?? nothingSaid)
+    ) {
+      return known;
+    }
     const route = this.#routes.length;
-    const text = JSON.stringify([device, topic]);
+    const { tags, site } = said;
+    const isPlain = tags === undefined && site === undefined;
+    const text = JSON.stringify([device, topic, ...(isPlain ? [] : [{ g: tags, s: site }])]);
     this.#routes.push(text);
     this.#dictionarySize += text.length;
     this.#routeDevices.push(device);
+    this.#routeSaid.push(said);
     this.#routeByTopic.set(topic, route);
     return route;
   }
 
   #content(event: Event): string {
     if (event.kind === "reading") return this.#readings(event.readings);
-    const { kind, device: _d, topic: _t, bootMs: _b, observedAt: _o, ...body } = event;
+    const { kind, device: _d, topic: _t, bootMs: _b, observedAt: _o, ...rest } = event;
+    const { tags: _g, site: _s, ...body } = rest;
     return `${JSON.stringify(kind)},${JSON.stringify(body)}`;
   }
 
@@ -424,7 +456,7 @@ function eventOf(row: unknown, dictionary: Dictionary): Event | string {
   const [routeIndex, bootDelta, observedDelta, content, rest] = row as unknown[];
   const route = at(dictionary.routes, routeIndex);
   if (!Array.isArray(route)) return `an event names route ${shown(routeIndex)}, which is not there`;
-  const [device, topic] = route as unknown[];
+  const [device, topic, about] = route as unknown[];
   if (device !== null && (typeof device !== "string" || !isDeviceId(device)))
     return "bad device name";
   if (topic !== null && !isText(topic, topicCharactersMax)) return "bad topic";
@@ -432,7 +464,9 @@ function eventOf(row: unknown, dictionary: Dictionary): Event | string {
   if (!isTime(bootMs) || bootMs < 0) return "bad boot time";
   const observedAt = observedDelta === null ? null : sum(dictionary.baseObservedAt, observedDelta);
   if (observedAt !== null && !isTime(observedAt)) return "bad observed time";
-  const common = { device, topic, bootMs, observedAt };
+  const said = about === undefined ? nothingSaid : saidIn(about);
+  if (typeof said === "string") return said;
+  const common = { device, topic, bootMs, observedAt, ...said };
   if (Array.isArray(content)) {
     const readings = readingsOf(content, rest, dictionary);
     return typeof readings === "string" ? readings : { ...common, kind: "reading", readings };
@@ -442,6 +476,27 @@ function eventOf(row: unknown, dictionary: Dictionary): Event | string {
   return checked.success
     ? checked.data
     : `bad ${shown(content)} event: ${checked.error.issues[0]?.message}`;
+}
+
+/** Tags are shared by the events of a route: they are those of the dictionary. */
+function saidIn(about: unknown): Said | string {
+  if (!isRecord(about)) return nothingSaid;
+  const { g: tags, s: site } = about;
+  const said: Said = {};
+  if (tags !== undefined) {
+    const isGood = Array.isArray(tags) && tags.length > 0 && tags.length <= tagsMax;
+    if (!isGood || !tags.every(isWord)) return "bad tags";
+    said.tags = tags;
+  }
+  if (site !== undefined) {
+    if (!isWord(site)) return "bad site";
+    said.site = site;
+  }
+  return said;
+}
+
+function isWord(value: unknown): value is string {
+  return isText(value, wordCharactersMax) && value.length > 0;
 }
 
 /** The element at a whole number; any other index, `__proto__` for one, would reach beyond the data. */

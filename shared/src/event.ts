@@ -15,6 +15,8 @@ export const unitCharactersMax = 64;
 export const reasonCharactersMax = 256;
 export const alarmTransitionsMax = 64;
 export const alarmTextCharactersMax = 1_024;
+export const tagsMax = 64;
+export const wordCharactersMax = 128;
 export const rollupSeriesMax = 65_536;
 export const rollupWindowsMax = 65_536;
 
@@ -218,6 +220,10 @@ const common = {
   bootMs: z.int().min(0).max(timeMsMax),
   /** When the device says it was observed; null where it does not say. */
   observedAt: timeMs.nullable(),
+  /** Of the route that its topic has. */
+  tags: z.array(z.string().min(1).max(wordCharactersMax)).min(1).max(tagsMax).optional(),
+  /** Where its device stands, if the gateway's own site is not meant. */
+  site: z.string().min(1).max(wordCharactersMax).optional(),
 };
 
 export const eventSchema = z.discriminatedUnion("kind", [

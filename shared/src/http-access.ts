@@ -21,13 +21,14 @@ export function checkHttpAddress(address: HttpAddress, token: string | undefined
 /** Compares in constant time, by hashes of equal length. */
 export function isAdmitted(token: string | undefined, authorization: string | undefined): boolean {
   if (token === undefined) return true;
-  const offered = given(authorization ?? "");
+  const offered = tokenIn(authorization);
   // An empty token would admit whoever offers nothing.
   return offered !== "" && timingSafeEqual(digest(offered), digest(token));
 }
 
-function given(authorization: string): string {
-  const [scheme = "", credentials = ""] = authorization.split(" ");
+/** What a header offers; "" where it offers nothing. */
+export function tokenIn(authorization: string | undefined): string {
+  const [scheme = "", credentials = ""] = (authorization ?? "").split(" ");
   if (scheme.toLowerCase() === "bearer") return credentials;
   if (scheme.toLowerCase() !== "basic") return "";
   const pair = Buffer.from(credentials, "base64").toString("utf8");

@@ -8,6 +8,8 @@ import {
   engineStream,
   notifyBucket,
   notifyStream,
+  operateStream,
+  operateSubject,
   partitionCount,
   readersStream,
   registryBucket,
@@ -57,6 +59,9 @@ export const commandsWaitingMax = 10_000;
 const registryBytesMax = 256 * 1_024 * 1_024;
 /** What was said of 100,000 devices, each of them some times. */
 const devicesBytesMax = 64 * 1_024 * 1_024;
+/** Entries of operators, the oldest of which go first; each takes 1.5 KB at most. */
+const operateEntriesMax = 100_000;
+const operateBytesMax = 160 * 1_024 * 1_024;
 /** Of a device, the newest of which counts. */
 const deviceRevisionsMax = 8;
 /** Some 10,000 silences, or 30,000 acknowledgements. */
@@ -72,7 +77,7 @@ export const duplicateWindowMs = 100;
  * journal's registered readers have worked off, RULES the text of the rules and what it was before,
  * NOTIFY who was told what, SILENCES and ACKS what people say about alerts; `nats kv` shows them.
  * CMD holds commands until they are closed, each with a TTL up to its expiry, and their states.
- * DEVICES holds what people say of devices, REGISTRY which there are.
+ * DEVICES holds what people say of devices, REGISTRY which there are, OPERATE what operators did.
  * Full means refused (`discard: new`), never silently dropped.
  */
 export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
@@ -177,6 +182,17 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
       allowMessageTtl: false,
       keptPerSubject: 1,
       maxBytes: registryBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
+      name: operateStream,
+      subjects: [operateSubject],
+      transform: undefined,
+      allowAtomicPublish: false,
+      allowRollup: false,
+      allowMessageTtl: true,
+      keptPerSubject: operateEntriesMax,
+      maxBytes: operateBytesMax,
       replicas: bounds.replicas,
     },
     ...[

@@ -179,6 +179,16 @@ describe("the streams", () => {
       },
       { name: "KV_DEVICES", allowRollup: true, keptPerSubject: 8, replicas: 3 },
       { name: "KV_REGISTRY", allowAtomicPublish: true, keptPerSubject: 1, replicas: 3 },
+      {
+        name: "OPERATE",
+        subjects: ["operate.log"],
+        transform: undefined,
+        allowAtomicPublish: false,
+        allowRollup: false,
+        allowMessageTtl: true,
+        keptPerSubject: 100_000,
+        replicas: 3,
+      },
       { name: "KV_SILENCES", allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
       { name: "KV_ACKS", allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
     ]);

@@ -30,6 +30,9 @@ export const silencesBucket = "SILENCES";
 export const silencesStream = `KV_${silencesBucket}`;
 export const acksBucket = "ACKS";
 export const acksStream = `KV_${acksBucket}`;
+/** What operators did. */
+export const operateStream = "OPERATE";
+export const operateSubject = "operate.log";
 /** What people have said of devices. */
 export const devicesBucket = "DEVICES";
 export const devicesStream = `KV_${devicesBucket}`;

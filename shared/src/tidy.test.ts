@@ -29,7 +29,7 @@ function walk(folder: string): string[] {
     const path = posix.join(folder, entry.name);
     const skipped = entry.name === "node_modules" || entry.name.startsWith(".");
     if (entry.isDirectory()) return skipped ? [] : walk(path);
-    return entry.name.endsWith(".ts") ? [path] : [];
+    return /\.tsx?$/.test(entry.name) ? [path] : [];
   });
 }
 
@@ -45,10 +45,7 @@ const isDeploy = (path: string) => path.startsWith("deploy/");
 
 const technologies = /^(?:aedes|level|nats|http|mqtt|smtp|tcp|file|system|duckdb|postgres)-/;
 const isPure = ({ path }: Source) =>
-  !technologies.test(basename(path)) &&
-  basename(path) !== "main.ts" &&
-  !isTesting(path) &&
-  !isDeploy(path);
+  !technologies.test(basename(path)) && !isEntry(path) && !isTesting(path) && !isDeploy(path);
 
 const pureModules = new Set(["node:crypto", "node:zlib", "node:buffer", "node:string_decoder"]);
 const drivers =
@@ -96,7 +93,7 @@ const checkDirection: Check = (file) => {
     const root = folders.some((folder) => folder === to);
     if (root && !mayImport[from]?.includes(to))
       return [`${place}: ${from} may import ${mayImport[from]} only`];
-    const byName = /\.(?:[cm]?[jt]s|json)$/.test(path) && !/\/index\.[jt]s$/.test(path);
+    const byName = /\.(?:[cm]?[jt]sx?|json|css)$/.test(path) && !/\/index\.[jt]s$/.test(path);
     return byName ? [] : [`${place}: import the file by its name, with .ts, not a package index`];
   });
 };
@@ -270,8 +267,12 @@ const checkLength: Check = ({ path, text }) => {
 // Dead files --------------------------------------------------------------------------------------
 
 /** Run by hand or by `npm run`; nothing imports them. */
-const entries = new Set(["shared/src/system-write-schemas.ts", "deploy/local/start.ts"]);
-const isEntry = (path: string) => entries.has(path) || basename(path) === "main.ts";
+const entries = new Set([
+  "shared/src/system-write-schemas.ts",
+  "deploy/local/start.ts",
+  "cloud/page/vite.config.ts",
+]);
+const isEntry = (path: string) => entries.has(path) || /^main\.tsx?$/.test(basename(path));
 
 /** Test parts, and the reference implementations that tests and simulated worlds run on. */
 const isForTests = (path: string) => isTesting(path) || basename(path).startsWith("memory-");

@@ -2,7 +2,7 @@
  * What Causeway tells of a gateway itself: that its life forks, that something of it is lost. What is
  * open is committed in the gateway's mark, so that a take-over neither forgets nor repeats it.
  *
- *   G1  What can go on (a conflict, losses of one reason) is one open alert, however much comes; it is
+ *   G1  What can go on (a conflict, losses of one reason, too many series) is one open alert, however much comes; it is
  *       resolved once nothing more of it has come for a while by the journal's time.
  *   G2  What is over when it is known (a store put back, a hole in the journal) fires and is resolved
  *       at once: it stands in the list of alerts, and nobody has to close it.
@@ -26,6 +26,7 @@ export const quietMs = 30 * 60_000;
 const openMax = 16;
 const allOthers = "other";
 const silent = "system-gateway-silent";
+const seriesFull = "system-series-full";
 
 /** When and by what something became known. */
 export interface Moment {
@@ -88,10 +89,18 @@ export class GatewayConditions {
     return [...first, ...told.flat()];
   }
 
+  /** G1: `count` readings of series beyond the bound were not detected on. */
+  seriesFull(known: number, count: number, moment: Moment): readonly AlertTransition[] {
+    const text = () =>
+      `rules know ${known} series of the gateway, and readings of others are not judged: ` +
+      "does something publish under ever new names? Otherwise let rules select fewer";
+    return this.#goOn(seriesFull, [moment.cause], "series", count, moment, text);
+  }
+
   /** G4: nothing live came since `since`, in ms by the journal's ticks. */
   silence(since: number, { at, cause }: Moment): readonly AlertTransition[] {
     const text = () =>
-      `nothing came from the gateway for ${inWords((at - since) / 60_000)} min: it is off, or offline`;
+      `nothing came from the gateway for ${spanText(at - since)}: it is off, or offline`;
     return this.#goOn(silent, [since], "silent", 1, { at, cause }, text);
   }
 
@@ -190,5 +199,12 @@ function lossText(what: string, count: number): string {
 function endText(rule: ReservedRule, count: number): string {
   if (rule === "system-identity-conflict") return "one machine alone goes on";
   if (rule === silent) return "the gateway is heard again";
+  if (rule === seriesFull) return `all readings are judged again; ${count} were not`;
   return `no more is lost; it was ${count} events in all`;
+}
+
+function spanText(ms: number): string {
+  return ms < 120_000
+    ? `${Math.round(ms / 1_000)} s`
+    : `${inWords(Math.round(ms / 6_000) / 10)} min`;
 }

@@ -2,7 +2,6 @@
 import { request } from "node:http";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { transition } from "@causeway/shared/notify/testing/transition.ts";
-import { systemClock } from "@causeway/shared/system-clock.ts";
 import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { afterEach, expect, test, vi } from "vitest";
 import { FleetView } from "../views/fleet-view.ts";
@@ -10,6 +9,7 @@ import { readings, taken } from "../views/testing/taken.ts";
 import type { HttpApiOptions } from "./http-api.ts";
 import { HttpApi } from "./http-api.ts";
 import { clientsMax } from "./http-clients.ts";
+import { apiOptions, token } from "./testing/http-api.ts";
 
 const open: HttpApi[] = [];
 
@@ -17,22 +17,8 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((api) => api.stop()));
 });
 
-function optionsOf(over: Partial<HttpApiOptions> = {}): HttpApiOptions {
-  return {
-    address: { host: "127.0.0.1", port: 0 },
-    token: undefined,
-    view: new FleetView(),
-    ready: () => ({ ready: true, reasons: [] }),
-    engineMetrics: () => [],
-    version: "1.2.3",
-    log: silentLogger,
-    clock: systemClock(),
-    ...over,
-  };
-}
-
 async function started(over: Partial<HttpApiOptions> = {}): Promise<string> {
-  const api = new HttpApi(optionsOf(over));
+  const api = new HttpApi(apiOptions(over));
   await api.start();
   open.push(api);
   return api.url();
@@ -56,7 +42,7 @@ function put(view: FleetView, position: number, value: number): void {
 test("health is open to all, and readiness says what is missing", async () => {
   const reasons: string[] = [];
   const ready = () => ({ ready: reasons.length === 0, reasons });
-  const url = await started({ token: "secret", ready });
+  const url = await started({ tokens: [token("secret")], ready });
   expect((await fetch(`${url}/livez`)).status).toBe(200);
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
   reasons.push("the engine is starting");
@@ -66,24 +52,24 @@ test("health is open to all, and readiness says what is missing", async () => {
 });
 
 test("everything else asks for the token", async () => {
-  const url = await started({ token: "secret" });
-  for (const path of ["/", "/metrics", "/api/status", "/api/stream", "/nothing"]) {
+  const url = await started({ tokens: [token("secret")] });
+  for (const path of ["/metrics", "/api/status", "/api/stream", "/nothing"]) {
     const refused = await fetch(url + path);
     expect(refused.status).toBe(401);
-    expect(refused.headers.get("www-authenticate")).toMatch(/^Basic /);
+    expect(refused.headers.get("www-authenticate")).toMatch(/^Bearer /);
     expect(refused.headers.get("content-type")).toMatch(/^application\/problem\+json/);
   }
   const bearer = { authorization: "Bearer secret" };
   expect((await fetch(`${url}/api/status`, { headers: bearer })).status).toBe(200);
   const basic = { authorization: `Basic ${Buffer.from("me:secret").toString("base64")}` };
-  expect((await fetch(`${url}/`, { headers: basic })).status).toBe(200);
+  expect((await fetch(`${url}/api/status`, { headers: basic })).status).toBe(200);
   const wrong = { authorization: "Bearer guess" };
-  expect((await fetch(`${url}/`, { headers: wrong })).status).toBe(401);
+  expect((await fetch(`${url}/api/status`, { headers: wrong })).status).toBe(401);
 });
 
 test("an address that strangers reach is refused without a token", () => {
   const address = { host: "0.0.0.0", port: 0 };
-  expect(() => new HttpApi(optionsOf({ address }))).toThrow(/^SECURITY_REFUSED/);
+  expect(() => new HttpApi(apiOptions({ address }))).toThrow(/^SECURITY_REFUSED/);
 });
 
 test("a stranger's name that points at this machine is turned away", async () => {
@@ -105,9 +91,8 @@ test("answers forbid guessing, framing and storing, and allow no other origin", 
   expect(api.headers.get("access-control-allow-origin")).toBeNull();
   const page = await fetch(`${url}/`);
   const policy = page.headers.get("content-security-policy") ?? "";
-  expect(policy).toMatch(/default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-/);
+  expect(policy).toMatch(/default-src 'none'; script-src 'self'/);
   expect(policy).not.toMatch(/unsafe|\*/);
-  expect((await page.arrayBuffer()).byteLength).toBeLessThanOrEqual(20_000);
 });
 
 test("what rules emitted last is told, the newest first, and no more than is asked for", async () => {
@@ -140,9 +125,10 @@ test("errors are told as problems, without the inside", async () => {
   expect(failed.headers.get("content-type")).toMatch(/^application\/problem\+json/);
   expect(await failed.text()).not.toMatch(/inside|stack/);
   expect(lines).toEqual(["a request failed"]);
-  expect((await fetch(`${url}/api/series?limit=0`)).status).toBe(400);
+  expect((await fetch(`${url}/api/latest?limit=0`)).status).toBe(400);
   expect((await fetch(`${url}/%zz`)).status).toBe(400);
-  expect((await fetch(`${url}/api/status`, { method: "POST", body: "x" })).status).toBe(404);
+  const posted = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
+  expect((await fetch(`${url}/api/status`, posted)).status).toBe(404);
 });
 
 test("the fleet is told as JSON", async () => {
@@ -158,14 +144,15 @@ test("the fleet is told as JSON", async () => {
     ready: true,
     counters: { events: 3, series: 3 },
   });
-  expect(await json("/api/series?limit=2")).toMatchObject({
+  expect(await json("/api/latest?limit=2")).toMatchObject({
     total: 3,
     series: [{ device: "c" }, { device: "b" }],
   });
   expect(await json("/api/gateways")).toMatchObject({ gateways: [{ gateway: "gw-1", events: 3 }] });
   expect(await json("/api/alerts")).toMatchObject({
-    open: [{ id: transition().id }],
-    recent: [{}],
+    total: 1,
+    counts: { firing: 1 },
+    alerts: [{ id: transition().id }],
   });
 });
 
@@ -253,7 +240,7 @@ test("streams are bounded in number", async () => {
 });
 
 test("stopping ends open streams at once", async () => {
-  const api = new HttpApi(optionsOf());
+  const api = new HttpApi(apiOptions());
   await api.start();
   const stream = await fetch(`${api.url()}/api/stream`);
   const ended = readUntil(stream, () => false);
@@ -264,8 +251,10 @@ test("stopping ends open streams at once", async () => {
 
 test("a port that is taken is told with its cure", async () => {
   const port = Number(new URL(await started()).port);
-  const second = new HttpApi(optionsOf({ address: { host: "127.0.0.1", port } }));
+  const second = new HttpApi(apiOptions({ address: { host: "127.0.0.1", port } }));
   await expect(second.start()).rejects.toThrow(/^HTTP_ADDRESS_IN_USE: 127\.0\.0\.1:\d+ is taken/);
-  const nowhere = new HttpApi(optionsOf({ address: { host: "192.0.2.1", port: 0 }, token: "t" }));
+  const nowhere = new HttpApi(
+    apiOptions({ address: { host: "192.0.2.1", port: 0 }, tokens: [token("t")] }),
+  );
   await expect(nowhere.start()).rejects.toThrow(/^HTTP_LISTEN_FAILED/);
 });

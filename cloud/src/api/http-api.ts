@@ -1,35 +1,70 @@
 /**
- * The cloud's HTTP: health, metrics, the fleet as JSON, its changes as a stream, and the page.
- * Everything but /livez and /readyz asks for the token; on loopback, where there may be none, for a
- * local name in `Host`.
+ * The cloud's HTTP: health, metrics, the fleet as JSON, its changes as a stream, and the page. Who may
+ * ask for what is decided in http-guard.ts, by what each route declares.
  */
+import { createHash } from "node:crypto";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import type { HttpAddress } from "@causeway/shared/http-access.ts";
-import { checkHttpAddress, isAdmitted } from "@causeway/shared/http-access.ts";
+import { checkHttpAddress } from "@causeway/shared/http-access.ts";
 import { MetricsText } from "@causeway/shared/http-metrics.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Metric } from "@causeway/shared/metric.ts";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { Operations } from "@causeway/shared/operate/operations.ts";
+import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
+import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
+import { SettingsInvalid } from "@causeway/shared/settings.ts";
+import { systemRandom } from "@causeway/shared/system-random.ts";
+import fastifyCookie from "@fastify/cookie";
+import fastifyRateLimit from "@fastify/rate-limit";
+import fastifySwagger from "@fastify/swagger";
+import type { FastifyReply } from "fastify";
 import { fastify } from "fastify";
-import { z } from "zod";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import {
+  createJsonSchemaTransform,
+  createJsonSchemaTransformObject,
+  validatorCompiler,
+} from "fastify-type-provider-zod";
+import type { AuditLine } from "../cli/audit.ts";
+import type { HistoryDesk } from "../history/history-desk.ts";
+import type { SeriesLimit, SeriesPlace } from "../rules/series-limits.ts";
 import type { FleetView } from "../views/fleet-view.ts";
-import { defaultViewBounds } from "../views/fleet-view.ts";
+import type { ApiSources } from "./api-sources.ts";
+import { compiledOf } from "./api-sources.ts";
 import { clientMetrics, viewMetrics } from "./cloud-metrics.ts";
-import { HttpClients } from "./http-clients.ts";
+import type { ApiOperations } from "./http-alerts.ts";
+import { addAlerts, spokenOf } from "./http-alerts.ts";
+import type { HttpClients } from "./http-clients.ts";
 import type { ApiCommands } from "./http-commands.ts";
 import { addCommands } from "./http-commands.ts";
+import { addDeadLetters } from "./http-dead-letters.ts";
+import { addDemo } from "./http-demo.ts";
 import type { ApiDevices } from "./http-devices.ts";
 import { addDevices } from "./http-devices.ts";
-import type { ApiOperations } from "./http-operations.ts";
-import { addOperations, spokenOf } from "./http-operations.ts";
-import { readPage } from "./http-page.ts";
+import { addExpected } from "./http-expected.ts";
+import type { Troubles } from "./http-fleet.ts";
+import { addFleet } from "./http-fleet.ts";
+import type { ApiApp, DeclaredRoute } from "./http-guard.ts";
+import { addGuard, refuse } from "./http-guard.ts";
+import type { ApiOperators } from "./http-operators.ts";
+import { addOperators, recordOperators } from "./http-operators.ts";
+import { addPage, readPage } from "./http-page.ts";
+import { addReadings } from "./http-readings.ts";
 import type { ApiReports } from "./http-reports.ts";
 import { addReports } from "./http-reports.ts";
+import type { ApiRules } from "./http-rules.ts";
+import { addRules } from "./http-rules.ts";
+import { addSessions } from "./http-sessions.ts";
+import type { ViewPlaces } from "./http-stream.ts";
+import { addStream } from "./http-stream.ts";
 import type { LiveFacts } from "./live-stream.ts";
-import { LiveStream } from "./live-stream.ts";
-import { isLocalName } from "./local-name.ts";
-import { problem, problemType } from "./problem.ts";
+import type { RequestFault } from "./problem.ts";
+import { Refused, statusOfCode } from "./problem.ts";
+import { apiSchemas, readySchema } from "./schemas.ts";
+import { Sessions } from "./sessions.ts";
+import type { Scope, Token } from "./tokens.ts";
+import { Tokens } from "./tokens.ts";
 
 export interface Readiness {
   readonly ready: boolean;
@@ -39,71 +74,68 @@ export interface Readiness {
 
 export interface HttpApiOptions {
   readonly address: HttpAddress;
-  readonly token: string | undefined;
+  /** Those that may ask; none: anyone on loopback. */
+  readonly tokens?: readonly Token[];
+  /** Without a token, on loopback. */
+  readonly anonymous?: Scope | "none";
+  /** Of one address; the page and its stream take a few. */
+  readonly requestsPerMinute?: number;
   readonly view: FleetView;
   readonly ready: () => Readiness;
   readonly engineMetrics: () => readonly Metric[];
   readonly version: string;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly fleet?: () => FleetDocument;
+  /** A gateway is silent after so long; undefined: never. */
+  readonly silentAfterMs?: number | undefined;
+  readonly places?: ViewPlaces;
+  readonly ledger?: (gateway: string) => Promise<readonly AuditLine[]>;
+  readonly troubles?: () => Troubles;
   /** What people say of alerts; undefined where it cannot be said here. */
   readonly operations?: ApiOperations;
   readonly reports?: ApiReports;
+  readonly rules?: ApiRules;
+  readonly operators?: ApiOperators;
+  readonly history?: HistoryDesk;
   readonly commands?: ApiCommands;
   readonly devices?: ApiDevices;
+  /** That rules in force hold a series to. */
+  readonly limitsOf?: (place: SeriesPlace) => readonly SeriesLimit[];
+  /** Of the switch that `npm start` has. */
+  readonly demoUrl?: string | undefined;
 }
 
 const bodyBytesMax = 1_024;
-const seriesLimit = { usual: 1_000, most: defaultViewBounds.seriesMax };
-const seriesQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(seriesLimit.most).default(seriesLimit.usual),
-});
-
-const derivedQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(defaultViewBounds.derivedMax).default(50),
-});
-
-const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
-
-const securityHeaders = {
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-};
+export const usualRequestsPerMinute = 3_000;
+const open = { scope: "none", sites: "own" } as const;
+const whole = { scope: "read", sites: "all" } as const;
 
 export class HttpApi {
   readonly #options: HttpApiOptions;
-  readonly #app: FastifyInstance;
-  readonly #clients: HttpClients;
+  readonly #app: ApiApp;
+  readonly #sources: ApiSources;
   readonly #metrics = new MetricsText();
-  readonly #page = readPage();
+  readonly #routes: DeclaredRoute[] = [];
+  #clients: HttpClients | undefined;
 
   /** Throws SECURITY_REFUSED. */
   constructor(options: HttpApiOptions) {
-    checkHttpAddress(options.address, options.token);
+    const { address, tokens = [], anonymous = "none" } = options;
+    checkHttpAddress(address, anonymous === "none" ? tokens[0]?.secret : undefined);
     this.#options = options;
-    const { view, clock, operations, commands, devices } = options;
-    const instance = clock.wallMs().toString(36);
-    const spoken = operations === undefined ? undefined : spokenOf(operations, clock);
-    const stream = new LiveStream(view, () => this.#facts(), instance, spoken);
-    this.#clients = new HttpClients(stream, clock);
+    this.#sources = sourcesOf(options);
     this.#app = fastify({
       logger: false,
       bodyLimit: bodyBytesMax,
       forceCloseConnections: true,
       // A path that is not even one, such as /%zz, never reaches a route.
       frameworkErrors: (failure, _request, reply) => void this.#fail(failure, reply),
-    });
-    this.#guard();
-    this.#addHealth();
-    this.#addFleet();
-    if (operations !== undefined) addOperations(this.#app, { view, operations, clock, refuse });
-    if (options.reports !== undefined) addReports(this.#app, options.reports, refuse);
-    if (commands !== undefined) addCommands(this.#app, { commands, clock, refuse });
-    if (devices !== undefined) addDevices(this.#app, { devices, clock, refuse });
-    this.#addPage();
+    }).withTypeProvider<ZodTypeProvider>();
+    this.#prepare();
+    const added = this.#app.after(() => this.#add(new Tokens(tokens)));
+    // What is wrong with a route is told when it listens.
+    void added;
   }
 
   url(): string {
@@ -116,6 +148,7 @@ export class HttpApi {
   /** Throws HTTP_ADDRESS_IN_USE or HTTP_LISTEN_FAILED. */
   async start(): Promise<void> {
     const { host, port } = this.#options.address;
+    await this.#app.ready();
     try {
       await this.#app.listen({ host, port });
     } catch (failure) {
@@ -125,111 +158,121 @@ export class HttpApi {
 
   /** Streams and idle connections end at once. */
   async stop(): Promise<void> {
-    this.#clients.close();
+    this.#clients?.close();
     await this.#app.close();
   }
 
-  #guard(): void {
-    this.#app.addHook("onRequest", async (request, reply) => {
-      reply.headers(securityHeaders);
-      if (!openPaths.has(request.url.split("?", 1)[0] ?? "")) return this.#admit(request, reply);
-    });
-    this.#app.setNotFoundHandler((_request, reply) => refuse(reply, 404));
-    this.#app.setErrorHandler((failure, _request, reply) => this.#fail(failure, reply));
+  /** All that it answers, after the start. */
+  routes(): readonly DeclaredRoute[] {
+    return this.#routes;
   }
 
-  async #admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { token } = this.#options;
-    const { authorization, host } = request.headers;
-    if (!isAdmitted(token, authorization)) {
-      reply.header("www-authenticate", 'Basic realm="causeway", charset="UTF-8"');
-      await refuse(reply, 401, "send the token as Authorization: Bearer, or as the password");
-    } else if (token === undefined && !isLocalName(host)) {
-      await refuse(reply, 403, "without a token only local names are served: set http.tokenFile");
+  /** What it offers, as OpenAPI 3.1; after the start. */
+  openApi(): object {
+    return this.#app.swagger();
+  }
+
+  #prepare(): void {
+    const { requestsPerMinute: max = usualRequestsPerMinute, version } = this.#options;
+    const app = this.#app;
+    app.setValidatorCompiler(validatorCompiler);
+    // Answers are held to their schemas by tests; at run time that would cost more than they do.
+    app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+    takeEmptyBodies(app);
+    app.setNotFoundHandler((_request, reply) => refuse(reply, 404));
+    app.setErrorHandler((failure, _request, reply) => this.#fail(failure, reply));
+    app.register(fastifyCookie);
+    app.register(fastifyRateLimit, { max, timeWindow: 60_000, cache: 10_000 });
+    const schemaRegistry = apiSchemas;
+    const zodToJsonConfig = { override: openObjects };
+    app.register(fastifySwagger, {
+      openapi: {
+        openapi: "3.1.0",
+        info: { title: "Causeway", version, description: "See docs/api.md." },
+        components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      },
+      transform: createJsonSchemaTransform({ schemaRegistry, zodToJsonConfig }),
+      transformObject: createJsonSchemaTransformObject({ schemaRegistry, zodToJsonConfig }),
+    });
+  }
+
+  #add(tokens: Tokens): void {
+    const { address, anonymous = "none", clock, engineMetrics, operations, ...own } = this.#options;
+    const app = this.#app;
+    const sources = this.#sources;
+    const facts = () => this.#facts();
+    const sessions = new Sessions(tokens, systemRandom);
+    const { fleet } = sources;
+    addGuard(app, {
+      routes: this.#routes,
+      host: address.host,
+      tokens,
+      anonymous,
+      sessions,
+      fleet,
+      clock,
+    });
+    addTags(app);
+    if (own.operators !== undefined) recordOperators(app, own.operators, clock);
+    this.#addHealth();
+    addSessions(app, { tokens, sessions, clock });
+    const { ledger, troubles } = own;
+    addFleet(app, { sources, facts, engineMetrics, clock, ledger, troubles });
+    addAlerts(app, { sources, operations, clock });
+    addDeadLetters(app, sources.view);
+    if (own.operators !== undefined) addOperators(app, own.operators);
+    if (own.rules !== undefined) addRules(app, own.rules, clock);
+    if (own.reports !== undefined) addReports(app, own.reports);
+    if (own.history !== undefined) {
+      addReadings(app, own.history, clock);
+      addExpected(app, own.history, own.limitsOf ?? (() => []));
     }
+    if (own.commands !== undefined) addCommands(app, own.commands, clock);
+    if (own.devices !== undefined) addDevices(app, { devices: own.devices, sources, clock });
+    const spoken = operations === undefined ? undefined : spokenOf(operations.view, clock);
+    this.#clients = addStream(app, { sources, facts, spoken, places: own.places, clock });
+    addPage(this.#app, readPage(), this.#options.demoUrl !== undefined);
+    addDemo(this.#app, this.#options.demoUrl, this.#options.clock);
   }
 
   /** The reason goes to the log; strangers learn nothing of the inside. */
   #fail(failure: unknown, reply: FastifyReply): FastifyReply {
+    if (failure instanceof CodedError) {
+      const status = statusOfCode[failure.code];
+      if (status !== undefined)
+        return refuse(reply, status, failure.message, { code: failure.code, ...faultsIn(failure) });
+    }
+    if (failure instanceof Refused) return refuse(reply, failure.statusCode, failure.message);
     const status = statusOf(failure);
-    if (status < 500) return refuse(reply, status, reasonOf(failure));
+    if (status < 500) return refuseRequest(reply, status, failure);
     const { method, url } = reply.request;
     this.#options.log.error({ method, url, reason: reasonOf(failure) }, "a request failed");
     return refuse(reply, 500);
   }
 
   #addHealth(): void {
-    this.#app.get("/livez", () => "ok\n");
-    this.#app.get("/readyz", (_request, reply) => {
-      const { ready, reasons } = this.#options.ready();
-      return reply.code(ready ? 200 : 503).send({ ready, reasons });
-    });
-    this.#app.get("/metrics", async (_request, reply) => {
+    const app = this.#app;
+    const config = { ...open, rateLimit: false } as const;
+    app.get("/livez", { config }, () => "ok\n");
+    app.get(
+      "/readyz",
+      { schema: { response: { 200: readySchema, 503: readySchema } }, config },
+      async (_request, reply) => {
+        const { ready, reasons } = this.#options.ready();
+        return reply.code(ready ? 200 : 503).send({ ready, reasons });
+      },
+    );
+    app.get("/metrics", { config: whole }, async (_request, reply) => {
       const { view, engineMetrics } = this.#options;
-      const own = [...viewMetrics(view.counters()), ...clientMetrics(this.#clients)];
+      const { count = 0, dropped = 0 } = this.#clients ?? {};
+      const own = [...viewMetrics(view.counters()), ...clientMetrics({ count, dropped })];
       const metrics = [...engineMetrics(), ...own];
       return reply.type(this.#metrics.contentType).send(await this.#metrics.text(metrics));
     });
-    this.#app.get("/api/status", () => ({
-      ...this.#facts(),
-      counters: this.#options.view.counters(),
-      engine: this.#options.engineMetrics(),
-    }));
-  }
-
-  #addFleet(): void {
-    const { view } = this.#options;
-    this.#app.get("/api/series", (request, reply) => {
-      const query = seriesQuery.safeParse(request.query);
-      if (!query.success) {
-        return refuse(reply, 400, `limit: a whole number from 1 to ${seriesLimit.most}`);
-      }
-      const series = view.latestSeries(query.data.limit).toReversed();
-      return reply.send({ total: view.counters().series, series });
-    });
-    this.#app.get("/api/gateways", () => ({
-      gateways: view.gateways(defaultViewBounds.gatewaysMax),
-    }));
-    if (this.#options.operations === undefined) this.#app.get("/api/alerts", () => view.alerts());
-    this.#app.get("/api/derived", (request, reply) => {
-      const query = derivedQuery.safeParse(request.query);
-      if (!query.success) {
-        return refuse(
-          reply,
-          400,
-          `limit: a whole number from 1 to ${defaultViewBounds.derivedMax}`,
-        );
-      }
-      return reply.send({ derived: view.derived(query.data.limit) });
-    });
-    const stream = { exposeHeadRoute: false };
-    this.#app.get("/api/stream", stream, (request, reply) => this.#openStream(request, reply));
-  }
-
-  #openStream(request: FastifyRequest, reply: FastifyReply): void {
-    if (this.#clients.isFull) {
-      reply.header("retry-after", "30");
-      void refuse(reply, 503, "too many open streams");
-      return;
-    }
-    const lastEventId = request.headers["last-event-id"];
-    reply.hijack();
-    reply.raw.writeHead(200, {
-      ...securityHeaders,
-      "content-type": "text/event-stream; charset=utf-8",
-      // Proxies must not gather what is meant to come at once.
-      "x-accel-buffering": "no",
-    });
-    this.#clients.add(reply.raw, typeof lastEventId === "string" ? lastEventId : undefined);
-  }
-
-  #addPage(): void {
-    const { html, contentSecurityPolicy } = this.#page;
-    this.#app.get("/", (_request, reply) =>
-      reply
-        .type("text/html; charset=utf-8")
-        .header("content-security-policy", contentSecurityPolicy)
-        .send(html),
+    app.get(
+      "/api/openapi.json",
+      { schema: { hide: true }, config: { scope: "read", sites: "own" } },
+      () => app.swagger(),
     );
   }
 
@@ -239,11 +282,90 @@ export class HttpApi {
   }
 }
 
-function refuse(reply: FastifyReply, status: number, detail?: string): FastifyReply {
-  return reply
-    .code(status)
-    .type(problemType)
-    .send(JSON.stringify(problem(status, detail)));
+function sourcesOf(options: HttpApiOptions): ApiSources {
+  const { view, fleet: fleetDocument = () => emptyFleet, devices, operations } = options;
+  const { clock, silentAfterMs } = options;
+  return {
+    ...{ view, fleetDocument, fleet: compiledOf(fleetDocument), silentAfterMs },
+    devices: devices?.sources,
+    operations: operations?.view ?? new Operations(),
+    now: () => clock.wallMs(),
+  };
+}
+
+/** Many clients name a type with every request, a DELETE without a body too. */
+function takeEmptyBodies(app: ApiApp): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  const options = { parseAs: "string" } as const;
+  app.addContentTypeParser("application/json", options, (request, body, done) => {
+    if (body === "") done(null, {});
+    else void parse(request, String(body), done);
+  });
+}
+
+/** A poll of what has not changed costs no more than its head. */
+function addTags(app: ApiApp): void {
+  app.addHook("onSend", async (request, reply, payload) => {
+    const isShown = request.method === "GET" && reply.statusCode === 200;
+    if (!isShown || typeof payload !== "string") return payload;
+    const made = () =>
+      `W/"${createHash("sha256").update(payload).digest("base64url").slice(0, 22)}"`;
+    const tag = String(reply.getHeader("etag") ?? made());
+    void reply.header("etag", tag);
+    const wanted = request.headers["if-none-match"]?.split(",").map((each) => each.trim());
+    if (!wanted?.some((each) => bare(each) === bare(tag) || each === "*")) return payload;
+    void reply.code(304).removeHeader("content-type").removeHeader("content-length");
+    return "";
+  });
+}
+
+/** Weak or strong is the same here (RFC 9110 §13.1.2). */
+function bare(tag: string): string {
+  return tag.replace(/^W\//, "");
+}
+
+/** Answers may get more fields; only what is asked for strictly is closed. */
+function openObjects({ zodSchema, jsonSchema }: { zodSchema: unknown; jsonSchema: object }): void {
+  const { additionalProperties } = jsonSchema as { additionalProperties?: unknown };
+  if (additionalProperties !== false || isStrict(zodSchema)) return;
+  Reflect.deleteProperty(jsonSchema, "additionalProperties");
+}
+
+function isStrict(schema: unknown): boolean {
+  const { _zod } = schema as { _zod?: { def?: { catchall?: unknown } } };
+  return _zod?.def?.catchall !== undefined;
+}
+
+function faultsIn(failure: CodedError): { errors?: readonly RequestFault[] } {
+  if (!(failure instanceof SettingsInvalid)) return {};
+  const errors = failure.faults.map(({ place, path, message }) => {
+    return { path: `${place} ${path}`.trim(), message };
+  });
+  return { errors };
+}
+
+function refuseRequest(reply: FastifyReply, status: number, failure: unknown): FastifyReply {
+  const faults = validationFaults(failure);
+  const code = faults.errors && reply.request.routeOptions.config.invalid;
+  const detail = reasonOf(failure);
+  if (code === undefined) return refuse(reply, status, detail, faults);
+  return refuse(reply, status, `${code}: ${detail}`, { code, ...faults });
+}
+
+/** What is wrong with a request, place by place. */
+function validationFaults(failure: unknown): { errors?: readonly RequestFault[] } {
+  if (typeof failure !== "object" || failure === null || !("validation" in failure)) return {};
+  const { validation } = failure;
+  if (!Array.isArray(validation)) return {};
+  const context = "validationContext" in failure ? String(failure.validationContext) : "";
+  const errors = validation.slice(0, 32).map((fault): RequestFault => {
+    const { instancePath = "", message = "" } = fault as Record<string, unknown>;
+    return {
+      path: `${context}${String(instancePath).replaceAll("/", ".")}`,
+      message: `${message}`,
+    };
+  });
+  return { errors };
 }
 
 function statusOf(failure: unknown): number {

@@ -1,30 +1,48 @@
 /**
- * The open connections of /api/stream. One tick serves them all; while nobody listens there is
- * none. A client that does not read what it is sent is dropped at `bufferBytesMax` and comes back
- * with the id of what it has.
+ * The open connections of /api/stream, those of one filter together. One tick serves them all; while
+ * nobody listens there is none. A client that does not read what it is sent is dropped at
+ * `bufferBytesMax` and comes back with the id of what it has.
  */
 import type { ServerResponse } from "node:http";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
-import type { LiveStream } from "./live-stream.ts";
+import type { LiveStream, StreamId } from "./live-stream.ts";
 import { tickMs } from "./live-stream.ts";
 
 export const clientsMax = 100;
 export const bufferBytesMax = 4 * 1_024 * 1_024;
 
+interface Group {
+  readonly stream: LiveStream;
+  readonly clients: Set<ServerResponse>;
+}
+
+export interface NewClient {
+  /** Its head was written already. */
+  readonly response: ServerResponse;
+  /** The same for the same filter. */
+  readonly key: string;
+  readonly open: () => LiveStream;
+  readonly id: StreamId | undefined;
+  /** The journal still holds what the id names. */
+  readonly isKnown: boolean;
+  /** For the first frame. */
+  readonly more: object;
+}
+
 export class HttpClients {
-  readonly #stream: LiveStream;
   readonly #clock: Clock;
-  readonly #clients = new Set<ServerResponse>();
+  readonly #groups = new Map<string, Group>();
   #timer: Cancel | undefined;
   #dropped = 0;
 
-  constructor(stream: LiveStream, clock: Clock) {
-    this.#stream = stream;
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get count(): number {
-    return this.#clients.size;
+    let count = 0;
+    for (const { clients } of this.#groups.values()) count += clients.size;
+    return count;
   }
 
   /** Clients that were too slow. */
@@ -33,57 +51,71 @@ export class HttpClients {
   }
 
   get isFull(): boolean {
-    return this.#clients.size >= clientsMax;
+    return this.count >= clientsMax;
   }
 
-  /** The head was written already. */
-  add(client: ServerResponse, lastEventId: string | undefined): void {
-    if (this.#stream.isOver) this.#beginAnew();
-    if (this.#clients.size === 0) this.#stream.restart();
-    this.#clients.add(client);
-    client.on("close", () => this.#remove(client));
-    client.on("error", () => this.#remove(client));
-    this.#send(client, this.#stream.connect(lastEventId));
+  add({ response, key, open, id, isKnown, more }: NewClient): void {
+    const group = this.#group(key, open);
+    if (group.stream.isOver) this.#beginAnew(group);
+    if (group.clients.size === 0) group.stream.restart();
+    group.clients.add(response);
+    response.on("close", () => this.#remove(key, response));
+    response.on("error", () => this.#remove(key, response));
+    this.#send(group, response, group.stream.connect(id, isKnown, more));
     this.#schedule();
   }
 
   /** Ends every connection at once. */
   close(): void {
-    for (const client of this.#clients) client.destroy();
-    this.#clients.clear();
+    for (const group of this.#groups.values()) end(group);
+    this.#groups.clear();
     this.#timer?.();
     this.#timer = undefined;
   }
 
-  #beginAnew(): void {
-    this.close();
-    this.#stream.restart();
+  #group(key: string, open: () => LiveStream): Group {
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const made = { stream: open(), clients: new Set<ServerResponse>() };
+    this.#groups.set(key, made);
+    return made;
+  }
+
+  #beginAnew(group: Group): void {
+    end(group);
+    group.stream.restart();
   }
 
   #schedule(): void {
     this.#timer ??= this.#clock.after(tickMs, () => {
       this.#timer = undefined;
-      this.#tick();
-      if (this.#clients.size > 0) this.#schedule();
+      for (const [key, group] of this.#groups) this.#tick(key, group);
+      if (this.#groups.size > 0) this.#schedule();
     });
   }
 
-  #tick(): void {
-    if (this.#stream.isOver) this.#beginAnew();
-    const frames = this.#clients.size > 0 ? this.#stream.tick() : "";
+  #tick(key: string, group: Group): void {
+    if (group.stream.isOver) this.#beginAnew(group);
+    if (group.clients.size === 0) this.#groups.delete(key);
+    const frames = group.clients.size > 0 ? group.stream.tick() : "";
     if (frames === "") return;
-    for (const client of this.#clients) this.#send(client, frames);
+    for (const client of group.clients) this.#send(group, client, frames);
   }
 
-  #send(client: ServerResponse, frames: string): void {
+  #send({ clients }: Group, client: ServerResponse, frames: string): void {
     client.write(frames);
     if (client.writableLength <= bufferBytesMax) return;
     this.#dropped++;
     client.destroy();
-    this.#remove(client);
+    clients.delete(client);
   }
 
-  #remove(client: ServerResponse): void {
-    this.#clients.delete(client);
+  #remove(key: string, client: ServerResponse): void {
+    this.#groups.get(key)?.clients.delete(client);
   }
+}
+
+function end({ clients }: Group): void {
+  for (const client of clients) client.destroy();
+  clients.clear();
 }

@@ -1,13 +1,15 @@
-/** Commands by HTTP; what sends one asks for JSON, and for a page of this address, as all that changes something. */
+/** Commands by HTTP. */
 import type { Clock } from "@causeway/shared/clock.ts";
 import { isCommandId, newCommand } from "@causeway/shared/command/command.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import { isGatewayId } from "@causeway/shared/names.ts";
-import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
 import type { CommandState } from "../command/command-state.ts";
 import { commandLine, commandStates } from "../command/command-state.ts";
-import { guarded } from "./http-operations.ts";
+import { limitOf, own } from "./http-fleet.ts";
+import type { ApiApp } from "./http-guard.ts";
+import { viewerOf } from "./http-guard.ts";
+import { commandSchema, commandsSchema } from "./schemas.ts";
 
 /** Stream CMD. */
 export interface ApiCommands {
@@ -26,12 +28,6 @@ export interface ApiCommands {
   readonly newId: () => string;
 }
 
-interface CommandsApi {
-  readonly commands: ApiCommands;
-  readonly clock: Clock;
-  readonly refuse: (reply: FastifyReply, status: number, detail?: string) => FastifyReply;
-}
-
 /** A payload of 64 KiB, escaped. */
 const bodyLimit = 512 * 1_024;
 
@@ -41,36 +37,72 @@ const listQuery = z.object({
     .refine((text) => isGatewayId(text), "a gateway")
     .optional(),
   state: z.enum(commandStates).optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  limit: limitOf(100, 1_000),
+});
+/** As docs/commands.md tells; what it says is checked as a whole. */
+const sendBody = z.looseObject({
+  gateway: z.string(),
+  device: z.string(),
+  name: z.string(),
+  id: z.string().optional(),
+  payload: z.unknown().optional(),
+  reply: z.boolean().optional(),
+  expires: z.union([z.string(), z.number()]).optional(),
+  expiresAt: z.union([z.string(), z.number()]).optional(),
+  by: z.string().optional(),
 });
 
-export function addCommands(app: FastifyInstance, parts: CommandsApi): void {
-  const { commands, clock, refuse } = parts;
+export function addCommands(app: ApiApp, commands: ApiCommands, clock: Clock): void {
   const { store } = commands;
-  app.get("/api/commands", async (request, reply) => {
-    const query = listQuery.safeParse(request.query);
-    if (!query.success) return refuse(reply, 400, query.error.issues[0]?.message);
-    const { gateway, state, limit } = query.data;
-    const now = clock.wallMs();
-    const lines = (await store.list({ gateway }, limit)).map((each) => commandLine(each, now));
-    return { commands: lines.filter((line) => state === undefined || line.state === state) };
-  });
-  app.get<{ Params: { id: string } }>("/api/commands/:id", async ({ params: { id } }, reply) => {
-    if (!isCommandId(id)) return refuse(reply, 404);
-    try {
-      return commandLine(await store.get(id), clock.wallMs());
-    } catch (failure) {
-      const isUnknown = failure instanceof CodedError && failure.code === "COMMAND_UNKNOWN";
-      if (isUnknown) return refuse(reply, 404, failure.message);
-      throw failure;
-    }
-  });
-  app.post("/api/commands", { bodyLimit }, (request, reply) =>
-    guarded(request, reply, parts, async () => {
+  const unknown = (id: string) => new CodedError("COMMAND_UNKNOWN", `there is no command ${id}`);
+
+  app.get(
+    "/api/commands",
+    { schema: { querystring: listQuery, response: { 200: commandsSchema } }, config: own },
+    async (request) => {
+      const { gateway, state, limit } = request.query;
+      const { sees } = viewerOf(request);
       const now = clock.wallMs();
-      const command = newCommand(request.body, now, commands.newId());
+      const lines = (await store.list({ gateway }, limit)).map((each) => commandLine(each, now));
+      const isWanted = (line: (typeof lines)[number]) =>
+        (state === undefined || line.state === state) && sees(line.gateway);
+      return { commands: lines.filter(isWanted) };
+    },
+  );
+
+  app.get(
+    "/api/commands/:id",
+    {
+      schema: { params: z.object({ id: z.string().max(128) }), response: { 200: commandSchema } },
+      config: own,
+    },
+    async (request) => {
+      const { id } = request.params;
+      if (!isCommandId(id)) throw unknown(id);
+      const found = await store.get(id);
+      if (!viewerOf(request).sees(found.command.gateway)) throw unknown(id);
+      return commandLine(found, clock.wallMs());
+    },
+  );
+
+  app.post(
+    "/api/commands",
+    {
+      bodyLimit,
+      schema: { body: sendBody, response: { 200: commandSchema, 201: commandSchema } },
+      config: { scope: "operate", sites: "own", act: "command.send", invalid: "COMMAND_INVALID" },
+    },
+    async (request, reply) => {
+      const viewer = viewerOf(request);
+      const now = clock.wallMs();
+      const asked = { by: viewer.name, ...request.body };
+      const command = newCommand(asked, now, commands.newId());
+      const { gateway, device, name, id } = command;
+      request.told = { on: `${gateway}/${device} ${name} ${id}` };
+      if (!viewer.sees(gateway))
+        throw new CodedError("DEVICE_UNKNOWN", `gateway ${gateway} is not in the registry`);
       const { kind, state } = await store.send(command, now);
       return reply.code(kind === "sent" ? 201 : 200).send(commandLine(state, now));
-    }),
+    },
   );
 }

@@ -6,13 +6,24 @@ import type {
   FactsRequest,
 } from "@causeway/shared/devices/device-facts.ts";
 import { factsRequest } from "@causeway/shared/devices/device-facts.ts";
+import { CodedError } from "@causeway/shared/errors.ts";
 import { isDeviceId, isGatewayId } from "@causeway/shared/names.ts";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { deviceStates } from "../devices/device-state.ts";
 import type { ViewSources } from "../devices/device-view.ts";
-import { deviceDetails, listDevices, listGateways } from "../devices/device-view.ts";
-import { guarded } from "./http-operations.ts";
+import { deviceDetails, deviceSorts, listDevices, listGateways } from "../devices/device-view.ts";
+import type { ApiSources } from "./api-sources.ts";
+import { firingAlerts } from "./api-sources.ts";
+import { after, limitOf, own, searchText } from "./http-fleet.ts";
+import type { ApiApp } from "./http-guard.ts";
+import { viewerOf } from "./http-guard.ts";
+import {
+  deviceDetailsSchema,
+  devicesSchema,
+  factsSchema,
+  registryGatewaysSchema,
+} from "./schemas.ts";
 
 export interface ApiDevices {
   /** As they are now. */
@@ -28,77 +39,129 @@ export interface FactsWriter {
 
 export interface DevicesApi {
   readonly devices: ApiDevices;
+  readonly sources: ApiSources;
   readonly clock: Clock;
-  readonly refuse: (reply: FastifyReply, status: number, detail?: string) => FastifyReply;
 }
 
-const bodyLimit = 16 * 1_024;
 export const devicesPageMax = 1_000;
+const bodyLimit = 16 * 1_024;
 
 const listQuery = z.object({
-  gateway: z.string().optional(),
+  ...{ gateway: searchText, site: searchText, family: searchText, tag: searchText, q: searchText },
   state: z.enum(deviceStates).optional(),
-  limit: z.coerce.number().int().min(1).max(devicesPageMax).default(100),
-  after: z.string().max(256).optional(),
+  sort: z.enum(deviceSorts).default("name"),
+  order: z.enum(["asc", "desc"]).default("asc"),
+  ...{ limit: limitOf(100, devicesPageMax), after },
 });
+const deviceParams = z.object({ gateway: z.string().max(128), device: z.string().max(1_024) });
 
 /** As the path names it. */
-const actOf: Readonly<Record<string, FactsRequest["act"]>> = {
+const actOf = {
   rename: "renamed",
   replace: "replaced",
   retire: "retired",
   return: "returned",
   forget: "forgotten",
-};
+} as const;
+const pathActs = ["rename", "replace", "retire", "return", "forget"] as const;
+const gatewayActs = ["rename", "retire", "return", "forget"] as const;
+/** What each act wants is checked with what is known of the device. */
+const sayBody = z.strictObject({
+  by: z.string().optional(),
+  note: z.string().optional(),
+  name: z.string().optional(),
+  old: z.string().optional(),
+});
 
-interface PlaceParams {
-  readonly gateway: string;
-  readonly device: string;
-  readonly act: string;
-}
+export function addDevices(app: ApiApp, { devices, sources, clock }: DevicesApi): void {
+  const unknown = (what: string) =>
+    new CodedError("DEVICE_UNKNOWN", `${what.slice(0, 128)} is not in the registry`);
 
-export function addDevices(app: FastifyInstance, parts: DevicesApi): void {
-  const { devices, refuse } = parts;
-  const unknown = (reply: FastifyReply, what: string) =>
-    refuse(reply, 404, `DEVICE_UNKNOWN: ${what} is not in the registry`);
-  app.get("/api/devices", (request, reply) => {
-    const query = listQuery.safeParse(request.query);
-    if (!query.success) {
-      const [issue] = query.error.issues;
-      return refuse(reply, 400, `${issue?.path.join(".")}: ${issue?.message}`);
-    }
-    return reply.send(listDevices(devices.sources(), query.data));
-  });
-  app.get<{ Params: PlaceParams }>("/api/devices/:gateway/:device", (request, reply) => {
-    const { gateway, device } = request.params;
-    const found = deviceDetails(devices.sources(), gateway, device);
-    return found === undefined ? unknown(reply, `device ${device}`) : reply.send(found);
-  });
-  app.get("/api/registry/gateways", () => ({ gateways: listGateways(devices.sources()) }));
-  const say = (request: FastifyRequest, reply: FastifyReply, place: DevicePlace, act: string) =>
-    guarded(request, reply, parts, async () => {
-      const known = Object.hasOwn(actOf, act) ? actOf[act] : undefined;
-      if (known === undefined) return refuse(reply, 404);
-      const { registry } = devices.sources();
-      const own = isGatewayId(place.gateway) ? registry.gateways.get(place.gateway) : undefined;
-      if (own === undefined) return unknown(reply, `gateway ${place.gateway}`);
-      if (place.device !== "" && !(isDeviceId(place.device) && own.devices.has(place.device)))
-        return unknown(reply, `device ${place.device}`);
-      const body = typeof request.body === "object" ? request.body : undefined;
-      const said = factsRequest({ ...body, act: known });
-      return reply.send(await devices.store.say(place, said, parts.clock.wallMs()));
-    });
-  app.post<{ Params: PlaceParams }>(
-    "/api/devices/:gateway/:device/:act",
-    { bodyLimit },
-    (request, reply) => say(request, reply, request.params, request.params.act),
-  );
-  app.post<{ Params: PlaceParams }>(
-    "/api/gateways/:gateway/:act",
-    { bodyLimit },
-    (request, reply) => {
-      const { gateway, act } = request.params;
-      return say(request, reply, { gateway, device: "" }, act);
+  app.get(
+    "/api/devices",
+    { schema: { querystring: listQuery, response: { 200: devicesSchema } }, config: own },
+    (request) => {
+      const { sees } = viewerOf(request);
+      return listDevices(devices.sources(), { ...request.query, sees });
     },
   );
+
+  app.get(
+    "/api/devices/:gateway/:device",
+    { schema: { params: deviceParams, response: { 200: deviceDetailsSchema } }, config: own },
+    (request) => {
+      const { gateway, device } = request.params;
+      const viewer = viewerOf(request);
+      const found = deviceDetails(devices.sources(), gateway, device);
+      if (found === undefined || !viewer.sees(gateway)) throw unknown(`device ${device}`);
+      const alerts = firingAlerts(sources, viewer, clock.wallMs());
+      const isOwn = (alert: (typeof alerts)[number]) =>
+        alert.gateway === gateway && [device, found.series].includes(alert.device);
+      const latest = sources.view.seriesOf(gateway, found.series);
+      return { ...found, latest, alerts: alerts.filter(isOwn) };
+    },
+  );
+
+  app.get(
+    "/api/registry/gateways",
+    { schema: { response: { 200: registryGatewaysSchema } }, config: own },
+    (request) => {
+      const { sees } = viewerOf(request);
+      return {
+        gateways: listGateways(devices.sources()).filter(({ gateway }) => sees(gateway)),
+      };
+    },
+  );
+
+  const say = (request: FastifyRequest, place: DevicePlace, act: FactsRequest["act"]) => {
+    const { registry } = devices.sources();
+    const viewer = viewerOf(request);
+    const isSeen = isGatewayId(place.gateway) && viewer.sees(place.gateway);
+    const known = isSeen ? registry.gateways.get(place.gateway) : undefined;
+    if (known === undefined) throw unknown(`gateway ${place.gateway}`);
+    if (place.device !== "" && !(isDeviceId(place.device) && known.devices.has(place.device)))
+      throw unknown(`device ${place.device}`);
+    const body = request.body as z.infer<typeof sayBody>;
+    const said = factsRequest({ ...body, by: body.by ?? viewer.name, act });
+    request.told = { on: placeText(place), detail: said.note };
+    return devices.store.say(place, said, clock.wallMs());
+  };
+
+  app.post(
+    "/api/devices/:gateway/:device/:act",
+    {
+      bodyLimit,
+      schema: {
+        params: z.object({ ...deviceParams.shape, act: z.enum(pathActs) }),
+        body: sayBody,
+        response: { 200: factsSchema },
+      },
+      config: { scope: "operate", sites: "own", act: "device", invalid: "OPERATION_INVALID" },
+    },
+    (request) => {
+      const { gateway, device, act } = request.params;
+      return say(request, { gateway, device }, actOf[act]);
+    },
+  );
+
+  app.post(
+    "/api/gateways/:gateway/:act",
+    {
+      bodyLimit,
+      schema: {
+        params: z.object({ gateway: z.string().max(128), act: z.enum(gatewayActs) }),
+        body: sayBody,
+        response: { 200: factsSchema },
+      },
+      config: { scope: "operate", sites: "own", act: "gateway", invalid: "OPERATION_INVALID" },
+    },
+    (request) => {
+      const { gateway, act } = request.params;
+      return say(request, { gateway, device: "" }, actOf[act]);
+    },
+  );
+}
+
+function placeText({ gateway, device }: DevicePlace): string {
+  return device === "" ? gateway : `${gateway}/${device}`;
 }

@@ -1,10 +1,8 @@
 // Goal: a program reads the figures of the newest report, and learns where there is none.
-import { fastify } from "fastify";
 import { expect, test } from "vitest";
-import { addReports } from "./http-reports.ts";
+import { startedApi } from "./testing/http-api.ts";
 
 test("the newest report has all its figures; one that was not made, or is unknown, is not found", async () => {
-  const app = fastify();
   const notice = {
     title: "t",
     summary: [],
@@ -15,17 +13,14 @@ test("the newest report has all its figures; one that was not made, or is unknow
     names: ["daily", "weekly"],
     last: async (name: string) => (name === "daily" ? notice : undefined),
   };
-  addReports(app, reports, (reply, status, detail) => reply.code(status).send({ detail }));
-  const get = async (path: string) => {
-    const answer = await app.inject(path);
-    return [answer.statusCode, answer.json()];
-  };
-  expect(await get("/api/reports")).toEqual([
-    200,
-    { reports: [{ name: "daily" }, { name: "weekly" }] },
-  ]);
-  expect(await get("/api/reports/daily")).toEqual([200, notice.figures]);
-  expect(await get("/api/reports/weekly")).toEqual([404, { detail: "it was not made yet" }]);
-  expect(await get("/api/reports/other")).toEqual([404, { detail: "there is no such report" }]);
-  await app.close();
+  const { get, stop } = await startedApi({ reports });
+  expect(await get("/api/reports")).toEqual({
+    status: 200,
+    body: { reports: [{ name: "daily" }, { name: "weekly" }] },
+  });
+  expect(await get("/api/reports/daily")).toEqual({ status: 200, body: notice.figures });
+  const missing = (detail: string) => ({ status: 404, body: { detail } });
+  expect(await get("/api/reports/weekly")).toMatchObject(missing("it was not made yet"));
+  expect(await get("/api/reports/other")).toMatchObject(missing("there is no such report"));
+  await stop();
 });

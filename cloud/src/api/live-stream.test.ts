@@ -5,7 +5,14 @@ import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { expect, test } from "vitest";
 import { FleetView } from "../views/fleet-view.ts";
 import { readings, taken } from "../views/testing/taken.ts";
-import { heartbeatFrame, LiveStream, rowsAtConnectMax, rowsPerTickMax } from "./live-stream.ts";
+import type { JournalPlace, StreamFilter } from "./live-stream.ts";
+import {
+  heartbeatFrame,
+  LiveStream,
+  parseStreamId,
+  rowsAtConnectMax,
+  rowsPerTickMax,
+} from "./live-stream.ts";
 
 interface Frame {
   readonly id: string | undefined;
@@ -26,9 +33,11 @@ function framesOf(text: string): readonly Frame[] {
     }));
 }
 
-function streamOf(view: FleetView): LiveStream {
+function streamOf(view: FleetView, place?: JournalPlace): LiveStream {
   const facts = () => ({ now: 5_000, version: "1.0.0", ready: true, reasons: [] });
-  const stream = new LiveStream(view, facts, "start1");
+  const gateways = (_filter: StreamFilter, limit: number) => view.gateways(limit);
+  const sources = { view, facts, instance: "start1", gateways, place: () => place };
+  const stream = new LiveStream(sources);
   stream.restart();
   return stream;
 }
@@ -44,6 +53,7 @@ function put(view: FleetView, index: number, value: number): void {
 }
 
 const names = (frames: readonly Frame[]) => frames.map(({ event }) => event);
+const idOf = (id: string | undefined) => parseStreamId(id ?? "");
 const lastId = (frames: readonly Frame[]) => frames.findLast(({ id }) => id !== undefined)?.id;
 
 test("a new client is told everything there is", () => {
@@ -92,7 +102,7 @@ test("more changes than fit in a tick follow in the next, and the id says how fa
   for (let index = 1; index <= rowsPerTickMax + 10; index++) put(view, index, 0);
   const first = framesOf(stream.tick());
   expect(first[0]?.data).toHaveLength(rowsPerTickMax);
-  const resumed = framesOf(stream.connect(lastId(first)));
+  const resumed = framesOf(stream.connect(idOf(lastId(first))));
   expect(names(resumed)).toEqual(["hello", "counters", "gateways", "latest", undefined]);
   expect(resumed[0]?.data).toMatchObject({ resumed: true });
   expect(resumed[3]?.data).toHaveLength(10);
@@ -104,7 +114,7 @@ test("a client that comes back is told the alerts it missed", () => {
   const stream = streamOf(view);
   const id = lastId(framesOf(stream.connect(undefined)));
   view.applyAlert(transition());
-  expect(names(framesOf(stream.connect(id)))).toContain("alert");
+  expect(names(framesOf(stream.connect(idOf(id))))).toContain("alert");
 });
 
 test("what rules emit comes once to those who listen, and to those who come back", () => {
@@ -118,7 +128,7 @@ test("what rules emit comes once to those who listen, and to those who come back
   ]);
   expect(stream.tick()).toBe("");
   for (const client of [id, undefined]) {
-    const told = framesOf(stream.connect(client)).find(({ event }) => event === "derived");
+    const told = framesOf(stream.connect(idOf(client))).find(({ event }) => event === "derived");
     expect(told?.data).toMatchObject([{ id: "one" }, { id: "two" }]);
   }
 });
@@ -126,7 +136,7 @@ test("what rules emit comes once to those who listen, and to those who come back
 test.each(["other-1-1", "start1-9-1", "start1-1-x", "nonsense", ""])(
   "a client with the id %j begins anew",
   (id) => {
-    const frames = framesOf(streamOf(filled(1)).connect(id));
+    const frames = framesOf(streamOf(filled(1)).connect(idOf(id)));
     expect(frames[0]?.data).toMatchObject({ resumed: false });
     expect(names(frames)).toContain("latest");
   },
@@ -140,7 +150,7 @@ test("an emptied view ends the stream, and old ids mean nothing then", () => {
   expect(stream.isOver).toBe(true);
   stream.restart();
   expect(stream.isOver).toBe(false);
-  expect(framesOf(stream.connect(id))[0]?.data).toMatchObject({ resumed: false });
+  expect(framesOf(stream.connect(idOf(id)))[0]?.data).toMatchObject({ resumed: false });
 });
 
 test("a new client of a large fleet is shown what was updated last", () => {
@@ -148,4 +158,62 @@ test("a new client of a large fleet is shown what was updated last", () => {
   const rows = frames.filter(({ event }) => event === "latest").flatMap(({ data }) => data);
   expect(rows).toHaveLength(rowsAtConnectMax);
   expect(rows[0]).toMatchObject({ device: "device-6" });
+});
+
+test("a filter tells what it wants alone, and goes on where it was cut all the same", () => {
+  const view = filled(3);
+  const facts = () => ({ now: 5_000, version: "1.0.0", ready: true, reasons: [] });
+  const wanted: string[] = [];
+  const sources = {
+    view,
+    facts,
+    instance: "start1",
+    gateways: () => wanted,
+    place: () => undefined,
+  };
+  const stream = new LiveStream(sources, {
+    kinds: new Set(["latest"]),
+    isWhole: true,
+    wantsGateway: (gateway) => gateway === "gw-1",
+    wantsDevice: (_gateway, device) => device === "device-2",
+  });
+  stream.restart();
+  const frames = framesOf(stream.connect(undefined));
+  expect(names(frames)).toEqual(["hello", "latest", undefined]);
+  expect(frames[1]?.data).toMatchObject([{ device: "device-2" }]);
+  put(view, 3, 30);
+  view.applyAlert(transition());
+  expect(stream.tick()).toBe("");
+  put(view, 2, 20);
+  const ticked = framesOf(stream.tick());
+  expect(ticked).toMatchObject([{ event: "latest", data: [{ device: "device-2", value: 20 }] }]);
+  expect(framesOf(stream.connect(idOf(lastId(ticked))))[0]?.data).toMatchObject({ resumed: true });
+});
+
+test("an id that is cut in the middle of a message names the one before", () => {
+  const view = new FleetView();
+  const places = [
+    { sequence: 7, mark: "aa" },
+    { sequence: 8, mark: "bb" },
+  ];
+  let place = places[0];
+  const facts = () => ({ now: 5_000, version: "1.0.0", ready: true, reasons: [] });
+  const sources = { view, facts, instance: "start1", gateways: () => [], place: () => place };
+  const stream = new LiveStream(sources);
+  stream.restart();
+  framesOf(stream.connect(undefined));
+  view.reach(8);
+  for (let index = 1; index <= rowsPerTickMax + 1; index++) put(view, index, index);
+  place = places[1];
+  expect(lastId(framesOf(stream.tick()))).toMatch(/-7-aa$/);
+  expect(lastId(framesOf(stream.tick()))).toMatch(/-8-bb$/);
+  // By its message another process tells what came after it, and not what came before.
+  const other = new LiveStream({ ...sources, instance: "start2" });
+  const resumed = (id: string) => framesOf(other.connect(parseStreamId(id), true));
+  expect(resumed("start1-1-500-8-bb")[0]?.data).toMatchObject({ resumed: true });
+  expect(names(resumed("start1-1-500-8-bb"))).not.toContain("latest");
+  expect(names(resumed("start1-1-500-7-aa"))).toContain("latest");
+  expect(framesOf(other.connect(parseStreamId("start1-1-500-8-bb")))[0]?.data).toMatchObject({
+    resumed: false,
+  });
 });

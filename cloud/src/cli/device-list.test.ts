@@ -10,7 +10,13 @@ const page = readFileSync(join(import.meta.dirname, "../../../docs/registry.md")
 
 function view(over: Partial<DeviceView>): DeviceView {
   return {
-    ...{ gateway: "plant-3", device: "oven-2", name: "", series: over.device ?? "oven-2" },
+    ...{
+      gateway: "plant-3",
+      device: "oven-2",
+      name: "",
+      site: "",
+      series: over.device ?? "oven-2",
+    },
     ...{ replacedBy: "", family: "native", firmware: "", state: "online", reason: "heard of" },
     ...{
       since: null,
@@ -20,7 +26,7 @@ function view(over: Partial<DeviceView>): DeviceView {
       readings: 60,
     },
     ...{ late: 0, eventsPerMinute: 12, intervalMs: 5_000, sizeMean: 180, metrics: 5 },
-    topics: ["devices/oven-2/telemetry"],
+    ...{ topics: ["devices/oven-2/telemetry"], tags: ["hall", "hot"] },
     ...over,
   };
 }
@@ -68,6 +74,7 @@ test("one device is told with its topics, metrics, notices, and who said what", 
     "heard     2026-11-21T11:59:56.000Z (4 s ago), first 2026-11-20T12:00:00.000Z",
     "events    12, 60 readings, 0 late, 12/min, some 180 characters each",
     "topic     devices/oven-2/telemetry",
+    "tags      hall, hot",
     "metric    level m  good",
     "metric    door  bad",
     `notice    ${at}, 2 times  client-takeover-loop: from a and b`,

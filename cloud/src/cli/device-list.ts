@@ -20,7 +20,7 @@ function namesOf({
 }
 
 export function deviceDetailLines(found: DeviceDetails, now: number): readonly string[] {
-  const { state, reason, since, firmware, metrics, topics, notices, said, beyond } = found;
+  const { state, reason, since, firmware, metrics, topics, tags, notices, said, beyond } = found;
   const at = since === null ? "" : ` since ${when(since)}`;
   const lines = [
     `${found.gateway}  ${found.device}${namesOf(found)}`,
@@ -30,6 +30,7 @@ export function deviceDetailLines(found: DeviceDetails, now: number): readonly s
     `events    ${found.events}, ${found.readings} readings, ${found.late} late, ` +
       `${rateText(found.eventsPerMinute)}/min, some ${found.sizeMean} characters each`,
     ...topics.map((topic) => `topic     ${topic}`),
+    ...(tags.length === 0 ? [] : [`tags      ${tags.join(", ")}`]),
     ...metrics.map(
       ({ metric, unit, quality }) =>
         `metric    ${metric}${unit === null ? "" : ` ${unit}`}  ${quality}`,

@@ -16,6 +16,7 @@ import { defaultRegistryBounds } from "../devices/registry.ts";
 import { deviceDetailLines, deviceText, gatewayDetailLines, gatewayText } from "./device-list.ts";
 import type { CommandParts } from "./nats-commands.ts";
 import { connected, streamInfo } from "./nats-commands.ts";
+import { recordAct } from "./nats-operators.ts";
 
 export interface DeviceFlags {
   readonly json?: boolean;
@@ -31,6 +32,7 @@ export interface DeviceParts extends CommandParts {
 }
 
 interface Opened {
+  readonly connection: NatsConnection;
   readonly parts: DeviceParts;
   readonly flags: DeviceFlags;
   readonly facts: NatsDeviceFacts;
@@ -133,13 +135,16 @@ function say(
 ): Promise<number> {
   const by = flags.by ?? `${userInfo().username}@${hostname()}`;
   const request = factsRequest({ ...said, by, note: flags.note });
-  return opened(parts, flags, async ({ sources, facts }) => {
+  return opened(parts, flags, async ({ connection, sources, facts }) => {
     const row = sources.registry.gateways.get(place.gateway);
     const isThere = place.device === "" || row?.devices.has(place.device) === true;
     const { gateway, device } = place;
     if (row === undefined) throw unknown(`gateway ${gateway}`, "gateways list");
     if (!isThere) throw unknown(`${gateway} ${device}`, "devices list");
     const now = await facts.say(place, request, parts.clock.wallMs());
+    const done = `${device === "" ? "gateway" : "device"}.${now.act}`;
+    const on = device === "" ? gateway : `${gateway}/${device}`;
+    await recordAct(connection, parts, { act: done, on, detail: now.note });
     const what = device === "" ? `gateway ${gateway}` : `${gateway} ${device}`;
     parts.write(flags.json ? JSON.stringify(now) : `${what} is ${now.act} by ${now.by}`);
     return 0;
@@ -156,7 +161,7 @@ async function opened(
     const manager = await jetstreamManager(connection);
     const facts = new NatsDeviceFacts(jetstream(connection), manager);
     const sources = await sourcesOf(parts, connection, facts);
-    return act({ parts, flags, facts, sources });
+    return act({ connection, parts, flags, facts, sources });
   });
 }
 

@@ -2,6 +2,7 @@
 import { hostname, userInfo } from "node:os";
 import { CodedError } from "@causeway/shared/errors.ts";
 import { newAcknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
+import { matchersText } from "@causeway/shared/operate/labels.ts";
 import { newSilence, silenceState, silenceText } from "@causeway/shared/operate/silence.ts";
 import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { acksStream, silencesStream } from "@causeway/shared/subjects.ts";
@@ -10,6 +11,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsOperationsStore } from "../operate/nats-operations.ts";
 import type { CommandParts } from "./nats-commands.ts";
 import { connected, readTransitions, streamInfo } from "./nats-commands.ts";
+import { recordAct } from "./nats-operators.ts";
 import type { SilenceFlags } from "./silence.ts";
 import { inFlags, silenceRequest, unknownLabels } from "./silence.ts";
 
@@ -36,6 +38,8 @@ export function addSilence(
   const silence = inFlags(() => newSilence(request, now, parts.random.hex(idDigits)));
   return connected(parts, async (connection) => {
     await (await operationsStore(connection)).addSilence(silence);
+    const on = `${silence.id} ${matchersText(silence.matchers)}`;
+    await recordAct(connection, parts, { act: "silence.add", on, detail: silence.comment });
     parts.write(flags.json ? JSON.stringify(silence) : silenceText(silence, now));
     for (const label of unknownLabels(silence, fleet))
       parts.warn(`no gateway has a label ${label} so far: is it spelled right?`);
@@ -68,6 +72,7 @@ export function endSilence(
   return connected(parts, async (connection) => {
     const now = parts.clock.wallMs();
     const silence = await (await operationsStore(connection)).endSilence(id, now);
+    await recordAct(connection, parts, { act: "silence.end", on: id, detail: "" });
     parts.write(json ? JSON.stringify({ ...silence, state: "ended" }) : silenceText(silence, now));
     return 0;
   });
@@ -88,6 +93,7 @@ export function acknowledge(parts: CommandParts, given: string, flags: AckFlags)
     const found = await readTransitions(connection, parts, "alert.>");
     const id = idOf(given, new Set(found.map((transition) => transition.id)));
     await store.acknowledge(id, own);
+    await recordAct(connection, parts, { act: "alert.ack", on: id, detail: own.note });
     if (flags.json) parts.write(JSON.stringify({ id, ...own }));
     else parts.write(`${id} is acknowledged by ${own.by}`);
     return 0;

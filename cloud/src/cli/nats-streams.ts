@@ -6,9 +6,11 @@ import { connectNats } from "@causeway/shared/nats-connection.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import {
   acksStream,
+  commandStream,
   devicesStream,
   engineStream,
   notifyStream,
+  operateStream,
   readersStream,
   registryStream,
   rulesStream,
@@ -33,10 +35,12 @@ const shown = [
   readersStream,
   rulesStream,
   notifyStream,
+  commandStream,
   devicesStream,
   registryStream,
   silencesStream,
   acksStream,
+  operateStream,
 ] as const;
 
 export interface StreamsParts {

@@ -54,7 +54,8 @@ interface Line {
 function readingLines(taken: TakenEvent, format: TailFormat): readonly string[] {
   const { event, id, gateway, receivedAt, timeQuality, lane, late } = taken;
   if (event.kind !== "reading") return [];
-  const { device, topic } = event;
+  const { device, topic, tags, site } = event;
+  const said = { ...(tags === undefined ? {} : { tags }), ...(site === undefined ? {} : { site }) };
   return event.readings.map((reading, index) => {
     const { metric, value, quality } = reading;
     const unit = reading.unit ?? null;
@@ -63,7 +64,17 @@ function readingLines(taken: TakenEvent, format: TailFormat): readonly string[] 
     const reason = reading.reason === undefined ? {} : { reason: reading.reason };
     const { unitOriginal } = reading;
     const written = unitOriginal === undefined ? {} : { unitOriginal };
-    const line = { ...own, receivedAt, timeQuality, lane, topic, late, ...reason, ...written };
+    const line = {
+      ...own,
+      receivedAt,
+      timeQuality,
+      lane,
+      topic,
+      late,
+      ...reason,
+      ...written,
+      ...said,
+    };
     return format === "json"
       ? JSON.stringify(line)
       : textLine(line, `${metric} = ${value} ${unit ?? ""}`);

@@ -11,6 +11,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { CommandParts } from "../cli/nats-commands.ts";
 import { connected, engineStore, streamInfo } from "../cli/nats-commands.ts";
+import { recordAct } from "../cli/nats-operators.ts";
 import type { CommandState } from "./command-state.ts";
 import { commandLine, commandText, isFinal } from "./command-state.ts";
 import { NatsCommandStore } from "./nats-command-store.ts";
@@ -69,6 +70,8 @@ export function sendCommand(
   return connected(parts, async (connection) => {
     const store = await storeOf(connection, parts, key);
     const sent = await store.send(command, now);
+    const on = `${command.gateway}/${command.device} ${command.name} ${command.id}`;
+    await recordAct(connection, parts, { act: "command.send", on, detail: "" });
     if (!flags.wait) {
       tell(parts, sent.state, flags.json);
       return exitCodes.good;

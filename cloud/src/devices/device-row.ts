@@ -31,6 +31,11 @@ const intervalWeight = 1 / 8;
 const sizeEvery = 16;
 const sizeWeight = 1 / 8;
 
+const noTags: ReadonlyMap<string, readonly string[]> = new Map();
+
+/** Gives a list of tags its one place; undefined where the gateway has no room for another. */
+export type SharesTags = (tags: readonly string[]) => readonly string[] | undefined;
+
 /** Gives a fact its one place; undefined where the gateway has no room for another. */
 export type Shares = (
   metric: string,
@@ -53,6 +58,9 @@ export class DeviceRow {
   beyond = 0;
   topics: readonly string[] = [];
   readonly metrics: MetricFact[] = [];
+  /** By routes: its tags, and those of each of its topics that has some. */
+  tags: readonly string[] = [];
+  tagsByTopic: ReadonlyMap<string, readonly string[]> = noTags;
   /** What was said of its presence last; undefined where nothing was. */
   isOnline: boolean | undefined;
   presenceReason = "";
@@ -105,6 +113,31 @@ export class DeviceRow {
     }
   }
 
+  /** Whether it has other tags than before; `shares` gives equal lists one place. */
+  takeTags({ event, late }: TakenEvent, shares: SharesTags): boolean {
+    const { tags = none, topic } = event;
+    if (late || topic === null || (tags.length === 0 && this.tagsByTopic.size === 0)) return false;
+    const kept = keptTopic(topic);
+    const known = this.tagsByTopic.get(kept) ?? none;
+    if (
+      known === tags ||
+      (known.length === tags.length && known.every((tag, at) => tag === tags[at]))
+    )
+      return false;
+    const own = tags.length === 0 ? none : shares(tags);
+    if (own === undefined || !this.topics.includes(kept)) return false;
+    const byTopic = new Map(this.tagsByTopic);
+    if (tags.length === 0) byTopic.delete(kept);
+    else byTopic.set(kept, own);
+    this.tellTags(byTopic);
+    return true;
+  }
+
+  tellTags(byTopic: ReadonlyMap<string, readonly string[]>): void {
+    this.tagsByTopic = byTopic;
+    this.tags = [...new Set([...byTopic.values()].flat())].sort();
+  }
+
   /** What comes late says nothing of now; nor does a word that was overtaken. */
   #tellPresence(isOnline: boolean, reason: string, at: number): void {
     if (at < this.presenceAt) return;
@@ -134,7 +167,7 @@ export class DeviceRow {
 
   /** The usual topic is the first that is looked at. */
   #note(topic: string, topicsMax: number): void {
-    const kept = topic.length > topicCharactersKept ? topic.slice(0, topicCharactersKept) : topic;
+    const kept = keptTopic(topic);
     if (this.topics[0] === kept || this.topics.includes(kept)) return;
     if (this.topics.length >= topicsMax) return;
     this.topics = [...this.topics, kept];
@@ -168,4 +201,10 @@ export class DeviceRow {
     else metrics[at] = fact;
     return true;
   }
+}
+
+const none: readonly string[] = [];
+
+function keptTopic(topic: string): string {
+  return topic.length > topicCharactersKept ? topic.slice(0, topicCharactersKept) : topic;
 }

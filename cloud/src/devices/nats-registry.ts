@@ -36,6 +36,7 @@ import type { GatewayPieces } from "./nats-registry-store.ts";
 import { NatsRegistryStore, RegistryTaken } from "./nats-registry-store.ts";
 import { defaultRegistryBounds, Registry } from "./registry.ts";
 import { encodeGateway } from "./registry-codec.ts";
+import type { TagSource } from "./service-rules.ts";
 
 export interface RegistryParts {
   readonly connection: NatsConnection;
@@ -71,6 +72,7 @@ const keepBusyMs = 10_000;
 const roundsMissed = 3;
 const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
 const workMsMax = 20;
+const tagsEveryMs = 15_000;
 /** A commit holds about so much. */
 const batchCharactersMax = 2 * 1_024 * 1_024;
 const batchGatewaysMax = 200;
@@ -83,6 +85,9 @@ export class NatsRegistry {
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #current: Registry;
+  #tags: TagSource | undefined;
+  #tagsOf: Registry | undefined;
+  #tagsRenewedAt = Number.NEGATIVE_INFINITY;
   #mayKeep = true;
   #session: Session | undefined;
   #sessions = 0;
@@ -110,6 +115,11 @@ export class NatsRegistry {
       sessions: this.#sessions,
       waitingFor: this.#waitingFor,
     };
+  }
+
+  /** Of devices, renewed once in a while; undefined until all that the journal has was read. */
+  get tags(): TagSource | undefined {
+    return this.#tags;
   }
 
   /** Waits for nothing: the streams may be away. */
@@ -198,6 +208,19 @@ export class NatsRegistry {
   #show({ registry, last }: Session, sequence: number): void {
     this.#sequence = sequence;
     if (sequence >= last || this.#sessions <= 1) this.#current = registry;
+    if (sequence >= last) this.#renewTags(registry);
+  }
+
+  /** Every change of theirs makes a set of rules, which is kept for long. */
+  #renewTags(registry: Registry): void {
+    const now = this.#parts.clock.bootMs();
+    const { tagsVersion } = registry;
+    const isSame = this.#tagsOf === registry && this.#tags?.tagsVersion === tagsVersion;
+    if (isSame || now < this.#tagsRenewedAt + tagsEveryMs) return;
+    const tagged = registry.tagged();
+    this.#tags = { tagsVersion, tagged: () => tagged };
+    this.#tagsOf = registry;
+    this.#tagsRenewedAt = now;
   }
 
   /** X1. False where another process keeps it. */

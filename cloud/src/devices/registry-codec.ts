@@ -5,7 +5,8 @@
  *   piece 0: <number of pieces> <CRC-32C of the whole> <base64>;  the others: <base64>
  *   unpacked: { "v": 1, "mark": as a gateway's mark, "g": [version, firstSeen, storedAt, liveAt,
  *     resumedAt, events, readings, late, devicesBeyond, metricsBeyond], "n": [[name, detail, at, count], …],
- *     "f": [[metric, quality, unit?], …], "d": [one row for each device, see rowOf] }
+ *     "f": [[metric, quality, unit?], …], "d": [one row for each device, see rowOf],
+ *     "t": [[device, [[topic, [tag, …]], …]], …] where a route has tags }
  */
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { crc32c } from "@causeway/shared/checksum.ts";
@@ -39,6 +40,9 @@ export function encodeGateway({ row, mark }: KeptGateway): readonly string[] {
     return places.size - 1;
   };
   const d = [...row.devices.values()].map((device) => rowOf(device, placeOf));
+  const tagged = [...row.devices.values()].flatMap(({ device, tagsByTopic }) =>
+    tagsByTopic.size === 0 ? [] : [[device, [...tagsByTopic]]],
+  );
   const { version, firstSeen, storedAt, liveAt, resumedAt, events, readings, late } = row;
   const g = [version, firstSeen, storedAt, liveAt, resumedAt, events, readings, late];
   const text = JSON.stringify({
@@ -51,6 +55,7 @@ export function encodeGateway({ row, mark }: KeptGateway): readonly string[] {
       return unit === undefined ? [metric, place] : [metric, place, unit];
     }),
     d,
+    ...(tagged.length === 0 ? {} : { t: tagged }),
   });
   const packed = zstdCompressSync(Buffer.from(text)).toString("base64");
   const count = Math.max(1, Math.ceil(packed.length / pieceCharactersMax));
@@ -79,7 +84,7 @@ export function decodeGateway(
     throw new CodedError("BATCH_MALFORMED", `registry of ${gateway}: its pieces do not fit`);
   const options = { maxOutputLength: expandedBytesMax };
   const text = zstdDecompressSync(Buffer.from(packed, "base64"), options).toString("utf8");
-  const { mark, g, n, f, d } = parseState("registry", schema, text);
+  const { mark, g, n, f, d, t = [] } = parseState("registry", schema, text);
   const row = new GatewayRow(gateway, bounds);
   [row.version, row.firstSeen, row.storedAt, row.liveAt, row.resumedAt, row.events] = g;
   [, , , , , , row.readings, row.late, row.devicesBeyond, row.metricsBeyond] = g;
@@ -92,6 +97,13 @@ export function decodeGateway(
     row.devices.set(device.device, device);
     row.characters += device.device.length;
     for (const topic of device.topics) row.characters += topic.length;
+  }
+  for (const [device, told] of t) {
+    const shared = told.flatMap(([topic, tags]) => {
+      const own = row.shareTags(tags);
+      return own === undefined ? [] : [[topic, own] as const];
+    });
+    row.devices.get(device)?.tellTags(new Map(shared));
   }
   return { row, mark: decodeMark(mark) };
 }
@@ -127,6 +139,7 @@ const schema = z.object({
   n: z.array(z.tuple([text, text, number, number])),
   f: z.array(z.tuple([text, number, text.optional()])),
   d: z.array(rowSchema),
+  t: z.array(z.tuple([text, z.array(z.tuple([text, z.array(text)]))])).optional(),
 });
 
 function deviceOf(

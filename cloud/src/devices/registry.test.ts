@@ -211,3 +211,39 @@ test("a gateway whose pieces are of different times is refused, not half restore
   expect(() => decodeGateway("gw-1", torn, registry.bounds)).toThrow(/^BATCH_MALFORMED/);
   expect(() => decodeGateway("gw-1", others, registry.bounds)).toThrow(/^BATCH_MALFORMED/);
 });
+
+test("a device has the tags of its topics, as each told last, over keeping too", () => {
+  const registry = new Registry();
+  const tell = (device: string, topic: string, tags: readonly string[], late = false) => {
+    const said = tags.length === 0 ? {} : { tags };
+    const own = { ...reading(device, "level", 3), topic, ...said } as Event;
+    take(registry, { event: own, late });
+  };
+  tell("tank", "a", ["cold", "x"]);
+  tell("tank", "b", ["line"]);
+  tell("pump", "a", ["cold", "x"]);
+  tell("other", "c", []);
+  expect(row(registry, "tank")?.tags).toEqual(["cold", "line", "x"]);
+  const version = registry.tagsVersion;
+  tell("tank", "a", ["cold", "x"]);
+  tell("tank", "a", [], true);
+  expect(registry.tagsVersion).toBe(version);
+  tell("tank", "a", []);
+  expect(registry.tagsVersion).toBeGreaterThan(version);
+  const told = [
+    ["gw-1", ["line"], ["tank"]],
+    ["gw-1", ["cold", "x"], ["pump"]],
+  ];
+  expect(registry.tagged()).toEqual(told);
+  const gateway = registry.gateways.get("gw-1");
+  if (gateway === undefined) throw new Error("no gateway");
+  const mark = new JournalReader(nothingCommitted).markOf("gw-1");
+  const { row: kept } = decodeGateway(
+    "gw-1",
+    encodeGateway({ row: gateway, mark }),
+    registry.bounds,
+  );
+  const again = new Registry();
+  again.restore(kept);
+  expect(again.tagged()).toEqual(told);
+});

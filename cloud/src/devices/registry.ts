@@ -7,8 +7,9 @@
  *       beyond a bound is counted, and one sentence tells of it.
  */
 import type { EventKind, Reading } from "@causeway/shared/event.ts";
+import type { Service } from "@causeway/shared/rules/fleet.ts";
 import type { Folded, TakenEvent } from "../ingest/fold.ts";
-import type { DeviceBounds, MetricFact } from "./device-row.ts";
+import type { DeviceBounds, MetricFact, SharesTags } from "./device-row.ts";
 import { DeviceRow } from "./device-row.ts";
 
 export interface RegistryBounds extends DeviceBounds {
@@ -57,6 +58,7 @@ export class GatewayRow {
   readonly gateway: string;
   readonly devices = new Map<string, DeviceRow>();
   readonly #facts = new Map<string, MetricFact>();
+  readonly #tags = new Map<string, readonly string[]>();
   readonly #bounds: RegistryBounds;
   notices: readonly Notice[] = [];
   version = "";
@@ -94,6 +96,17 @@ export class GatewayRow {
     return fact;
   };
 
+  /** G2: undefined where there is no room for other tags. */
+  readonly shareTags: SharesTags = (tags) => {
+    const key = JSON.stringify(tags);
+    const known = this.#tags.get(key);
+    if (known !== undefined) return known;
+    if (!this.hasRoom(key.length)) return undefined;
+    this.#tags.set(key, tags);
+    this.characters += key.length;
+    return tags;
+  };
+
   hasRoom(characters: number): boolean {
     return this.characters + characters <= this.#bounds.charactersPerGatewayMax;
   }
@@ -115,6 +128,7 @@ export class Registry {
   readonly changed = new Set<string>();
   #devices = 0;
   #gatewaysBeyond = 0;
+  #tagsVersion = 0;
   #events = 0;
 
   constructor(bounds: RegistryBounds = defaultRegistryBounds) {
@@ -123,6 +137,22 @@ export class Registry {
 
   get devices(): number {
     return this.#devices;
+  }
+
+  /** Another number where a device has other tags than before. */
+  get tagsVersion(): number {
+    return this.#tagsVersion;
+  }
+
+  /** Devices with tags of routes, those of a gateway with equal tags together. */
+  tagged(): NonNullable<Service["tags"]> {
+    return [...this.gateways].flatMap(([gateway, { devices }]) => {
+      const own = [...devices.values()].filter(({ tags }) => tags.length > 0);
+      const groups = Map.groupBy(own, ({ tags }) => JSON.stringify(tags));
+      return [...groups.values()].map(
+        (rows) => [gateway, rows[0]?.tags ?? [], rows.map(({ device }) => device)] as const,
+      );
+    });
   }
 
   /** Events that were taken since the start of the process. */
@@ -171,6 +201,7 @@ export class Registry {
     const [beyond, topics] = [row.beyond, row.topics];
     row.takeReadings(taken, event.readings, this.bounds, gateway.share);
     gateway.metricsBeyond += row.beyond - beyond;
+    if (row.takeTags(taken, gateway.shareTags)) this.#tagsVersion++;
     if (row.topics !== topics) gateway.characters += row.topics.at(-1)?.length ?? 0;
   }
 
@@ -214,6 +245,7 @@ export class Registry {
     const row = this.gateways.get(gateway);
     if (row === undefined) return;
     this.changed.add(gateway);
+    this.#tagsVersion++;
     if (device === "") {
       this.#devices -= row.devices.size;
       this.gateways.delete(gateway);

@@ -10,6 +10,7 @@ import {
 } from "@causeway/shared/devices/device-facts.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
+import type { Service } from "@causeway/shared/rules/fleet.ts";
 import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { expect, test } from "vitest";
@@ -182,4 +183,57 @@ test("of more facts than rules can hold the first are told, and rules go on", ()
   const { fleet, ruleSet } = world.service.of(configured);
   expect(fleet.service?.out).toHaveLength(5_000);
   expect(ruleSet.text.length).toBeLessThan(900 * 1_024);
+});
+
+test("tags that a route gives come to engines with the rules, and go with them", () => {
+  const tagged = rulesSchema.parse([
+    { name: "hot", detector: "limits", hi: 50, tags: ["cold"], flap: "off" },
+    { name: "odd", when: { metric: "t", is: "'cold' in tags && value > 60" }, flap: "off" },
+  ]);
+  const loaded = loadedFrom({ rules: tagged, fleet: emptyFleet }, "cloud.yaml");
+  let told: NonNullable<Service["tags"]> = [];
+  let tagsVersion = 0;
+  const source = () => ({ tagsVersion, tagged: () => told });
+  const registry = source();
+  const service = new ServiceRules(new DeviceBook(), silentLogger, () => {
+    return Object.assign(registry, source());
+  });
+  const first = service.of(loaded);
+  expect(first).toBe(loaded);
+  const partition = new Partition(3, first.ruleSet, 0, noCounts(), { silentAfterMs });
+  let sequence = 0;
+  const pass = (second: number, value: number) => {
+    const now = service.of(loaded).ruleSet;
+    const tick = { n: second, at: second * 1_000, rules: now.name, revision: 1 };
+    partition.tick(++sequence, tick, now);
+    const event = readingEvent("a", "t", value, second * 1_000 + 1);
+    partition.take(journalMessage(++sequence, second, [event]));
+    const { messages } = partition.collect(second, 500);
+    return messages
+      .filter(({ subject }) => subject.startsWith("alert."))
+      .flatMap(({ data }) => (JSON.parse(data) as { transitions: AlertTransition[] }).transitions)
+      .map(({ rule, device, state }) => `${rule} ${device} ${state}`);
+  };
+  expect(pass(1, 70)).toEqual([]);
+  [told, tagsVersion] = [[["g1", ["cold"], ["a", "b"]]], 1];
+  expect(pass(2, 70)).toEqual(["hot a firing", "odd a firing"]);
+  expect(service.of(loaded)).toBe(service.of(loaded));
+  [told, tagsVersion] = [[["g2", ["cold"], ["a"]]], 2];
+  expect(pass(3, 71).sort()).toEqual(["hot a resolved", "odd a resolved"]);
+});
+
+test("tags of so many devices are told, the same ones whatever the order", () => {
+  const book = new DeviceBook();
+  const devices = Array.from({ length: 6_000 }, (_, at) => `d${at}`);
+  const tags = (ids: readonly string[]) => ({
+    tagsVersion: 1,
+    tagged: () => [["g", ["b"], ids] as const, ["g", ["a"], ["x"]] as const],
+  });
+  const service = serviceOf(book, tags(devices));
+  expect(service?.tags?.map(([, own, ids]) => [own, ids.length])).toEqual([
+    [["a"], 1],
+    [["b"], 4_999],
+  ]);
+  expect(serviceOf(book, tags(devices.toReversed()))).toEqual(service);
+  expect(serviceOf(book)).toBeUndefined();
 });

@@ -12,14 +12,35 @@ import { loadedFrom } from "../rules/rules-document.ts";
 /** Of each list; of more, rules are not told. */
 export const serviceRowsMax = 5_000;
 
+/** Where tags of devices are known from. */
+export interface TagSource {
+  readonly tagsVersion: number;
+  tagged(): NonNullable<Service["tags"]>;
+}
+
+const noTags: TagSource = { tagsVersion: 0, tagged: () => [] };
+
 /** Undefined where there is nothing to be said. */
-export function serviceOf(book: DeviceBook): Service | undefined {
+export function serviceOf(book: DeviceBook, source = noTags): Service | undefined {
   const out = book.outOfService().map(({ gateway, device }) => [gateway, device] as const);
   const as = book
     .successions()
     .map(({ gateway, device, as: own }) => [gateway, device, own] as const);
-  if (out.length === 0 && as.length === 0) return undefined;
-  return { out: bounded(out), as: bounded(as) };
+  const tags = boundedTags(source.tagged());
+  if (out.length === 0 && as.length === 0 && tags.length === 0) return undefined;
+  return { out: bounded(out), as: bounded(as), ...(tags.length === 0 ? {} : { tags }) };
+}
+
+/** So many devices; in an order of their own, as their groups are. */
+function boundedTags(groups: NonNullable<Service["tags"]>): NonNullable<Service["tags"]> {
+  let room = serviceRowsMax;
+  const keyed = groups.map((group) => [`${group[0]}\n${group[1].join("\n")}`, group] as const);
+  const sorted = keyed.sort(([one], [other]) => (one < other ? -1 : 1));
+  return sorted.flatMap(([, [gateway, tags, devices]]) => {
+    const kept = [...devices].sort().slice(0, room);
+    room -= kept.length;
+    return kept.length === 0 ? [] : [[gateway, tags, kept] as const];
+  });
 }
 
 /** In an order of their own, so that equal facts make equal rules. */
@@ -42,26 +63,42 @@ export class ServiceRules {
   readonly #book: DeviceBook;
   readonly #log: Logger;
   #made:
-    | { readonly of: LoadedRules; readonly version: number; readonly rules: LoadedRules }
+    | { readonly of: LoadedRules; readonly seen: readonly unknown[]; readonly rules: LoadedRules }
     | undefined;
+  readonly #tags: () => TagSource | undefined;
+  #begun = noTags;
 
-  constructor(book: DeviceBook, log: Logger) {
+  /** `tags` are undefined until they are known. */
+  constructor(book: DeviceBook, log: Logger, tags: () => TagSource | undefined = () => noTags) {
     this.#book = book;
     this.#log = log;
+    this.#tags = tags;
+  }
+
+  /** The rules that were in force: their tags are those of devices until these are known. */
+  begin({ fleet }: LoadedRules): void {
+    const tagged = fleet.service?.tags ?? [];
+    this.#begun = { tagsVersion: 0, tagged: () => tagged };
   }
 
   of(loaded: LoadedRules): LoadedRules {
-    const { version } = this.#book;
-    if (this.#made?.of !== loaded || this.#made.version !== version)
-      this.#made = { of: loaded, version, rules: this.#with(loaded) };
+    const source = this.#tags() ?? this.#begun;
+    const seen = [this.#book.version, source, source.tagsVersion];
+    const isSame = seen.every((one, at) => one === this.#made?.seen[at]);
+    if (this.#made?.of !== loaded || !isSame)
+      this.#made = { of: loaded, seen, rules: this.#with(loaded, source) };
     return this.#made.rules;
   }
 
-  #with(loaded: LoadedRules): LoadedRules {
-    const service = serviceOf(this.#book);
-    const rows = [service?.out.length ?? 0, service?.as.length ?? 0];
+  #with(loaded: LoadedRules, source: TagSource): LoadedRules {
+    const service = serviceOf(this.#book, source);
+    const tagged = (service?.tags ?? []).reduce((count, [, , ids]) => count + ids.length, 0);
+    const rows = [service?.out.length ?? 0, service?.as.length ?? 0, tagged];
     if (Math.max(...rows) >= serviceRowsMax)
-      this.#log.warn({ rows: serviceRowsMax }, "more is out of service than rules are told of");
+      this.#log.warn(
+        { rows: serviceRowsMax },
+        "more is out of service, or has tags, than rules are told of",
+      );
     try {
       return withService(loaded, service);
     } catch (failure) {

@@ -168,6 +168,30 @@ test("a hole in what the engine had taken is told once, until a snapshot is behi
   expect(await engines.commit()).toEqual([]);
 });
 
+test("more series than rules can know are one open alert over all engines, until all are judged", async () => {
+  const engines = new Partitions();
+  const many = (sequence: number, from: number, count: number, atMs = 0) => {
+    const events = Array.from({ length: count }, (_, n) => {
+      return readingEvent(`d${from + n}`, "temperature", 20);
+    });
+    const message = journalMessage(sequence, from, events);
+    return { ...message, storedAt: message.storedAt + atMs };
+  };
+  const journal = [many(1, 1, 4_000), many(2, 4_001, 4_000), many(3, 8_001, 2_000)];
+  for (const message of journal) (await engines.current).take(message);
+  expect(await engines.commit()).toEqual([]);
+  (await engines.current).take(many(4, 10_001, 5));
+  expect(await engines.commit()).toEqual(["system-series-full firing"]);
+  expect(engines.told[0]?.reason).toMatch(/^rules know 10000 series of the gateway/);
+  const last = await engines.current;
+  engines.takeOver(last);
+  (await engines.current).take(many(5, 10_006, 5, 60_000));
+  expect(await engines.commit()).toEqual([]);
+  (await engines.current).take(batch(6, 10_011, 1, {}, 60_000 + quietMs));
+  expect(await engines.commit()).toEqual(["system-series-full resolved"]);
+  expect(engines.told[1]?.reason).toContain("10 were not");
+});
+
 test("a batch that was refused stays named, and first, whatever waits behind it", async () => {
   const engines = new Partitions();
   const partition = await engines.current;

@@ -459,6 +459,7 @@ export class Partition {
   #takeEvent(state: GatewayState, taken: TakenEvent): void {
     if (!taken.late) state.detection.heardAt = this.#tickAt;
     const { refused } = state.alerts;
+    const { readingsBeyond } = state.detection;
     const told = takeEvent(this.#rules.alerting, state, taken);
     this.#counters.alertsRefused += state.alerts.refused - refused;
     if (!taken.effect) {
@@ -471,6 +472,12 @@ export class Partition {
       this.#counters.readings += event.readings.length;
     }
     this.#tell(taken.gateway, state, told);
+    const { detection, conditions } = state;
+    const beyond = detection.readingsBeyond - readingsBeyond;
+    if (beyond <= 0) return;
+    const moment = { at: this.#at, cause: taken.id };
+    const full = conditions.seriesFull(detection.series.size, beyond, moment);
+    this.#tellTransitions(taken.gateway, state, full);
   }
 
   #addDead(gateway: string, dead: readonly DeadItem[]): void {

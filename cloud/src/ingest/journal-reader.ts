@@ -106,6 +106,11 @@ export class JournalReader {
     return this.#deferred.length > 0;
   }
 
+  /** All whose ledgers it has. */
+  get gateways(): readonly string[] {
+    return this.#ledgers.all().map(({ gateway }) => gateway);
+  }
+
   /** Where it is in a gateway's ledger, to be kept and handed in again. */
   markOf(gateway: string): Mark {
     return this.#ledgers.of(gateway).replayMark(!this.#isBehind);

@@ -5,6 +5,7 @@ import { decodeEpochPage } from "@causeway/shared/epoch-page.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import type { EpochLedger, LooseStretch, Mark } from "@causeway/shared/mark.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
+import type { GatewayId } from "@causeway/shared/names.ts";
 import { parseGatewaySubject } from "@causeway/shared/subjects.ts";
 import type { EngineStore } from "../engine/engine-store.ts";
 
@@ -14,10 +15,18 @@ export interface CommittedLedgers {
   readonly pagesOf: (gateway: string) => readonly EpochPage[];
 }
 
-/** Marks first: what leaves a mark in between stands in a page that is read after it. */
-export async function loadLedgers(store: EngineStore): Promise<CommittedLedgers> {
-  const found = await store.loadLast("mark.*.*");
-  const pages = (await store.loadLast("epochs.*.*.*")).map(({ text }) => decodeEpochPage(text));
+/**
+ * Of one gateway, or of all. Marks first: what leaves a mark in between stands in a page that is read
+ * after it.
+ */
+export async function loadLedgers(
+  store: Pick<EngineStore, "loadLast">,
+  gateway: GatewayId | "*" = "*",
+): Promise<CommittedLedgers> {
+  const found = await store.loadLast(`mark.*.${gateway}`);
+  const pages = (await store.loadLast(`epochs.*.${gateway}.*`)).map(({ text }) =>
+    decodeEpochPage(text),
+  );
   const marks = found.flatMap(({ subject, text }) => {
     const place = parseGatewaySubject(subject);
     return place === undefined ? [] : [{ partition: place.partition, mark: decodeMark(text) }];

@@ -3,7 +3,6 @@
 import { silentLogger } from "@causeway/shared/log.ts";
 import { isRuleName } from "@causeway/shared/names.ts";
 import { transition } from "@causeway/shared/notify/testing/transition.ts";
-import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemRandom } from "@causeway/shared/system-random.ts";
@@ -13,6 +12,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HttpApi } from "../api/http-api.ts";
+import { token } from "../api/testing/http-api.ts";
 import { alerts } from "../cli/nats-commands.ts";
 import { acknowledge, addSilence, endSilence, listSilences } from "../cli/nats-silences.ts";
 import { connectTest, prepareStreams } from "../testing/nats-journal-writer.ts";
@@ -154,11 +154,11 @@ async function opened() {
   const store = new NatsOperationsStore(jetstream(connection), await jetstreamManager(connection));
   const api = new HttpApi({
     address: { host: "127.0.0.1", port: 0 },
-    ...{ token: "secret", view, version: "1", log: silentLogger, clock },
+    ...{ tokens: [token("secret")], view, version: "1", log: silentLogger, clock },
     ready: () => ({ ready: true, reasons: [] }),
     engineMetrics: () => [],
     operations: {
-      ...{ view: feed.operations, store, fleet: () => emptyFleet },
+      ...{ view: feed.operations, store },
       newId: () => systemRandom.hex(12),
     },
   });
@@ -194,7 +194,7 @@ test("silences and acknowledgements by HTTP show in the list of alerts, and in t
   await vi.waitFor(() => expect(feed.operations.acknowledgements.size).toBe(1), patience);
   const shown = await (await send("GET", "/api/alerts")).json();
   const standing = { silencedBy: id, acknowledged: { by: "bob", note: "seen" } };
-  expect(shown).toMatchObject({ open: [{ id: "a1", ...standing }] });
+  expect(shown).toMatchObject({ alerts: [{ id: "a1", ...standing }] });
   expect(await (await send("GET", "/api/silences")).json()).toMatchObject({ silences: [{ id }] });
   await vi.waitFor(() => expect(text).toMatch(/event: silences\n[^\n]*"bob"/), patience);
   const type = { "content-type": "application/json" };

@@ -195,10 +195,12 @@ test("a reader that stands still holds the journal; gateways are slowed, until i
     { name: "KV_READERS" },
     { name: "KV_RULES" },
     { name: "KV_NOTIFY" },
+    { name: "CMD" },
     { name: "KV_DEVICES" },
     { name: "KV_REGISTRY" },
     { name: "KV_SILENCES" },
     { name: "KV_ACKS" },
+    { name: "OPERATE" },
     { reader: "history", kind: "historian", sequence: 0, lagMessages: expect.any(Number) },
     { floor: 0, heldBy: "reader history" },
   ]);

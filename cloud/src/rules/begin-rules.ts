@@ -30,7 +30,8 @@ export async function beginRules({ configured, key, ticks, store }: Places): Pro
   throw configured.cause;
 }
 
-async function rulesInForce(
+/** Those that the journal's last tick names; undefined where there are none, or none that can be read. */
+export async function rulesInForce(
   ticks: Places["ticks"],
   store: EngineStore,
 ): Promise<LoadedRules | undefined> {

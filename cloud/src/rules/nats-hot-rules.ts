@@ -12,7 +12,7 @@ import { checkAnswering } from "../notify/nats-answering.ts";
 import { NatsTickJournal } from "../ticks/nats-tick-journal.ts";
 import { KeptRuleSets } from "../ticks/rule-sets.ts";
 import { Ticker } from "../ticks/ticker.ts";
-import { asked, beginRules } from "./begin-rules.ts";
+import { asked, beginRules, rulesInForce } from "./begin-rules.ts";
 import type { Configured } from "./file-rules.ts";
 import { configuredRules, FileRules } from "./file-rules.ts";
 import { HotRules } from "./hot-rules.ts";
@@ -31,6 +31,8 @@ export interface OpenRulesParts {
   readonly store: EngineStore;
   /** The rules together with what is out of service; read before. */
   readonly inService?: (rules: LoadedRules) => LoadedRules;
+  /** Told before, with what engines judge by until then. */
+  readonly inForce?: (rules: LoadedRules) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -61,6 +63,8 @@ export async function openRules(parts: OpenRulesParts): Promise<OpenedRules> {
     ticks: journal,
     store,
   });
+  const before = parts.inForce && (await asked(() => rulesInForce(journal, store)));
+  if (before !== undefined) parts.inForce?.(before);
   const { rules, fleet } = inService(wanted.current);
   const ruleSets = new KeptRuleSets(store, rules, fleet);
   const ticker = new Ticker({

@@ -8,6 +8,7 @@ import { rulesRevisionsMax } from "@causeway/shared/streams.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { CommandParts } from "../cli/nats-commands.ts";
 import { connected } from "../cli/nats-commands.ts";
+import { recordAct } from "../cli/nats-operators.ts";
 import { NatsDeviceFacts } from "../devices/nats-device-facts.ts";
 import { serviceOf, withService } from "../devices/service-rules.ts";
 import { NatsTickJournal } from "../ticks/nats-tick-journal.ts";
@@ -97,6 +98,8 @@ export function checkRules(file: string, output: { json: boolean; write(line: st
 
 interface Bucket {
   readonly store: NatsRulesStore;
+  /** For the operators' log. */
+  readonly record: (act: string, on: string, detail: string) => Promise<void>;
   /** Of the rules that the journal's last tick names. */
   readonly named: () => Promise<string | undefined>;
   /** With what is out of service, as a running cloud has them. */
@@ -117,14 +120,16 @@ function opened(parts: RulesParts, act: (bucket: Bucket) => Promise<number>): Pr
     }
     const inService = async (loaded: LoadedRules) =>
       withService(loaded, serviceOf(await new NatsDeviceFacts(client, manager).load()));
-    return act({ store, named: async () => (await ticks.last())?.tick.rules, inService });
+    const record = (done: string, on: string, detail: string) =>
+      recordAct(connection, parts, { act: done, on, detail });
+    return act({ store, record, named: async () => (await ticks.last())?.tick.rules, inService });
   });
 }
 
 async function put(parts: RulesParts, file: string): Promise<number> {
   const text = readRulesText(file);
   const rulesPut = checked(text, file);
-  return opened(parts, async ({ store }) => {
+  return opened(parts, async ({ store, record }) => {
     const last = await store.last();
     if (last?.text === text) {
       expectRevision(parts, last);
@@ -134,6 +139,7 @@ async function put(parts: RulesParts, file: string): Promise<number> {
     const revision = await write(parts, last, (note, expected) => {
       return store.put(text, note, expected);
     });
+    await record("rules.put", `revision ${revision}`, parts.note);
     parts.write(`revision ${revision}: ${rulesPut.length} rules; a running cloud takes them now`);
     return 0;
   });
@@ -229,20 +235,21 @@ async function revisionOf(store: NatsRulesStore, revision: number): Promise<Rule
   throw new CodedError("RULES_UNKNOWN", `revision ${revision} ${why}: ${cure}`);
 }
 
-async function remove(parts: RulesParts, { store }: Bucket): Promise<number> {
+async function remove(parts: RulesParts, { store, record }: Bucket): Promise<number> {
   const last = await store.last();
   if (last?.kind !== "put") {
     parts.write("bucket RULES has no rules: the configuration's count already");
     return 0;
   }
   await write(parts, last, (note, expected) => store.remove(note, expected));
+  await record("rules.remove", `revision ${last.revision}`, parts.note);
   parts.write(`revision ${last.revision} is removed: the configuration's rules count again`);
   return 0;
 }
 
 async function setMode(
   parts: RulesParts,
-  { store }: Bucket,
+  { store, record }: Bucket,
   name: string,
   mode: Mode,
 ): Promise<number> {
@@ -266,6 +273,7 @@ async function setMode(
   const revision = await write(parts, last, (note, expected) =>
     store.put(text, note === "" ? change : note, expected),
   );
+  await record("rules.mode", `${name} ${mode}`, parts.note);
   parts.write(`revision ${revision}: ${change}`);
   return 0;
 }

@@ -6,14 +6,24 @@
 
 import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import type { DevicePlace } from "@causeway/shared/devices/device-facts.ts";
+import type { DeadNotification } from "@causeway/shared/notify/dead-notification.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
-import type { Folded, TakenEvent } from "../ingest/fold.ts";
-import type { SeriesBounds, SeriesView } from "./series-table.ts";
+import type { DeadItem, Folded, TakenEvent } from "../ingest/fold.ts";
+import type { Gap } from "../ingest/journal-reader.ts";
+import { gapReason } from "../ingest/journal-reader.ts";
+import type { AlertEntry } from "./alert-table.ts";
+import { AlertTable } from "./alert-table.ts";
+import type { DeadGroup } from "./dead-table.ts";
+import { DeadTable } from "./dead-table.ts";
+import type { GatewayView } from "./gateway-table.ts";
+import { GatewayTable } from "./gateway-table.ts";
+import type { KeptSeries, SeriesBounds, SeriesView } from "./series-table.ts";
 import { SeriesTable } from "./series-table.ts";
 
 export interface ViewBounds extends SeriesBounds {
   readonly gatewaysMax: number;
   readonly openAlertsMax: number;
+  readonly resolvedAlertsMax: number;
   readonly transitionsMax: number;
   readonly derivedMax: number;
 }
@@ -22,6 +32,7 @@ export const defaultViewBounds: ViewBounds = {
   seriesMax: 20_000,
   gatewaysMax: 10_000,
   openAlertsMax: 10_000,
+  resolvedAlertsMax: 2_000,
   transitionsMax: 200,
   derivedMax: 200,
   recentMax: 48,
@@ -48,31 +59,6 @@ export interface ViewCounters {
   readonly alertsOpen: number;
 }
 
-export interface GatewayView {
-  readonly gateway: string;
-  /** The newest epoch that came by `live` or `priority`. */
-  readonly epoch: string;
-  /** When the gateway received its newest event, in ms. */
-  readonly receivedAt: number;
-  /** When the journal stored its newest batch, in ms: it was connected then. */
-  readonly storedAt: number;
-  readonly events: number;
-  readonly readings: number;
-  readonly quarantined: number;
-  readonly heartbeat: Heartbeat | undefined;
-}
-
-/** What a gateway last said of itself. */
-export interface Heartbeat {
-  readonly receivedAt: number;
-  readonly untakenEvents: number;
-  readonly outboxBytes: number;
-  readonly appended: number;
-  readonly quarantined: number;
-  /** Null while the cloud never took anything. */
-  readonly takenAgoMs: number | null;
-}
-
 export interface AlertView {
   readonly version: number;
   readonly transition: AlertTransition;
@@ -90,16 +76,15 @@ interface DerivedView {
   readonly event: DerivedEvent;
 }
 
-export interface ViewSnapshot {
-  readonly generation: number;
-  readonly version: number;
-  readonly counters: ViewCounters;
+/** What came from the journal, as it is kept; of one instant. */
+export interface EventsState {
+  readonly counts: typeof noCounts;
+  readonly seriesEvicted: number;
   readonly gateways: readonly GatewayView[];
-  readonly series: readonly SeriesView[];
-  readonly alerts: AlertsView;
+  /** Oldest change first. */
+  readonly series: readonly KeptSeries[];
+  readonly quarantined: readonly DeadGroup[];
 }
-
-type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
 const noCounts = {
   events: 0,
@@ -126,18 +111,26 @@ export class FleetView {
   readonly #bounds: ViewBounds;
   readonly #said: SaidOfDevices;
   readonly #series: SeriesTable;
-  readonly #gateways = new Map<string, Mutable<GatewayView>>();
-  readonly #open = new Map<string, AlertTransition>();
+  readonly #gateways: GatewayTable;
+  readonly #alerts: AlertTable;
+  /** By gateways, and what is unreadable; from the journal. */
+  readonly #quarantined = new DeadTable();
+  /** What receivers gave up, and what engines could not read; from ENGINE. */
+  readonly #dead = new DeadTable();
   #transitions: AlertView[] = [];
   #derived: DerivedView[] = [];
   #counts = { ...noCounts };
   #version = 0;
+  #sequence = 0;
   #generation = 1;
 
   constructor(bounds: ViewBounds = defaultViewBounds, said: SaidOfDevices = nothingSaid) {
     this.#bounds = bounds;
     this.#said = said;
     this.#series = new SeriesTable(bounds);
+    this.#gateways = new GatewayTable(bounds.gatewaysMax);
+    const { openAlertsMax: openMax, resolvedAlertsMax: resolvedMax } = bounds;
+    this.#alerts = new AlertTable({ openMax, resolvedMax });
   }
 
   /** Changes when the view was emptied: versions of another generation mean nothing. */
@@ -149,24 +142,26 @@ export class FleetView {
     return this.#version;
   }
 
+  /** To be told before what the message brings: changes are of it. */
+  reach(sequence: number): void {
+    this.#sequence = sequence;
+  }
+
   /** What one journal message brought; `storedAt` is when the server stored it, in ms. */
   applyFolded({ source, taken, dead, doubt }: Omit<Folded, "findings">, storedAt: number): void {
     this.#counts.dead += dead.length;
     if (doubt !== undefined) this.#counts.doubts++;
     else if (taken.length === 0 && dead.length === 0) this.#counts.repeats++;
     for (const event of taken) this.apply(event);
-    const gateway = this.#gateways.get(source.gateway);
-    if (gateway !== undefined) gateway.storedAt = Math.max(gateway.storedAt, storedAt);
+    this.#gateways.stored(source.gateway, source.partition, storedAt, dead.length);
+    for (const item of dead) this.#addUnreadable(item, storedAt);
   }
 
   apply(taken: TakenEvent): void {
     const { event } = taken;
-    const gateway = this.#gateway(taken);
+    const gateway = this.#gateways.take(taken);
     this.#counts.events++;
-    gateway.events++;
     if (taken.late) this.#counts.late++;
-    else gateway.epoch = taken.epoch;
-    gateway.receivedAt = Math.max(gateway.receivedAt, taken.receivedAt);
     switch (event.kind) {
       case "reading": {
         this.#counts.readings += event.readings.length;
@@ -175,20 +170,24 @@ export class FleetView {
         const { gateway: id, receivedAt } = taken;
         const device = this.#said.seriesOf({ gateway: id, device: event.device }, receivedAt);
         for (const reading of event.readings) {
-          if (this.#series.put(taken, device, reading, this.#version + 1)) this.#version++;
+          const moment = { version: this.#version + 1, sequence: this.#sequence };
+          if (this.#series.put(taken, device, reading, moment)) this.#version++;
         }
         return;
       }
-      case "quarantined":
+      case "quarantined": {
         this.#counts.quarantined++;
         gateway.quarantined++;
+        const { reason, detail, bytes, payload, device, topic } = event;
+        const place = { kind: "quarantined", gateway: taken.gateway, receiver: null } as const;
+        const sample = { id: taken.id, at: taken.receivedAt, device, topic, detail };
+        this.#quarantined.add({ ...place, reason }, { ...sample, bytes, payload });
         return;
+      }
       case "loss":
         this.#counts.lost += event.count;
         return;
       case "system":
-        if (event.name === "heartbeat") this.#applyHeartbeat(gateway, taken, event.fields ?? {});
-        return;
       case "presence":
       case "alarm":
       case "reply":
@@ -197,18 +196,15 @@ export class FleetView {
     }
   }
 
+  /** What the journal lost of a gateway, though it was taken. */
+  applyGap({ gateway, from, to }: Gap, at: number): void {
+    this.#counts.lost += to - from + 1;
+    this.#gateways.lost(gateway, gapReason, to - from + 1, at);
+  }
+
   /** A transition that is known already, as after a rollback, changes nothing. */
   applyAlert(transition: AlertTransition): void {
-    const { id, state } = transition;
-    if (this.#transitions.some(({ transition: own }) => own.id === id && own.state === state)) {
-      return;
-    }
-    if (state === "firing") this.#open.set(id, transition);
-    else this.#open.delete(id);
-    const [oldest] = this.#open.keys();
-    if (this.#open.size > this.#bounds.openAlertsMax && oldest !== undefined) {
-      this.#open.delete(oldest);
-    }
+    if (!this.#alerts.take(transition)) return;
     this.#transitions.push({ version: ++this.#version, transition });
     if (this.#transitions.length > this.#bounds.transitionsMax) this.#transitions.shift();
   }
@@ -218,17 +214,34 @@ export class FleetView {
     if (this.#derived.length > this.#bounds.derivedMax) this.#derived.shift();
   }
 
+  applyDeadNotification({ receiver, reason, at, notification }: DeadNotification): void {
+    const { firing, resolved, omitted, key } = notification;
+    const first = firing[0] ?? resolved[0];
+    const text = JSON.stringify(notification);
+    this.#dead.add(
+      { kind: "notification", gateway: null, receiver, reason },
+      {
+        ...{ id: key, at, device: first?.device || null, topic: null },
+        detail: `${firing.length + resolved.length + omitted} alerts: ${first?.reason ?? ""}`,
+        bytes: Buffer.byteLength(text),
+        payload: Buffer.from(text).toString("base64"),
+      },
+    );
+  }
+
   /** Forgets what came from the journal. */
   resetEvents(): void {
     this.#series.clear();
     this.#gateways.clear();
+    this.#quarantined.clear();
     this.#counts = { ...noCounts };
+    this.#sequence = 0;
     this.#generation++;
   }
 
   /** Forgets the alerts. */
   resetAlerts(): void {
-    this.#open.clear();
+    this.#alerts.clear();
     this.#transitions = [];
     this.#generation++;
   }
@@ -239,24 +252,59 @@ export class FleetView {
     this.#generation++;
   }
 
+  resetDead(): void {
+    this.#dead.clear();
+  }
+
+  /** What came from the journal, to be kept. */
+  eventsState(): EventsState {
+    return {
+      counts: { ...this.#counts },
+      seriesEvicted: this.#series.evicted,
+      gateways: this.#gateways.all().map((gateway) => ({ ...gateway })),
+      series: this.#series.state(),
+      quarantined: this.#quarantined.all().toReversed(),
+    };
+  }
+
+  /** In place of what came from the journal so far, up to a message. */
+  restoreEvents(state: EventsState, sequence: number): void {
+    this.resetEvents();
+    this.#counts = { ...state.counts };
+    this.reach(sequence);
+    for (const gateway of state.gateways) this.#gateways.restore(gateway);
+    for (const group of state.quarantined) this.#quarantined.restore(group);
+    for (const row of state.series) this.#series.restore(row, ++this.#version);
+    this.#series.evicted = state.seriesEvicted;
+  }
+
   counters(): ViewCounters {
     return {
       ...this.#counts,
       gateways: this.#gateways.size,
       series: this.#series.size,
       seriesEvicted: this.#series.evicted,
-      alertsOpen: this.#open.size,
+      alertsOpen: this.#alerts.openCount,
     };
+  }
+
+  /** Undefined where it is not known, or was forgotten. */
+  gateway(id: string): GatewayView | undefined {
+    const row = this.#gateways.get(id);
+    return row === undefined || this.#isForgotten(row) ? undefined : { ...row };
   }
 
   /** The newest heard of first, at most `limit`; none that was forgotten. */
   gateways(limit: number): readonly GatewayView[] {
-    const all = [...this.#gateways.values()]
-      .filter(({ gateway, storedAt }) => {
-        return !this.#said.isForgotten({ gateway, device: "" }, storedAt);
-      })
+    const all = this.#gateways
+      .all()
+      .filter((row) => !this.#isForgotten(row))
       .sort((a, b) => b.storedAt - a.storedAt);
     return all.slice(0, limit).map((gateway) => ({ ...gateway }));
+  }
+
+  #isForgotten({ gateway, storedAt }: GatewayView): boolean {
+    return this.#said.isForgotten({ gateway, device: "" }, storedAt);
   }
 
   /** Series that changed after `version`, oldest change first, at most `limit`. */
@@ -264,10 +312,25 @@ export class FleetView {
     return this.#series.since(version, limit);
   }
 
+  /** The version up to which nothing is newer than that message of the journal. */
+  versionAt(sequence: number): number {
+    return this.#series.versionAt(sequence);
+  }
+
   /** The most recently updated series, oldest change first; of no device that was forgotten. */
   latestSeries(limit: number): readonly SeriesView[] {
     const isShown = (row: SeriesView) => !this.#said.isForgotten(row, row.receivedAt);
     return this.#series.latest(limit).filter(isShown);
+  }
+
+  /** All of them that are wanted, oldest change first. */
+  selectSeries(wants: (row: SeriesView) => boolean): readonly SeriesView[] {
+    return this.latestSeries(this.#bounds.seriesMax).filter(wants);
+  }
+
+  /** Those of a device. */
+  seriesOf(gateway: string, device: string): readonly SeriesView[] {
+    return this.#series.select((row) => row.gateway === gateway && row.device === device);
   }
 
   /** Transitions that came after `version`, oldest first. */
@@ -290,68 +353,38 @@ export class FleetView {
 
   alerts(): AlertsView {
     return {
-      open: [...this.#open.values()],
+      open: this.#alerts.open().map(({ last }) => last),
       recent: this.#transitions.map(({ transition }) => transition).reverse(),
     };
   }
 
-  snapshot(limit: number): ViewSnapshot {
-    return {
-      generation: this.#generation,
-      version: this.#version,
-      counters: this.counters(),
-      gateways: this.gateways(limit),
-      series: this.latestSeries(limit),
-      alerts: this.alerts(),
-    };
+  /** Each in its last state. */
+  get alertTable(): Pick<AlertTable, "open" | "resolved" | "get" | "firingOf"> {
+    return this.#alerts;
   }
 
-  #gateway(taken: TakenEvent): Mutable<GatewayView> {
-    const known = this.#gateways.get(taken.gateway);
-    if (known !== undefined) return known;
-    if (this.#gateways.size >= this.#bounds.gatewaysMax) this.#evictGateway();
-    const gateway: Mutable<GatewayView> = {
-      gateway: taken.gateway,
-      epoch: taken.epoch,
-      receivedAt: taken.receivedAt,
-      storedAt: 0,
-      events: 0,
-      readings: 0,
-      quarantined: 0,
-      heartbeat: undefined,
-    };
-    this.#gateways.set(taken.gateway, gateway);
-    return gateway;
+  alert(id: string): AlertEntry | undefined {
+    return this.#alerts.get(id);
   }
 
-  /** The one that was not heard of for the longest time. */
-  #evictGateway(): void {
-    let oldest: GatewayView | undefined;
-    for (const gateway of this.#gateways.values()) {
-      if (oldest === undefined || gateway.storedAt < oldest.storedAt) oldest = gateway;
-    }
-    if (oldest !== undefined) this.#gateways.delete(oldest.gateway);
+  /** The last heard of first. */
+  deadGroups(): readonly DeadGroup[] {
+    const all = [...this.#quarantined.all(), ...this.#dead.all()];
+    return all.sort((a, b) => b.lastAt - a.lastAt);
   }
 
-  /** Heartbeats travel by `priority` and may overtake; an older one is not news. */
-  #applyHeartbeat(
-    gateway: Mutable<GatewayView>,
-    taken: TakenEvent,
-    fields: Readonly<Record<string, unknown>>,
-  ): void {
-    const { receivedAt } = taken;
-    if (gateway.heartbeat !== undefined && gateway.heartbeat.receivedAt > receivedAt) return;
-    gateway.heartbeat = {
-      receivedAt,
-      untakenEvents: numberOf(fields["untakenEvents"]) ?? 0,
-      outboxBytes: numberOf(fields["outboxBytes"]) ?? 0,
-      appended: numberOf(fields["appended"]) ?? 0,
-      quarantined: numberOf(fields["quarantined"]) ?? 0,
-      takenAgoMs: numberOf(fields["takenAgoMs"]),
-    };
+  deadGroup(id: string): DeadGroup | undefined {
+    return this.#quarantined.get(id) ?? this.#dead.get(id);
   }
-}
 
-function numberOf(value: unknown): number | null {
-  return typeof value === "number" ? value : null;
+  #addUnreadable({ gateway, code, reason, sequence, raw }: DeadItem, at: number): void {
+    const isText = typeof raw === "string";
+    const text = isText ? raw : Buffer.from(JSON.stringify(raw) ?? "").toString("base64");
+    const sample = { id: `${sequence}`, at, device: null, topic: null, detail: reason };
+    const bytes = Buffer.byteLength(text, "base64");
+    this.#quarantined.add(
+      { kind: "unreadable", gateway, receiver: null, reason: code },
+      { ...sample, bytes, payload: text },
+    );
+  }
 }

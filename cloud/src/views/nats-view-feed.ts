@@ -1,21 +1,31 @@
 /**
- * Keeps the fleet view fed: reads the journal TLM from its first message, folded by ledgers of its
- * own, and of ENGINE the alerts and what rules emit.
+ * Keeps the fleet view fed: reads the journal TLM behind its checkpoint, folded by ledgers of its
+ * own, and of ENGINE the alerts, what rules emit and what receivers did not take.
  *
  *   F1  After an interruption the reading goes on behind the last message.
  *   F2  A stream that was rolled back holds another message, or none, where the last one stood;
  *       then that part of the view is emptied and read again from the first message.
  *   F3  Reading a long journal leaves the process time for everything else.
+ *   F4  A checkpoint is of one instant, at which nothing waits; it counts where the journal holds the
+ *       very message that it ends with. Else, and where it cannot be read, the view is made from the
+ *       first message again: the same comes of it, later.
  */
+import { createHash } from "node:crypto";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
+import { decodeDead } from "@causeway/shared/notify/dead-notification.ts";
 import { decodeAlertMessage } from "@causeway/shared/notify/message.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
 import { decodeDerivedMessage } from "@causeway/shared/rules/derived-event.ts";
-import { clockSubject, engineStream, telemetryStream } from "@causeway/shared/subjects.ts";
+import {
+  clockSubject,
+  engineStream,
+  subjects,
+  telemetryStream,
+} from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
@@ -25,17 +35,29 @@ import { JournalReader, loadCommitted, nothingCommitted } from "../ingest/journa
 import { readJournal } from "../ingest/nats-journal.ts";
 import { checkAnswering } from "../notify/nats-answering.ts";
 import type { FleetView } from "./fleet-view.ts";
+import type { ViewCheckpoint } from "./view-checkpoint.ts";
 
 export interface ViewFeedParts {
   readonly connection: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly view: FleetView;
-  /** Told of each event, again from the first message after a rollback. */
+  /** Told of each event behind the checkpoint, again from there after a rollback. */
   readonly taken?: (event: TakenEvent) => void;
+  /** Undefined where nothing is kept. */
+  readonly checkpoints?: ViewCheckpoints | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+}
+
+export interface ViewCheckpoints {
+  /** Throws where it cannot be read. */
+  load(): Promise<ViewCheckpoint | undefined>;
+  save(checkpoint: ViewCheckpoint): Promise<void>;
+  /** Whether all that `taken` was told is worked off. */
+  isWorkedOff(): boolean;
+  readonly everyMs: number;
 }
 
 export interface FeedStatus {
@@ -62,28 +84,48 @@ const workMsMax = 20;
 const derivedLookBack = 20_000;
 
 export class NatsViewFeed {
+  readonly #parts: ViewFeedParts;
   readonly #events: Follower;
   readonly #alerts: Follower;
   readonly #derived: Follower;
+  readonly #dead: Follower;
+  readonly #journal: EventsPart;
   readonly #stopping = new AbortController();
   #running: readonly Promise<void>[] = [];
 
   constructor(parts: ViewFeedParts) {
-    this.#events = new Follower(parts, eventsPart(parts));
+    this.#parts = parts;
+    this.#journal = new EventsPart(parts);
+    this.#events = new Follower(parts, this.#journal);
     this.#alerts = new Follower(parts, alertsPart(parts.view));
     this.#derived = new Follower(parts, derivedPart(parts));
+    this.#dead = new Follower(parts, deadPart(parts.view));
   }
 
   /** Waits for nothing: the streams may be away. */
   start(): void {
     const { signal } = this.#stopping;
-    const followers = [this.#events, this.#alerts, this.#derived];
+    const followers = [this.#events, this.#alerts, this.#derived, this.#dead];
     this.#running = followers.map((follower) => follower.run(signal));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#running);
+  }
+
+  /** The last message of the journal that is shown in full; undefined before the first. */
+  place(): { readonly sequence: number; readonly mark: string } | undefined {
+    return this.#journal.place();
+  }
+
+  /** Whether the journal still holds that very message. */
+  async holds({ sequence, mark }: { sequence: number; mark: string }): Promise<boolean> {
+    try {
+      return (await markAt(this.#parts.manager, sequence)) === mark;
+    } catch {
+      return false; // then the one who asks begins anew
+    }
   }
 
   status(): ViewFeedStatus {
@@ -103,33 +145,117 @@ interface FollowedPart {
   begin(): Promise<number>;
   take(message: JournalMessage): void;
   reset(): void;
+  /** After each message, and at the end. */
+  keep?(isEnd: boolean): Promise<void>;
 }
 
-function eventsPart(parts: ViewFeedParts): FollowedPart {
-  const { view, connection, jetstream, manager, random } = parts;
-  const store = new NatsEngineStore(connection, jetstream, manager, random);
-  let reader = new JournalReader(nothingCommitted);
-  return {
-    async begin() {
-      const range = async () => {
-        const { first_seq: first, last_seq: last } = (await manager.streams.info(telemetryStream))
-          .state;
-        return { first, last };
-      };
-      reader = new JournalReader(await loadCommitted(store, range));
-      return 1;
-    },
-    stream: telemetryStream,
-    // Ticks too: what waits behind a hole is often released by one.
-    subjects: ["tlm.>", clockSubject],
-    take(message) {
-      for (const folded of reader.fold(message)) {
-        view.applyFolded(folded, message.storedAt);
-        for (const event of folded.taken) parts.taken?.(event);
-      }
-    },
-    reset: () => view.resetEvents(),
-  };
+/** By which a message is known again. */
+function markOf({ subject, data }: Pick<JournalMessage, "subject" | "data">): string {
+  return createHash("sha256").update(`${subject}\n`).update(data).digest("hex").slice(0, 16);
+}
+
+/** Undefined where there is no such message any more. */
+async function markAt(manager: JetStreamManager, sequence: number): Promise<string | undefined> {
+  const found = await manager.streams.getMessage(telemetryStream, { seq: sequence });
+  return found === null ? undefined : markOf(found);
+}
+
+class EventsPart implements FollowedPart {
+  readonly stream = telemetryStream;
+  // Ticks too: what waits behind a hole is often released by one.
+  readonly subjects = ["tlm.>", clockSubject];
+  readonly #parts: ViewFeedParts;
+  readonly #store: NatsEngineStore;
+  #reader = new JournalReader(nothingCommitted);
+  /** The last message behind which nothing waits. */
+  #settled: JournalMessage | undefined;
+  #gaps = 0;
+  #keptAt: number;
+  #kept = 0;
+
+  constructor(parts: ViewFeedParts) {
+    const { connection, jetstream, manager, random, clock } = parts;
+    this.#parts = parts;
+    this.#store = new NatsEngineStore(connection, jetstream, manager, random);
+    this.#keptAt = clock.bootMs();
+  }
+
+  place(): { readonly sequence: number; readonly mark: string } | undefined {
+    const settled = this.#settled;
+    return settled && { sequence: settled.sequence, mark: markOf(settled) };
+  }
+
+  /** F4. */
+  async begin(): Promise<number> {
+    const { manager, view } = this.#parts;
+    const range = async () => {
+      const { state } = await manager.streams.info(telemetryStream);
+      return { first: state.first_seq, last: state.last_seq };
+    };
+    const committed = await loadCommitted(this.#store, range);
+    const checkpoint = await this.#load();
+    this.#reader = new JournalReader(committed, undefined, checkpoint?.ledgers);
+    this.#gaps = this.#reader.gaps.length;
+    this.#settled = undefined;
+    if (checkpoint === undefined) return 1;
+    const { sequence, events } = checkpoint;
+    view.restoreEvents(events, sequence);
+    this.#kept = sequence;
+    return sequence + 1;
+  }
+
+  take(message: JournalMessage): void {
+    const { view, taken } = this.#parts;
+    view.reach(message.sequence);
+    for (const folded of this.#reader.fold(message)) {
+      view.applyFolded(folded, message.storedAt);
+      if (taken !== undefined) for (const event of folded.taken) taken(event);
+    }
+    const { gaps } = this.#reader;
+    for (const gap of gaps.slice(this.#gaps)) view.applyGap(gap, message.storedAt);
+    this.#gaps = gaps.length;
+    if (!this.#reader.waits) this.#settled = message;
+  }
+
+  reset(): void {
+    this.#parts.view.resetEvents();
+    this.#settled = undefined;
+  }
+
+  /** F4. */
+  async keep(isEnd: boolean): Promise<void> {
+    const { checkpoints, clock, view, log } = this.#parts;
+    const place = this.#settled;
+    if (checkpoints === undefined || place === undefined || this.#reader.waits) return;
+    if (!isEnd && clock.bootMs() - this.#keptAt < checkpoints.everyMs) return;
+    if (place.sequence <= this.#kept || !checkpoints.isWorkedOff()) return;
+    const { sequence } = place;
+    const events = view.eventsState();
+    const ledgers = this.#reader.gateways.map((gateway) => this.#reader.markOf(gateway));
+    try {
+      await checkpoints.save({ sequence, mark: markOf(place), events, ledgers });
+      this.#kept = sequence;
+    } catch (failure) {
+      log.warn({ reason: reasonOf(failure) }, "the view is not kept: a restart reads it anew");
+    }
+    this.#keptAt = clock.bootMs();
+  }
+
+  async #load(): Promise<ViewCheckpoint | undefined> {
+    const { checkpoints, manager, log } = this.#parts;
+    let found: ViewCheckpoint | undefined;
+    try {
+      found = await checkpoints?.load();
+    } catch (failure) {
+      log.warn({ reason: reasonOf(failure) }, "the view that was kept cannot be read");
+      return undefined;
+    }
+    if (found === undefined) return undefined;
+    if ((await markAt(manager, found.sequence)) === found.mark) return found;
+    const { sequence } = found;
+    log.warn({ sequence }, "the view that was kept is of another journal; it is made anew");
+    return undefined;
+  }
 }
 
 function alertsPart(view: FleetView): FollowedPart {
@@ -158,6 +284,19 @@ function derivedPart({ view, manager }: ViewFeedParts): FollowedPart {
       for (const event of decodeDerivedMessage(text)) view.applyDerived(event);
     },
     reset: () => view.resetDerived(),
+  };
+}
+
+/** What engines could not read is known from the journal. */
+function deadPart(view: FleetView): FollowedPart {
+  return {
+    stream: engineStream,
+    subjects: [subjects.deadNotifications],
+    begin: async () => 1,
+    take({ data }) {
+      view.applyDeadNotification(decodeDead(Buffer.from(data).toString("utf8")));
+    },
+    reset: () => view.resetDead(),
   };
 }
 
@@ -203,6 +342,7 @@ class Follower {
       }
       await sleep(clock, retryDelayMs(reopenSchedule, attempt, random), signal);
     }
+    await this.#part.keep?.(true);
   }
 
   /** F3. */
@@ -222,6 +362,7 @@ class Follower {
       this.#take(message);
       this.#last = message;
       this.#messages++;
+      await this.#part.keep?.(false);
       if (clock.bootMs() - begunAt < workMsMax) continue;
       await new Promise<void>((resolve) => clock.soon(resolve));
       begunAt = clock.bootMs();

@@ -39,11 +39,28 @@ export interface SeriesView {
   readonly recent: readonly number[];
 }
 
+/** A series as it is kept: without its version, which is of a process. */
+export interface KeptSeries extends Omit<SeriesView, "version"> {
+  /** Of the journal's message that changed it last. */
+  readonly sequence: number;
+  readonly ordinal: number;
+  readonly ownObservedAt: number | undefined;
+}
+
+/** When a change came. */
+export interface Moment {
+  /** Grows from call to call. */
+  readonly version: number;
+  /** Of the journal's message. */
+  readonly sequence: number;
+}
+
 /** Holds no more of its event than is shown: events are large. */
 class Row {
   older: Row | undefined;
   newer: Row | undefined;
   version = 0;
+  sequence = 0;
   readonly key: string;
   readonly gateway: string;
   readonly device: string;
@@ -76,7 +93,7 @@ export class SeriesTable {
   readonly #rows = new Map<string, Row>();
   #oldest: Row | undefined;
   #newest: Row | undefined;
-  #evicted = 0;
+  evicted = 0;
 
   constructor(bounds: SeriesBounds) {
     this.#bounds = bounds;
@@ -86,12 +103,8 @@ export class SeriesTable {
     return this.#rows.size;
   }
 
-  get evicted(): number {
-    return this.#evicted;
-  }
-
-  /** V1. False where what is shown is newer; `version` must grow from call to call. */
-  put(taken: TakenEvent, device: string, reading: Reading, version: number): boolean {
+  /** V1. False where what is shown is newer. */
+  put(taken: TakenEvent, device: string, reading: Reading, moment: Moment): boolean {
     const key = `${taken.gateway}\n${device}\n${reading.metric}`;
     const ordinal = epochOrdinal(taken.epoch) ?? 0;
     const known = this.#rows.get(key);
@@ -99,7 +112,8 @@ export class SeriesTable {
     const row = known ?? this.#add(key, taken.gateway, device, reading.metric);
     update(row, taken, reading, this.#bounds);
     row.ordinal = ordinal;
-    row.version = version;
+    row.version = moment.version;
+    row.sequence = moment.sequence;
     this.#moveToEnd(row);
     return true;
   }
@@ -120,11 +134,41 @@ export class SeriesTable {
     return take(first, limit);
   }
 
+  /** The version up to which no series is newer than the message; the first change if all are. */
+  versionAt(sequence: number): number {
+    for (let row = this.#newest; row !== undefined; row = row.older) {
+      if (row.sequence <= sequence) return row.version;
+    }
+    return 0;
+  }
+
+  select(wants: (row: Pick<SeriesView, "gateway" | "device" | "metric">) => boolean) {
+    return [...this.#rows.values()].filter(wants).map(viewOf);
+  }
+
+  /** Oldest change first. */
+  state(): readonly KeptSeries[] {
+    const kept: KeptSeries[] = [];
+    for (let row = this.#oldest; row !== undefined; row = row.newer) kept.push(keptOf(row));
+    return kept;
+  }
+
+  /** What was kept, in its order. */
+  restore(kept: KeptSeries, version: number): void {
+    const { gateway, device, metric, recent, ...fields } = kept;
+    const key = `${gateway}\n${device}\n${metric}`;
+    if (this.#rows.has(key)) return;
+    const row = this.#add(key, gateway, device, metric);
+    Object.assign(row, fields, { version });
+    row.recent.push(...recent);
+    this.#moveToEnd(row);
+  }
+
   clear(): void {
     this.#rows.clear();
     this.#oldest = undefined;
     this.#newest = undefined;
-    this.#evicted = 0;
+    this.evicted = 0;
   }
 
   /** V2. */
@@ -132,7 +176,7 @@ export class SeriesTable {
     if (this.#rows.size >= this.#bounds.seriesMax && this.#oldest !== undefined) {
       this.#rows.delete(this.#oldest.key);
       this.#unlink(this.#oldest);
-      this.#evicted++;
+      this.evicted++;
     }
     const row = new Row(key, gateway, device, metric);
     this.#rows.set(key, row);
@@ -208,6 +252,11 @@ function take(first: Row | undefined, limit: number): readonly SeriesView[] {
 
 function viewOf(row: Row): SeriesView {
   const { older: _older, newer: _newer, key: _key, ordinal: _ordinal, ...shown } = row;
-  const { ownObservedAt: _own, ...view } = shown;
+  const { ownObservedAt: _own, sequence: _sequence, ...view } = shown;
   return { ...view, recent: [...row.recent] };
+}
+
+function keptOf(row: Row): KeptSeries {
+  const { older: _older, newer: _newer, key: _key, version: _version, ...kept } = row;
+  return { ...kept, recent: [...row.recent] };
 }

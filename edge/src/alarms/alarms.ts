@@ -175,6 +175,13 @@ export class Alarms {
     return this.#rules?.names ?? [];
   }
 
+  /** Whether a rule looks at the series, of those in force or those that will be. */
+  selects(device: string, metric: string): boolean {
+    const [now, next] = [this.#rules, this.#wanted];
+    if (now?.selects(device, metric)) return true;
+    return next !== now && next !== undefined && next.selects(device, metric);
+  }
+
   status(): AlarmsStatus | undefined {
     if (this.#judge === undefined) return undefined;
     const { series, readingsBeyond, refused: alarmsRefused } = this.#judge.figures();
@@ -510,5 +517,6 @@ const noRules = {
   source: "",
   version: "",
   names: [],
+  selects: () => false,
   alerting: createAlerting(compileRules(none.rules, none.fleet)),
 };

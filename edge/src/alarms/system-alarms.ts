@@ -102,6 +102,10 @@ export class LocalAlarms {
     return this.#alarms.names;
   }
 
+  selects(device: string, metric: string): boolean {
+    return this.#alarms.selects(device, metric);
+  }
+
   appended(): void {
     this.#alarms.appended();
   }

@@ -74,7 +74,7 @@ describe("acknowledgement", () => {
     const edge = await startEdge();
     const client = await open(edge);
     client.send(publishPacket({ topic: "devices/d1/telemetry", payload: "{", id: 1 }));
-    client.send(publishPacket({ topic: "some/other/topic", payload: "hello", id: 2 }));
+    client.send(publishPacket({ topic: "some/other/topic", payload: "hello\nyou", id: 2 }));
     await client.count(puback, 2);
     expect(await edge.events("telemetry")).toMatchObject([
       { kind: "quarantined", reason: "not-json" },

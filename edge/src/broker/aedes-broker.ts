@@ -32,6 +32,7 @@ import { AedesPersistence, carriedOf, carry, noSubscription } from "./aedes-pers
 import { guardRegistry } from "./aedes-registry.ts";
 import type { BrokerBounds } from "./bounds.ts";
 import type { BrokerListener, BrokerNotice, BrokerStatus } from "./broker.ts";
+import { clientView } from "./client-view.ts";
 import { connectFault } from "./connect-fault.ts";
 import type { Keepers } from "./delivery.ts";
 import { Delivery } from "./delivery.ts";
@@ -156,6 +157,8 @@ export class AedesBroker {
   /** The gateway's own messages. */
   publish = (message: Message) => publishOwn(this.#aedes, message);
 
+  client = (id: string) => clientView(this.#claims.get(id)?.connection, this.#takeovers.of(id));
+
   status(): BrokerStatus {
     const { sessions, retained } = this.#keepers;
     return {
@@ -165,6 +168,7 @@ export class AedesBroker {
       retained: retained.size,
       retainedRefused: retained.refused,
       presenceLeftOut: this.#presence.leftOut,
+      sharedIds: this.#takeovers.sharedIds(this.#options.clock.bootMs()),
     };
   }
 

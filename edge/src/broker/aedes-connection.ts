@@ -85,6 +85,8 @@ export class Connection implements PacketTaker {
   pass: Pass | undefined;
   /** Set while the client is registered with the broker. */
   sender: Sender | undefined;
+  /** When it was registered, by the boot's clock. */
+  beganMs: number | undefined;
   /** The answer that its CONNECT earns before anybody asks who it is. */
   returnCode: number | undefined;
   willTopic: string | undefined;
@@ -172,6 +174,7 @@ export class Connection implements PacketTaker {
   /** It is registered with the broker. */
   begin(sender: Sender): void {
     this.sender = sender;
+    this.beganMs = this.#clock.bootMs();
     this.#readOn();
   }
 

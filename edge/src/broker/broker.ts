@@ -65,4 +65,6 @@ export interface BrokerStatus extends SessionCounters {
   readonly retained: number;
   readonly retainedRefused: number;
   readonly presenceLeftOut: number;
+  /** Client ids that several clients throw each other out by. */
+  readonly sharedIds: number;
 }

@@ -32,3 +32,11 @@ test("each id counts alone, and only so many are watched", () => {
   expect(takeovers.happened("c", 2)).toBe(false);
   expect(takeovers.happened("c", 3)).toBe(true);
 });
+
+test("how often an id was taken over, and whether it is a loop, can be asked", () => {
+  const takeovers = new Takeovers(bounds);
+  for (const now of [0, 10, 20, 30]) takeovers.happened("a", now);
+  expect(takeovers.of("a")).toMatchObject({ count: 4, toldAt: 20 });
+  expect(takeovers.of("b")).toEqual({ count: 0, toldAt: undefined });
+  expect([5_019, 5_020].map((now) => takeovers.sharedIds(now))).toEqual([1, 0]);
+});

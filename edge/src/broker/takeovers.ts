@@ -20,6 +20,7 @@ export const defaultTakeoverBounds: TakeoverBounds = {
 interface Watch {
   times: number[];
   toldAt: number | undefined;
+  count: number;
 }
 
 export class Takeovers {
@@ -37,15 +38,28 @@ export class Takeovers {
     watch.times = [...watch.times.filter((time) => nowMs - time < windowMs), nowMs].slice(
       -countMin,
     );
+    watch.count++;
     if (watch.times.length < countMin) return false;
     if (watch.toldAt !== undefined && nowMs - watch.toldAt < tellEveryMs) return false;
     watch.toldAt = nowMs;
     return true;
   }
 
+  /** How often the id was taken over, and when a loop was told last; of ids that are watched. */
+  of(client: string): { readonly count: number; readonly toldAt: number | undefined } {
+    return this.#watches.get(client) ?? { count: 0, toldAt: undefined };
+  }
+
+  /** Ids that were told to be in a loop, of late. */
+  sharedIds(nowMs: number): number {
+    const isLate = ({ toldAt }: Watch) =>
+      toldAt !== undefined && nowMs - toldAt < this.#bounds.tellEveryMs;
+    return [...this.#watches.values()].filter(isLate).length;
+  }
+
   /** The newest last, so that the bound takes the one that was quiet longest. */
   #watch(client: string): Watch {
-    const watch = this.#watches.get(client) ?? { times: [], toldAt: undefined };
+    const watch = this.#watches.get(client) ?? { times: [], toldAt: undefined, count: 0 };
     this.#watches.delete(client);
     this.#watches.set(client, watch);
     const [oldest] = this.#watches.keys();

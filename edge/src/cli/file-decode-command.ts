@@ -2,8 +2,11 @@
 import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
+import type { Routes } from "@causeway/shared/mapping/routes.ts";
+import { decodedText } from "../inspect/decoded-line.ts";
+import { printable } from "../inspect/printable.ts";
 import type { DeviceMessage } from "./decoded-lines.ts";
-import { decodedLines, decodedText } from "./decoded-lines.ts";
+import { decodedLines } from "./decoded-lines.ts";
 
 export interface DecodeParts {
   readonly topic: string;
@@ -12,17 +15,19 @@ export interface DecodeParts {
   /** `topic=file` of messages that came before. */
   readonly before: readonly string[];
   readonly json: boolean;
+  /** Of the configuration, where one is named. */
+  readonly routes: Routes | undefined;
   readonly presentMs: () => number;
   readonly write: (text: string) => Promise<void>;
 }
 
 /** Exit 1 where it, or a part of it, would be quarantined. Throws CLI_USAGE. */
 export async function decodePayload(parts: DecodeParts): Promise<number> {
-  const { topic, json, presentMs, write } = parts;
+  const { topic, json, write } = parts;
   const before = parts.before.map(messageOf);
   const payload = parts.file === "-" ? await buffer(process.stdin) : bytesIn(parts.file);
-  const lines = decodedLines(before, { topic, payload }, presentMs);
-  const text = lines.map((line) => (json ? JSON.stringify(line) : decodedText(line)));
+  const lines = decodedLines(before, { topic, payload }, parts);
+  const text = lines.map((line) => printable(json ? JSON.stringify(line) : decodedText(line)));
   if (text.length > 0) await write(`${text.join("\n")}\n`);
   return lines.some(({ kind }) => kind === "quarantined") ? 1 : 0;
 }

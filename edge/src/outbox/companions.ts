@@ -20,6 +20,8 @@ export interface Keeper {
   seal(): readonly Change[];
   /** Makes those of the keys that are its own say again what it knows. */
   restore(keys: readonly Uint8Array[]): readonly Change[];
+  /** What was sealed is on the disk; or it may be, and neither it nor what came since is acknowledged. */
+  wrote?(isDurable: boolean): void;
 }
 
 export interface Records {
@@ -97,7 +99,12 @@ export class Companions implements Records {
     return taken;
   }
 
+  written(): void {
+    for (const keeper of this.#keepers) keeper.wrote?.(true);
+  }
+
   failed(): void {
+    for (const keeper of this.#keepers) keeper.wrote?.(false);
     this.#doubt([...this.#inFlight, ...this.#gathering]);
     this.#inFlight = [];
     this.#gathering = [];

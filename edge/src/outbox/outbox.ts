@@ -205,8 +205,7 @@ export class Outbox {
     const { given, backlog, drainMs } = this.#upkeep;
     const each = { telemetry: this.#space.of("telemetry"), priority: this.#space.of("priority") };
     const now = { bytes, pendingBytes: this.#pendingBytes, refused, logs: each, freeBytes };
-    const full = this.#space.whyNot("telemetry", this.#pendingBytes);
-    const obstacle = this.#stateRefusal()?.message ?? full;
+    const obstacle = this.obstacle("telemetry");
     return { ...now, ...this.#counters, given, backlog, drainMs, obstacle };
   }
 
@@ -218,13 +217,14 @@ export class Outbox {
   /** Fixes a boot's offset, once and for ever; durable when it resolves. */
   async fixBootOffset(bootId: string, offsetMs: number): Promise<void> {
     if (this.#offsets.has(bootId)) return;
-    const change = {
-      kind: "put",
-      key: bootKey(bootId),
-      value: encodeRecord({ offsetMs }),
-    } as const;
-    await this.#write([change], { sync: true });
+    const [key, value] = [bootKey(bootId), encodeRecord({ offsetMs })];
+    await this.#write([{ kind: "put", key, value }], { sync: true });
     this.#offsets.set(bootId, offsetMs);
+  }
+
+  /** Why an append would not be admitted now; undefined where it would. */
+  obstacle(log: Log): string | undefined {
+    return this.#stateRefusal()?.message ?? this.#space.whyNot(log, this.#pendingBytes);
   }
 
   /** O1, O2. `settle` is called once: OUTBOX_FULL, OUTBOX_POISONED, or undefined when durable. */
@@ -493,6 +493,7 @@ export class Outbox {
     for (const log of logs) this.#counters.appended += next[log] - epoch.last[log];
     Object.assign(epoch.last, next);
     this.#inFlight = undefined;
+    this.records.written();
     this.#pendingBytes -= group.bytes;
     for (const { log, bytes } of appended) this.#added(log, bytes);
     for (const settle of group.settles) settle(undefined);

@@ -3,11 +3,14 @@ import type { Alerting, AlertingBounds } from "@causeway/shared/alert/alerting.t
 import { createAlerting } from "@causeway/shared/alert/alerting.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import { compileFleet } from "@causeway/shared/rules/fleet.ts";
+import type { PatternSet } from "@causeway/shared/rules/pattern/compile.ts";
 import type { Rule } from "@causeway/shared/rules/rule.ts";
 import { ruleSelectorOf } from "@causeway/shared/rules/rule-selector.ts";
-import { compileRules } from "@causeway/shared/rules/rule-set.ts";
+import type { GatewayRules as SelectingRules } from "@causeway/shared/rules/rule-set.ts";
+import { compileRules, selectionsMax } from "@causeway/shared/rules/rule-set.ts";
 import type { RulesDocument } from "@causeway/shared/rules/rules-document.ts";
 import { rulesTextSchema, sourcesOf } from "@causeway/shared/rules/rules-document.ts";
+import { SeriesMap } from "@causeway/shared/rules/series-map.ts";
 import type { PlacedFault, SettingsFault } from "@causeway/shared/settings.ts";
 import { loadSettings, SettingsInvalid } from "@causeway/shared/settings.ts";
 import { faultsOfExamples } from "./example-replay.ts";
@@ -19,6 +22,8 @@ export interface GatewayRules extends RulesDocument {
   readonly alerting: Alerting;
   /** Of the rules that raise alarms of this gateway: the cloud leaves them to it. */
   readonly names: readonly string[];
+  /** Whether one of them looks at the series. */
+  readonly selects: (device: string, metric: string) => boolean;
 }
 
 /** Where and within what they judge. */
@@ -37,7 +42,40 @@ export function rulesFrom(
   const names = own.flatMap(({ name, mode }) => (mode === "live" ? [name] : []));
   const ruleSet = compileRules(rules, fleet);
   const alerting = createAlerting(ruleSet, bounds);
-  return { rules, fleet, source, version: ruleSet.version, alerting, names };
+  const { version } = ruleSet;
+  return {
+    rules,
+    fleet,
+    source,
+    version,
+    alerting,
+    names,
+    selects: selectsOf(ruleSet.of(gateway)),
+  };
+}
+
+function selectsOf({ isOut, seriesOf, select, patterns }: SelectingRules): GatewayRules["selects"] {
+  const known = new SeriesMap<boolean>();
+  return (own, metric) => {
+    const before = known.get(own, metric);
+    if (before !== undefined) return before;
+    const device = seriesOf(own);
+    const isSelected =
+      !isOut && (select(device, metric).rules.length > 0 || isInput(patterns, own, metric));
+    if (known.size >= selectionsMax) known.clear();
+    known.set(own, metric, isSelected);
+    return isSelected;
+  };
+}
+
+function isInput({ patterns, context }: PatternSet, device: string, metric: string): boolean {
+  return patterns.some(({ inputs, selector }) => {
+    const isSelected = selector.device(device, context.fleet.device(device));
+    if (!isSelected || !selector.metric(metric)) return false;
+    return inputs.some((input) => {
+      return input.kind === "leaf" && input.device(device) && input.metric(metric);
+    });
+  });
 }
 
 /** What only the cloud can judge. */

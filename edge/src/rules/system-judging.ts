@@ -2,8 +2,10 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { readRulesText } from "@causeway/shared/rules/file-rules.ts";
 import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
+import type { Rule } from "@causeway/shared/rules/rule.ts";
 import { examplesIn, faultsThrown } from "@causeway/shared/rules/rules-document.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
+import type { Checked } from "../cli/checked-lines.ts";
 import { exampleFaultsOf, faultsOfAllExamples, parseGatewayRules } from "./gateway-rules.ts";
 import type { JudgingConfig } from "./judging-settings.ts";
 import { judgingSchema } from "./judging-settings.ts";
@@ -15,26 +17,26 @@ export function readJudging(file: string | undefined, sets: readonly string[]): 
   return { ...config, rulesFile: join(dirname(file ?? "."), rulesFile) };
 }
 
-/** 1 where an example fails. */
+/** Throws CONFIG_INVALID or CONFIG_UNREADABLE where the file has no good ones. */
+export function rulesOf({ rulesFile, rules = [] }: JudgingConfig): readonly Rule[] {
+  return rulesFile === undefined
+    ? rules
+    : parseGatewayRules(readRulesText(rulesFile), rulesFile).rules;
+}
+
 export function checkJudging(
   { rulesFile, receivers = [], ...config }: JudgingConfig,
-  what: string,
   file: string | undefined,
   sets: readonly string[],
-): number {
+): Checked {
   const text = rulesFile === undefined ? undefined : readRulesText(rulesFile);
   const { rules = [] } = text === undefined ? config : parseGatewayRules(text, rulesFile ?? "");
   const failures =
     text === undefined
       ? faultsThrown(() => readSettings(judgingSchema, file, sets, faultsInConfig))
       : exampleFaultsOf(text, rulesFile ?? "");
-  for (const { place, path, message } of failures)
-    process.stdout.write(`${place} ${path}: ${message}\n`);
   const counts = `${rules.length} rules, ${examplesIn(rules)} examples, ${receivers.length} receivers`;
-  const verdict = failures.length === 0 ? "good" : "not good";
-  const failed = failures.length === 0 ? "" : `, ${failures.length} failed`;
-  process.stdout.write(`${what} is ${verdict}: ${counts}${failed}\n`);
-  return failures.length === 0 ? 0 : 1;
+  return { counts, failures };
 }
 
 function faultsInConfig({ rules = [], fleet = emptyFleet }: JudgingConfig) {

@@ -2,6 +2,7 @@
 import type { Metric } from "@causeway/shared/metric.ts";
 import { metricsOf } from "@causeway/shared/metric.ts";
 import type { SourceStatus } from "../broker/mqtt-source.ts";
+import { filterMetrics } from "../filter/filter-figures.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { healthOf } from "./edge-status.ts";
 import { outboxMetrics } from "./outbox-figures.ts";
@@ -51,15 +52,19 @@ export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
       "Changed files that could not be used, what was before them is in force",
       status.access.refusedFiles,
     ),
+    gauge("shared_client_ids", "Ids by which clients throw each other out", broker.sharedIds),
     ...certificateMetric(status),
     ...status.sources.flatMap(sourceMetrics),
     ...commandMetrics(status),
+    ...filterMetrics(status.filter),
     ...alarmMetrics(status),
     counter("readings_total", "Readings decoded", intake.readings),
     counter("quarantined_total", "Publishes quarantined", intake.quarantined),
+    ...routeMetrics(status),
     gauge("described_entries", "What devices told of themselves", intake.described),
     counter("described_given_up_total", "Of that, given up at its bound", intake.undescribed),
     counter("rebirths_asked_total", "Births that Sparkplug nodes were asked for", intake.asked),
+    ...inspectionMetrics(status),
     counter("appended_total", "Events appended and synced", outbox.appended),
     counter("groups_total", "Group commits", outbox.groups),
     counter("poisonings_total", "Failed writes that closed the store", outbox.poisonings),
@@ -76,6 +81,32 @@ export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
       uplink.capBytesPerSecond ?? -1,
     ),
     counter("rollbacks_total", "Times the cloud was found rolled back", uplink.rollbacks),
+  ];
+}
+
+function routeMetrics({ routes, intake }: EdgeStatus): Metric[] {
+  if (routes === undefined) return [];
+  const isRefused = routes.refused !== undefined;
+  return [
+    gauge("routes", "Routes of topics in force", routes.routes),
+    gauge("routes_refused", "1 while the routes' file cannot be used", isRefused ? 1 : 0),
+    counter("route_dropped_total", "Messages that their route drops whole", intake.dropped),
+    counter("route_repeats_total", "Repeats by the key that a route names", intake.keyed),
+  ];
+}
+
+function inspectionMetrics({ inspection }: EdgeStatus): Metric[] {
+  const { topics, topicsRefusing, devices, devicesHeard } = inspection;
+  return [
+    gauge("topics", "Topics that are listed", topics),
+    gauge("topics_refusing", "Of these, those whose last message was quarantined", topicsRefusing),
+    gauge("devices", "Devices that are listed", devices),
+    gauge("devices_heard", "Of these, those that published in the last minute", devicesHeard),
+    counter("topics_beyond_total", "Messages on topics beyond the list", inspection.topicsBeyond),
+    counter("devices_beyond_total", "Messages of devices beyond it", inspection.devicesBeyond),
+    counter("metrics_beyond_total", "Metrics seen beyond the list", inspection.metricsBeyond),
+    gauge("inspect_readers", "Readers of the live stream", inspection.readers),
+    counter("inspect_dropped_total", "Messages that they were not shown", inspection.dropped),
   ];
 }
 

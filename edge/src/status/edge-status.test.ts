@@ -1,11 +1,14 @@
 /** Goal: a gateway is unhealthy when what devices send is not kept or not taken, and says which. */
 import type { AlarmTransition } from "@causeway/shared/event.ts";
+import { VirtualClock } from "@causeway/shared/testing/virtual-clock.ts";
 import { expect, test } from "vitest";
 import { stuckStatus, wellStatus } from "../testing/edge-status.ts";
+import { InspectedIntake } from "../testing/inspected.ts";
 import { edgeMetrics } from "./edge-metrics.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { healthOf, sectionsOf } from "./edge-status.ts";
 import { statusPage } from "./status-page.ts";
+import { topicPage } from "./topic-page.ts";
 
 const { clock, outbox, uplink, access } = wellStatus;
 const reasons = (changes: Partial<EdgeStatus>) => healthOf({ ...wellStatus, ...changes }).reasons;
@@ -108,12 +111,25 @@ test("backlog by log in events, bytes and age, losses by reason, last taken and 
   );
 });
 
-test("the page holds no script, no foreign address and less than 15 kB, and trusts no text", () => {
+test("the pages hold no script, no foreign address and less than 15 kB, and trust no text", () => {
+  const hostile = "<img src=x onerror=alert(1)>\u001b[2J";
+  const intake = new InspectedIntake(new VirtualClock());
+  for (let n = 0; n < 200; n++) {
+    intake.publish(`${hostile}/${n}/${'"'.repeat(300)}`, `{"${hostile}":"${hostile}"}`, hostile);
+    intake.publish(`${hostile}/${n}`, hostile.repeat(100), hostile);
+    intake.publish(`${"x".repeat(60_000)}${n}`, "1");
+  }
+  const { http } = intake;
   const troubles = ["link down: <img src=x onerror=alert(1)>"];
-  const page = statusPage({ ...stuckStatus, uplink: { ...stuckStatus.uplink, troubles } });
-  expect(Buffer.byteLength(page)).toBeLessThan(15_000);
-  expect(page).not.toMatch(/<script|<link|<img|https?:/);
-  expect(page).toContain("&lt;img src=x onerror=alert(1)&gt;");
+  const status = { ...stuckStatus, uplink: { ...stuckStatus.uplink, troubles } };
+  const topics = http.topics(new URLSearchParams("refused=1"));
+  for (const page of [statusPage(status, http.seen()), topicPage("plant-3", topics)]) {
+    expect(Buffer.byteLength(page)).toBeGreaterThan(5_000);
+    expect(Buffer.byteLength(page)).toBeLessThan(15_000);
+    expect(page).not.toMatch(/<script|<link|<img|https?:/);
+    expect(page).not.toContain("\u001b");
+    expect(page).toContain("&lt;img src=x onerror=alert(1)&gt;");
+  }
 });
 
 test("local rules are shown with their open alarms and those who are told, where there are any", () => {

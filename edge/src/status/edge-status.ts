@@ -5,7 +5,11 @@ import type { FileAccessStatus } from "../broker/file-access.ts";
 import type { SourceStatus } from "../broker/mqtt-source.ts";
 import type { DispatcherCounters } from "../downlink/dispatcher.ts";
 import type { DownlinkFigures } from "../downlink/downlink.ts";
+import { filterRows } from "../filter/filter-figures.ts";
 import type { GatewayStatus } from "../gateway.ts";
+import type { InspectionFigures } from "../inspect/inspection.ts";
+import type { IntakeCounters } from "../intake.ts";
+import type { RoutesStatus } from "../mapping/file-live-routes.ts";
 import type { ClockStatus } from "../time/time-keeper.ts";
 import type { DiskStatus } from "./outbox-figures.ts";
 import { bytesText, durationText, outboxRows } from "./outbox-figures.ts";
@@ -24,6 +28,8 @@ export interface EdgeStatus extends GatewayStatus {
   readonly downlink: DownlinkStatus;
   /** Undefined where the gateway has no rules of its own. */
   readonly alarms: LocalAlarmsStatus | undefined;
+  /** Of topics; undefined where none has one. */
+  readonly routes: RoutesStatus | undefined;
   readonly disk: DiskStatus;
   readonly version: string;
 }
@@ -109,7 +115,7 @@ function untakenText({ untakenEvents, lanes: { history } }: EdgeStatus["uplink"]
 }
 
 export function sectionsOf(status: EdgeStatus): readonly Section[] {
-  const { uplink, outbox, intake, broker, access, disk } = status;
+  const { uplink, outbox, intake, inspection, broker, access, disk } = status;
   const taken = status.takenAgoMs === undefined ? "never yet" : agoText(status.takenAgoMs);
   const cap = uplink.capBytesPerSecond;
   const days = access.certificateDaysLeft;
@@ -134,9 +140,13 @@ export function sectionsOf(status: EdgeStatus): readonly Section[] {
         ["QoS 0 publishes dropped", `${broker.droppedPublishes}`],
         ["Readings", `${intake.readings}`],
         ["Quarantined", `${intake.quarantined}`],
+        ...routeRows(status.routes, intake),
+        ...inspectionRows(inspection),
+        ...(broker.sharedIds === 0 ? [] : [["Shared client ids", sharedText(broker)] as const]),
       ],
     },
     { title: "Commands", rows: commandRows(status.downlink) },
+    ...(status.filter === undefined ? [] : [{ title: "Filters", rows: filterRows(status.filter) }]),
     ...alarmSections(status.alarms),
     {
       title: "Machine",
@@ -147,6 +157,38 @@ export function sectionsOf(status: EdgeStatus): readonly Section[] {
         ["Version", status.version],
       ],
     },
+  ];
+}
+
+function sharedText({ sharedIds }: BrokerStatus): string {
+  return `${sharedIds}: clients throw each other out, see causeway-edge devices`;
+}
+
+function inspectionRows(figures: InspectionFigures): Section["rows"] {
+  const { topics, topicsRefusing, devices, devicesHeard } = figures;
+  const { topicsBeyond, devicesBeyond, metricsBeyond } = figures;
+  const refusing =
+    topicsRefusing === 0 ? "" : `, of ${topicsRefusing} the last message was refused`;
+  const isBeyond = topicsBeyond + devicesBeyond + metricsBeyond > 0;
+  const beyond = `${topicsBeyond} messages by topic, ${devicesBeyond} by device`;
+  return [
+    ["Topics", `${topics}${refusing}`],
+    ["Devices heard of", `${devices}, ${devicesHeard} of them in the last minute`],
+    ...(isBeyond ? [["Not listed", `${beyond}, ${metricsBeyond} metrics`] as const] : []),
+  ];
+}
+
+function routeRows(routes: RoutesStatus | undefined, intake: IntakeCounters): Section["rows"] {
+  if (routes === undefined) return [];
+  const { file, refused } = routes;
+  const { dropped, keyed } = intake;
+  const from = file === undefined ? "" : ` from ${file}`;
+  return [
+    [
+      "Routes",
+      `${routes.routes}${from}; ${dropped} messages dropped, ${keyed} repeats by their key`,
+    ],
+    ...(refused === undefined ? [] : [["Routes refused", refused] as const]),
   ];
 }
 

@@ -2,11 +2,13 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "@causeway/shared/system-clock.ts";
 import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { wantedTool } from "../../../deploy/local/tools.mjs";
 import { stuckStatus, wellStatus } from "../testing/edge-status.ts";
+import { InspectedIntake } from "../testing/inspected.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { HttpStatus } from "./http-status.ts";
 
@@ -22,6 +24,7 @@ const contrastMin = 4.5;
 let browser: Browser;
 let http: HttpStatus;
 let status: EdgeStatus;
+let intake: InspectedIntake;
 
 beforeAll(async () => {
   if (executablePath !== undefined)
@@ -31,7 +34,9 @@ afterAll(() => browser?.close());
 beforeEach(async () => {
   status = wellStatus;
   const address = { host: "127.0.0.1", port: 0 };
-  http = new HttpStatus({ address, token: undefined, status: () => status });
+  intake = new InspectedIntake(systemClock());
+  const { http: inspect } = intake;
+  http = new HttpStatus({ address, token: undefined, status: () => status, inspect });
   await http.start();
 });
 afterEach(() => http.stop());
@@ -64,7 +69,7 @@ const leastContrast = `(() => {
   document.body.append(canvas);
   const behind = luminance(getComputedStyle(canvas).color);
   canvas.remove();
-  const texts = [...document.querySelectorAll("h1, h2, dt, dd, .health, li")];
+  const texts = [...document.querySelectorAll("h1, h2, dt, dd, .health, li, a, pre, .bad")];
   return Math.min(...texts.map((element) => {
     const own = luminance(getComputedStyle(element).color);
     return (Math.max(own, behind) + 0.05) / (Math.min(own, behind) + 0.05);
@@ -81,6 +86,8 @@ describe.skipIf(executablePath === undefined)("the status page", () => {
     ["dark", "desk", desk],
   ] as const)("is readable in %s colours on a %s", async (colorScheme, where, viewport) => {
     status = stuckStatus;
+    intake.publish("tele/kitchen/SENSOR", '{"AM2301":{"Temperature":21.5}}');
+    intake.publish(`plant/${"line-4/".repeat(30)}x`, "hello");
     const { page, faults } = await show({ colorScheme, viewport });
     expect(await page.locator("h1").innerText()).toBe("Gateway plant-3");
     expect(await page.locator(".health").innerText()).toContain("taken nothing for 15 min");
@@ -118,5 +125,55 @@ describe.skipIf(executablePath === undefined)("the status page", () => {
     const { page } = await show({ viewport: phone });
     expect(await page.locator("h1").innerText()).toBe(`Gateway ${hostile}`);
     expect(await page.locator("img").count()).toBe(0);
+  });
+
+  test.each([
+    ["light", phone],
+    ["dark", desk],
+  ] as const)(
+    "shows in %s colours which topics are refused, first of all, and leads to their bytes",
+    async (colorScheme, viewport) => {
+      intake.publish("tele/kitchen/SENSOR", '{"AM2301":{"Temperature":21.5}}', "DVES_1");
+      intake.publish("lora/up", Buffer.from([3, 0x67, 0xff]), "bridge");
+      const { page, faults } = await show({ colorScheme, viewport });
+      const topics = page.locator("section", { has: page.locator("h2", { hasText: /^Topics$/ }) });
+      expect(await topics.locator("dt").allInnerTexts()).toEqual([
+        "lora/up",
+        "tele/kitchen/SENSOR",
+      ]);
+      expect(await topics.locator(".bad").allInnerTexts()).toEqual([
+        expect.stringMatching(/^1 refused, \d+ s ago: binary: 3 bytes/),
+      ]);
+      const devices = page.locator("section", { has: page.locator("h2", { hasText: /heard of/ }) });
+      expect(await devices.innerText()).toContain("client DVES_1");
+      await topics.locator("a", { hasText: "lora/up" }).click();
+      expect(await page.locator("pre").allInnerTexts()).toEqual(["03 67 ff"]);
+      expect(await page.locator("p.bad").innerText()).toMatch(
+        /^Quarantined: binary: .*\n.*mapping/,
+      );
+      await page.goBack();
+      await topics.locator("a", { hasText: "tele/kitchen" }).click();
+      expect(await page.locator("pre").innerText()).toBe('{"AM2301":{"Temperature":21.5}}');
+      expect(await page.locator("li").innerText()).toBe("kitchen AM2301.Temperature 21.5");
+      expect(await number(page, "document.documentElement.scrollWidth")).toBeLessThanOrEqual(
+        viewport.width,
+      );
+      expect(await number(page, leastContrast)).toBeGreaterThanOrEqual(contrastMin);
+      expect(faults).toEqual([]);
+    },
+  );
+
+  test("shows topics, clients and payloads from the field as text", async () => {
+    const hostile = "<img src=x onerror=alert(1)>";
+    intake.publish(hostile, `{"${hostile}":"${hostile}"}`, hostile);
+    intake.publish(`${hostile}/x`, `{"${hostile}":`, hostile);
+    const { page, faults } = await show({ viewport: phone });
+    expect(await page.locator("main").innerText()).toContain(hostile);
+    expect(await page.locator("img").count()).toBe(0);
+    await page.getByRole("link", { name: hostile, exact: true }).click();
+    expect(await page.locator("h2").innerText()).toBe(hostile);
+    expect(await page.locator("li").innerText()).toContain(hostile);
+    expect(await page.locator("img").count()).toBe(0);
+    expect(faults).toEqual([]);
   });
 });

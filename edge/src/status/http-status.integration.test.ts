@@ -1,12 +1,15 @@
 /** Goal: supervisors, Prometheus and people get the same answer, and strangers none. */
 import { connect } from "node:net";
+import { systemClock } from "@causeway/shared/system-clock.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { stuckStatus, wellStatus } from "../testing/edge-status.ts";
+import { InspectedIntake } from "../testing/inspected.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { HttpStatus } from "./http-status.ts";
 
 async function serve(status: () => EdgeStatus, token?: string) {
-  const http = new HttpStatus({ address: { host: "127.0.0.1", port: 0 }, token, status });
+  const { http: inspect } = new InspectedIntake(systemClock());
+  const http = new HttpStatus({ address: { host: "127.0.0.1", port: 0 }, token, status, inspect });
   await http.start();
   onTestFinished(() => http.stop());
   const get = (path: string, headers: Record<string, string> = {}) =>
@@ -78,7 +81,7 @@ test("/api/status has the whole status, whether it is healthy, and what a person
 
 test("with a token only probes are open to strangers", async () => {
   const { get } = await serve(() => wellStatus, "secret");
-  for (const path of ["/", "/metrics", "/api/status", "/nothing"]) {
+  for (const path of ["/", "/metrics", "/api/status", "/api/topics", "/api/devices", "/nothing"]) {
     expect((await get(path)).status, path).toBe(401);
     const headers = { authorization: "Bearer secret" };
     expect((await get(path, headers)).status, path).toBe(path === "/nothing" ? 404 : 200);

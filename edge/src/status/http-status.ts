@@ -1,13 +1,16 @@
-/** The gateway's HTTP: /livez, /readyz, /metrics, /api/status and one status page. */
+/** The gateway's HTTP: /livez, /readyz, /metrics, /api/…, the status page and the one of topics. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import type { HttpAddress } from "@causeway/shared/http-access.ts";
 import { checkHttpAddress, isAdmitted } from "@causeway/shared/http-access.ts";
 import type { MetricsText } from "@causeway/shared/http-metrics.ts";
+import { isLocalName } from "@causeway/shared/local-name.ts";
+import type { HttpInspect } from "../inspect/http-inspect.ts";
 import { edgeMetrics } from "./edge-metrics.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { healthOf, sectionsOf } from "./edge-status.ts";
 import { statusPage } from "./status-page.ts";
+import { topicPage } from "./topic-page.ts";
 
 /** An import would load all that node:http names, a WebSocket client too: a tenth of a gateway's start. */
 const { createServer } = process.getBuiltinModule("node:http");
@@ -16,12 +19,20 @@ export interface HttpStatusOptions {
   readonly address: HttpAddress;
   readonly token: string | undefined;
   readonly status: () => EdgeStatus;
+  readonly inspect: HttpInspect;
 }
 
 interface Answer {
   readonly code: number;
   readonly type: string;
   readonly body: string;
+}
+
+/** Goes on until whoever asked leaves. */
+interface Stream {
+  readonly code: 200;
+  readonly type: string;
+  readonly to: (response: ServerResponse) => void;
 }
 
 export class HttpStatus {
@@ -62,7 +73,8 @@ export class HttpStatus {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const answer = this.#answer(request);
     // A page that fails must not end the gateway.
-    const { code, type, body } = await answer.catch((why) => text(500, `${reasonOf(why)}\n`));
+    const given = await answer.catch((why) => text(500, `${reasonOf(why)}\n`));
+    const { code, type } = given;
     response.writeHead(code, {
       "content-type": type,
       "cache-control": "no-store",
@@ -71,29 +83,41 @@ export class HttpStatus {
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       ...(code === 401 ? { "www-authenticate": 'Basic realm="causeway"' } : {}),
     });
-    response.end(request.method === "HEAD" ? undefined : body);
+    if (request.method === "HEAD") response.end();
+    else if ("body" in given) response.end(given.body);
+    else given.to(response);
   }
 
-  async #answer(request: IncomingMessage): Promise<Answer> {
-    const path = (request.url ?? "/").split("?")[0];
+  async #answer(request: IncomingMessage): Promise<Answer | Stream> {
+    const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
     if (request.method !== "GET" && request.method !== "HEAD") return text(405, "only GET\n");
     if (path === "/livez") return text(200, "ok\n");
     if (path === "/readyz") return this.#ready();
     if (!isAdmitted(this.#options.token, request.headers.authorization))
       return text(401, "token needed\n");
+    if (this.#options.token === undefined && !isLocalName(request.headers.host))
+      return text(403, "ask by an address of this machine, or set http.tokenFile\n");
     if (path === "/metrics") {
       const metrics = await this.#metricsText();
       const body = await metrics.text(edgeMetrics(this.#options.status()));
       return { code: 200, type: metrics.contentType, body };
     }
     if (path === "/api/status") return this.#status();
-    if (path === "/")
-      return {
-        code: 200,
-        type: "text/html; charset=utf-8",
-        body: statusPage(this.#options.status()),
-      };
-    return text(404, "not found\n");
+    const { inspect } = this.#options;
+    if (path === "/") return html(statusPage(this.#options.status(), inspect.seen()));
+    if (path === "/inspect") {
+      const list = inspect.topics(new URLSearchParams(query));
+      return html(topicPage(this.#options.status().gateway, list));
+    }
+    return this.#inspect(path, new URLSearchParams(query));
+  }
+
+  #inspect(path: string, query: URLSearchParams): Answer | Stream {
+    const answer = this.#options.inspect.answer(path, query);
+    if (answer === undefined) return text(404, "not found\n");
+    if (answer.kind === "refused") return text(answer.code, `${answer.why}\n`);
+    if (answer.kind === "json") return json(200, answer.value);
+    return { code: 200, type: "application/x-ndjson", to: answer.to };
   }
 
   /** Loaded when first asked for: nobody may ask, and a gateway should be ready soon. */
@@ -125,6 +149,10 @@ export class HttpStatus {
 
 function text(code: number, body: string): Answer {
   return { code, type: "text/plain; charset=utf-8", body };
+}
+
+function html(body: string): Answer {
+  return { code: 200, type: "text/html; charset=utf-8", body };
 }
 
 function json(code: number, value: unknown): Answer {

@@ -1,25 +1,48 @@
-/** The gateway's status as one page without scripts, for any browser and a narrow screen. */
-import type { EdgeStatus, Section } from "./edge-status.ts";
+/** The gateway's status as one page: how it is, what comes in, and what it cannot read. */
+import { fromText, readAs } from "../inspect/inspect-text.ts";
+import { cutTo, printable } from "../inspect/printable.ts";
+import type { DeviceList, DeviceView, TopicList, TopicView } from "../inspect/views.ts";
+import type { EdgeStatus } from "./edge-status.ts";
 import { healthOf, sectionsOf } from "./edge-status.ts";
+import type { RowHtml } from "./html.ts";
+import { escapeHtml, fitting, pageBytesMax, pageHtml, rowHtml, sectionHtml } from "./html.ts";
+import { bytesText, durationText } from "./outbox-figures.ts";
 
-const style = `:root{color-scheme:light dark;--line:#d5d9de;--soft:#5a6470;--good:#0a7a3d;--bad:#b3261e;
-font:16px/1.45 system-ui,sans-serif}
-@media (prefers-color-scheme:dark){:root{--line:#3a4048;--soft:#a3adb8;--good:#4cc38a;--bad:#ff8a80}}
-body{max-width:44rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
-h1{font-size:1.35rem;margin:.2rem 0 .8rem}h2{font-size:1rem;margin:1.6rem 0 .2rem}
-.health{border:1px solid;border-left-width:.5rem;border-radius:.3rem;padding:.5rem .8rem;margin:0}
-.good{color:var(--good)}.bad{color:var(--bad)}.health ul{margin:.3rem 0 0;padding-left:1.1rem}
-dl{margin:0}dl div{display:flex;gap:.2rem 1rem;border-top:1px solid var(--line);padding:.3rem 0}
-dt{flex:0 0 14rem;color:var(--soft)}dd{margin:0;font-variant-numeric:tabular-nums}
-@media (max-width:32rem){dl div{display:block}}`;
+export interface Seen {
+  readonly topics: TopicList;
+  readonly devices: DeviceList;
+}
 
-export function statusPage(status: EdgeStatus): string {
+/** For the frames of the two lists. */
+const framesBytes = 400;
+const topicCharactersShown = 80;
+const detailCharactersShown = 120;
+/** A longer topic has no page of its own: it would not fit into an address. */
+const linkedCharactersMax = 512;
+
+export function statusPage(status: EdgeStatus, { topics, devices }: Seen): string {
   const title = `Gateway ${escapeHtml(status.gateway)}`;
-  const sections = sectionsOf(status).map(sectionHtml).join("");
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta http-equiv="refresh" content="5"><style>${style}</style></head>
-<body><main><h1>${title}</h1>${healthHtml(status)}${sections}</main></body></html>`;
+  const sections = sectionsOf(status).map(({ title: name, rows }) => {
+    const escaped = rows.map(([row, value]): RowHtml => [escapeHtml(row), escapeHtml(value)]);
+    return sectionHtml(escapeHtml(name), escaped);
+  });
+  const whole = (body: string) =>
+    pageHtml(title, `${healthHtml(status)}${sections.join("")}${body}`);
+  const room = pageBytesMax - Buffer.byteLength(whole("")) - framesBytes;
+  const topicRows = fitting(topics.topics.map(topicRow).map(rowHtml), room / 2);
+  const left = room - Buffer.byteLength(topicRows.join(""));
+  const deviceRows = fitting(devices.devices.map(deviceRow).map(rowHtml), left);
+  return whole(
+    listHtml("Topics", topicRows, topics.total) +
+      listHtml("Devices heard of", deviceRows, devices.total),
+  );
+}
+
+function listHtml(title: string, rows: readonly string[], total: number): string {
+  if (total === 0) return "";
+  const more = total - rows.length;
+  const rest = more > 0 ? rowHtml(["", `and ${more} more`]) : "";
+  return `<section><h2>${title}</h2><dl>${rows.join("")}${rest}</dl></section>`;
 }
 
 function healthHtml(status: EdgeStatus): string {
@@ -29,17 +52,37 @@ function healthHtml(status: EdgeStatus): string {
   return `<div class="health bad" role="status">Unhealthy<ul>${list}</ul></div>`;
 }
 
-function sectionHtml({ title, rows }: Section): string {
-  const list = rows.map(
-    ([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`,
-  );
-  return `<section><h2>${escapeHtml(title)}</h2><dl>${list.join("")}</dl></section>`;
+function topicRow(view: TopicView): RowHtml {
+  const { topic, lastMinute, bytes, agoMs, result } = view;
+  const name = escapeHtml(cutTo(printable(topic), topicCharactersShown));
+  const link =
+    topic.length > linkedCharactersMax
+      ? name
+      : `<a href="/inspect?topic=${escapeHtml(encodeURIComponent(topic))}">${name}</a>`;
+  const by = escapeHtml(readAs(view));
+  const how = `${by}, ${lastMinute}/min, ${bytesText(bytes.mean)}, ${agoText(agoMs)}`;
+  const why = refusalText(view);
+  if (why === undefined) return [link, how];
+  const colour = result === "quarantined" ? ' class="bad"' : "";
+  return [link, `${how}<br><span${colour}>${escapeHtml(why)}</span>`];
 }
 
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
+/** Undefined where nothing was refused. */
+function refusalText({ reason, detail, refused, refusedAgoMs = 0 }: TopicView): string | undefined {
+  if (reason === undefined) return undefined;
+  const what = cutTo(printable(`${reason}: ${detail}`), detailCharactersShown);
+  return `${refused} refused, ${agoText(refusedAgoMs)}: ${what}`;
+}
+
+function deviceRow(view: DeviceView): RowHtml {
+  const { device, lastMinute, bytes, agoMs, metrics, moreMetrics } = view;
+  const count = `metrics: ${metrics.length}${moreMetrics ? "+" : ""}`;
+  const how = `${lastMinute}/min, ${bytesText(bytes.mean)}, ${count}, ${agoText(agoMs)}`;
+  const from = cutTo(printable(fromText(view)), detailCharactersShown);
+  const name = escapeHtml(cutTo(printable(device), topicCharactersShown));
+  return [name, from === "" ? how : `${how}<br>${escapeHtml(from)}`];
+}
+
+function agoText(ms: number): string {
+  return `${durationText(ms)} ago`;
 }

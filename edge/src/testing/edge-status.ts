@@ -10,10 +10,24 @@ const nothingWaits = { unsentEvents: 0, untakenEvents: 0 };
 export const wellStatus: EdgeStatus = {
   gateway: "plant-3",
   alarms: undefined,
+  routes: undefined,
+  filter: undefined,
   version: "0.1.0",
   epoch: "7-9f3a2b1c",
   clock: { quality: "set", isDated: true, wallAheadMs: 2, jumps: 0 },
-  intake: { readings: 48_210, quarantined: 3, described: 12, undescribed: 0, asked: 1 },
+  intake: {
+    readings: 48_210,
+    quarantined: 3,
+    described: 12,
+    undescribed: 0,
+    asked: 1,
+    dropped: 0,
+    keyed: 0,
+  },
+  inspection: {
+    ...{ topics: 14, topicsRefusing: 1, topicsBeyond: 0, readers: 0, dropped: 0 },
+    ...{ devices: 12, devicesHeard: 11, devicesBeyond: 0, metricsBeyond: 0 },
+  },
   outbox: {
     bytes: 9 * mebibyte,
     pendingBytes: 0,
@@ -59,6 +73,7 @@ export const wellStatus: EdgeStatus = {
     retained: 4,
     retainedRefused: 0,
     presenceLeftOut: 0,
+    sharedIds: 0,
     sessions: 3,
     queuedMessages: 0,
     queuedBytes: 0,

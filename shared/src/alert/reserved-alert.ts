@@ -22,6 +22,7 @@ export const reservedRules = {
   "system-gateway-silent": "critical",
   "system-rules-refused": "warning",
   "system-registry-full": "warning",
+  "system-series-full": "warning",
 } as const satisfies Record<`${typeof reservedRulePrefix}${string}`, Severity>;
 
 export type ReservedRule = keyof typeof reservedRules;

@@ -1,5 +1,6 @@
 // The goal: no payload makes an adapter throw, hang or take more than its size deserves; what comes
 // out is always readings that the schema takes, presence, something told, or bytes with a reason.
+import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { Event } from "../event.ts";
 import { eventSchema, readingsPerEventMax } from "../event.ts";
@@ -7,6 +8,7 @@ import { seededRandom } from "../random.ts";
 import { mutatedBytes, pick } from "../testing/random-events.ts";
 import { adapters } from "./decode.ts";
 import type { Decoded } from "./decoded.ts";
+import { sparkplugBytes } from "./sparkplug-payload.ts";
 import { bytesOf, LearningDecoder } from "./testing/device-message.ts";
 import { ownMessages } from "./testing/own-messages.ts";
 
@@ -78,7 +80,7 @@ describe("mutated payloads", () => {
 });
 
 /** Hostile payloads of the size that a packet may have. */
-const bombs: readonly (readonly [name: string, payload: Buffer])[] = [
+const bombs: readonly (readonly [name: string, payload: Uint8Array])[] = [
   ["nested JSON lists", Buffer.from("[".repeat(payloadBytesMax))],
   ["nested JSON objects", Buffer.from('{"a":'.repeat(payloadBytesMax / 5))],
   ["closed nested JSON", Buffer.from(`${"[".repeat(1e5)}${"]".repeat(1e5)}`)],
@@ -116,11 +118,37 @@ const bombs: readonly (readonly [name: string, payload: Buffer])[] = [
     "a template of filters",
     Buffer.from(JSON.stringify({ stat_t: "a", val_tpl: `{{value${"|int".repeat(60_000)}}}` })),
   ],
+  ["a compressed protobuf of 64 MB", compressedBomb()],
+  ["lines of JSON", Buffer.from('{"a":1}\n'.repeat(payloadBytesMax / 8))],
+  ["a line of text", Buffer.alloc(payloadBytesMax, "word ")],
+  [
+    "a template of conditions",
+    Buffer.from(
+      JSON.stringify({
+        stat_t: "a",
+        val_tpl: `{% if value is defined %}${"{% else ".repeat(50)}${" ".repeat(60)}{% endif`,
+      }),
+    ),
+  ],
+  ["a config of many topics", Buffer.from(JSON.stringify(manyTopics()))],
   [
     "a template of indices",
     Buffer.from(JSON.stringify({ stat_t: "a", val_tpl: `{{ value_json${"[0]".repeat(160)}` })),
   ],
 ];
+
+function manyTopics(): object {
+  const letters = (at: number) =>
+    at.toString(26).replaceAll(/\d/g, (digit) => `x${"qrstuvwxyz"[+digit]}`);
+  return Object.fromEntries(
+    Array.from({ length: 8_000 }, (_, at) => [`${letters(at)}_topic`, `t/${at}`]),
+  );
+}
+
+function compressedBomb(): Uint8Array {
+  const body = deflateSync(Buffer.alloc(64 * 1_024 * 1_024));
+  return sparkplugBytes({ uuid: "SPBV1.0_COMPRESSED", body, metrics: [] });
+}
 
 /** A metric with a template of a metric with a template, and so on. */
 function nestedTemplate(): Buffer {
@@ -141,8 +169,21 @@ function randomBytes(): Buffer {
   return Buffer.from(random.hex(2 * 65_536), "hex");
 }
 
+/** One of each kind that a family tells apart. */
+function kindsOfTopic(): readonly string[] {
+  const kinds = new Map<string, string>();
+  for (const { topic } of ownMessages) {
+    const levels = topic.split("/");
+    const adapter = adapters.find((each) => each.signature(levels) !== undefined);
+    const what = adapter?.signature(levels)?.what ?? "";
+    const kind = `${adapter?.family}/${what.slice(0, 12)}`;
+    if (!kinds.has(kind)) kinds.set(kind, topic);
+  }
+  return [...kinds.values()];
+}
+
 const topics = [
-  ...ownMessages.map(({ topic }) => topic),
+  ...kindsOfTopic(),
   "homeassistant/device/x/config",
   "homie/5/x/$description",
   "logger/csv/x",

@@ -4,6 +4,7 @@
  * that.
  */
 import { utf8 } from "./text.ts";
+import { ofFloat32 } from "./value.ts";
 
 const depthMax = 16;
 const itemsMax = 65_536;
@@ -83,7 +84,7 @@ class Reader {
     const at = this.#at;
     this.#at += info === 25 ? 2 : info === 26 ? 4 : info === 27 ? 8 : 1;
     if (info === 25) return halfFloat(this.#view.getUint16(at));
-    if (info === 26) return this.#view.getFloat32(at);
+    if (info === 26) return ofFloat32(this.#view.getFloat32(at));
     if (info === 27) return this.#view.getFloat64(at);
     throw new CborFault("a simple value");
   }

@@ -2,7 +2,8 @@
  * ChirpStack 3 and 4 (chirpstack.io/docs: Integrations, Events; Gateway Bridge).
  *
  *   application/<id>/device/<EUI>/event/<up|join|ack|txack|status|location|log|integration>
- *   application/<id>/device/<EUI>/<rx|join|…>, …/command/down
+ *   application/<id>/device/<EUI>/<rx|join|…>
+ *   …/command/down                a command, told as of a device `<EUI>/command/down`
  *   [<region>/]gateway/<id>/event/<up|stats|…>, …/state/conn
  *
  * JSON by its paths; `time` (4), else the time of the first gateway that has one, is when. Version 3
@@ -10,8 +11,9 @@
  * frame as base64, whose meaning the device profile's codec puts into `object`. What is protobuf is
  * not read: set the integration's marshaler to JSON.
  */
+import type { Reading } from "../event.ts";
 import type { Adapter } from "./adapter.ts";
-import { Collector, cleared, jsonIn } from "./collect.ts";
+import { below, Collector, cleared, jsonIn } from "./collect.ts";
 import { refused } from "./decoded.ts";
 import { parseJson } from "./json.ts";
 import type { JsonObject } from "./memory.ts";
@@ -24,15 +26,16 @@ export const chirpstack: Adapter = {
   signature(levels) {
     const [root, , kind, device = ""] = levels;
     if (root === "application" && kind === "device") {
-      return levels.length > 4 ? { device, what: "device" } : undefined;
+      const what = levels[4] === "command" ? "command" : "device";
+      return levels.length > 4 ? { device, what, path: levels.slice(4).join("/") } : undefined;
     }
     const at = levels.indexOf("gateway");
     if (at < 0 || at > 1 || levels.length !== at + 4) return undefined;
     const [, id = "", verb = ""] = levels.slice(at);
     if (verb !== "event" && verb !== "state" && verb !== "command") return undefined;
-    return { device: `gateway/${id}`, what: verb };
+    return { device: `gateway/${id}`, what: verb, path: levels.slice(-2).join("/") };
   },
-  decode({ topic, device, what }, payload) {
+  decode({ topic, device, what, path }, payload) {
     if (payload.length === 0) return cleared(device, topic);
     const json = jsonIn(device, payload);
     if (json.kind !== "json") {
@@ -43,17 +46,28 @@ export const chirpstack: Adapter = {
     const { objectJSON, state } = json.value;
     const collector = new Collector();
     const object = typeof objectJSON === "string" ? parseJson(objectJSON)?.value : undefined;
-    if (!isObject(object)) collector.members(json.value, "time");
+    if (!isObject(object) && !Array.isArray(object)) collector.members(json.value, "time");
     else {
       collector.members(json.value, "time", "objectJSON");
       collector.flatten("objectJSON", object, 1);
     }
-    const decoded = collector.done(device, whenOf(json.value));
+    if (json.value["batteryLevelUnavailable"] === true) unknownBattery(collector.readings);
+    const owner = what === "command" ? below(device, path) : device;
+    const decoded = collector.done(owner, whenOf(json.value));
     const online = what === "state" ? onlineOf(state) : undefined;
     if (decoded.kind !== "readings" || online === undefined) return decoded;
     return { ...decoded, presences: [cameOrWent(device, online, "gateway-state")] };
   },
 };
+
+/** Protobuf has zero where nothing is known. */
+function unknownBattery(readings: readonly Reading[]): void {
+  const level = readings.find(({ metric }) => metric === "batteryLevel");
+  if (level === undefined) return;
+  level.value = null;
+  level.quality = "bad";
+  level.reason = "unavailable";
+}
 
 function whenOf(json: JsonObject): number | null {
   const { rxInfo } = json;

@@ -76,6 +76,13 @@ export class Collector {
     }
   }
 
+  /** The members below a path. */
+  membersOf(path: string, object: object, skipped: ReadonlySet<string>): void {
+    for (const [key, member] of Object.entries(object)) {
+      if (!skipped.has(key)) this.flatten(`${path}.${key}`, member, 2);
+    }
+  }
+
   /** All of it; what is no fault and says nothing is told as described. */
   done(device: DeviceId, observedAt: number | null): Decoded {
     if (this.fault !== undefined) return refused(device, this.fault[0], this.fault[1]);

@@ -2,10 +2,12 @@
  * CSV (RFC 4180), by our own topics: any with a level `csv` or a last level that ends in `.csv`; and any
  * payload of two lines or more whose first names columns.
  *
- * The delimiter is the comma, semicolon or tab that the first line has most of. The first line names
+ * The delimiter is the comma, semicolon, tab or bar that the first line has most of. The first line names
  * the columns where none of its fields is a number or empty; else they are `column1`, `column2`, …
- * A column named `time`, `timestamp`, `ts`, `date` or `datetime` is when. A name may end in its unit:
- * `temp [°C]`, `temp (°C)`. Fields in quotes are text; an empty field says nothing.
+ * A column named `time`, `timestamp`, `ts`, `date` or `datetime` is when, a `date` and a `time` together;
+ * `01.05.2024` is in May. A name may end in its unit: `temp [°C]`, `temp (°C)`. Fields in quotes are text;
+ * an empty field says nothing. Where the comma is not the delimiter `1,5` is a number. Lines that begin
+ * with `#` before the first are notes, but where one names the columns.
  */
 import type { DeviceId } from "../names.ts";
 import type { Adapter } from "./adapter.ts";
@@ -18,7 +20,11 @@ import { withUnit } from "./units.ts";
 const timeColumn = /^(?:time|timestamp|ts|date|datetime|date_time)$/i;
 const numeric = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const unitAtEnd = /^(.*\S)\s*(?:\[([^[\]]{1,32})\]|\(([^()]{1,32})\))$/;
+const decimalComma = /^[+-]?(?:0|[1-9]\d*),\d+$/;
+const clockOnly = /^\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?$/;
+const dayOnly = /^\d{4}-\d{2}-\d{2}$/;
 const columnsMax = 1_024;
+const notesMax = 64;
 
 export const csv: Adapter = {
   family: "csv",
@@ -51,50 +57,122 @@ export function isCsv(text: string): boolean {
   return rows.length > 0 && rows.every((row) => row.length === names.length);
 }
 
-export function decodeCsv(device: DeviceId, text: string): Decoded {
+export function decodeCsv(device: DeviceId, whole: string): Decoded {
+  const text = withoutNotes(whole);
   const delimiter = delimiterOf(text.split("\n", 1)[0] ?? "");
   const rows = rowsOf(text, delimiter);
   const [first = []] = rows;
   const isNamed = rows.length > 1 && areNames(first);
-  const names = first.map(({ text }, at) => (isNamed ? text : `column${at + 1}`));
+  const names = isNamed ? namesIn(first) : first.map((_, at) => `column${at + 1}`);
   if (names.length > columnsMax) {
     return refused(device, "too-many-readings", `${names.length} columns`);
   }
   const collector = new Collector();
+  const hasComma = delimiter !== ",";
   for (const row of isNamed ? rows.slice(1) : rows) {
     if (row.length > names.length) {
       return refused(device, "not-understood", `${row.length} fields in ${names.length} columns`);
     }
-    addRow(collector, names, row);
+    const before = collector.readings.length;
+    const time = addRow(collector, names, row, hasComma);
     if (collector.fault !== undefined) break;
+    if (typeof time !== "number") continue;
+    for (const reading of collector.readings.slice(before)) reading.observedAt = time;
   }
   return collector.done(device, null);
 }
 
-function addRow(collector: Collector, names: readonly string[], row: readonly Field[]): void {
-  const before = collector.readings.length;
+/** `# ts;temp` before rows of as many fields names them. */
+function withoutNotes(text: string): string {
+  let rest = text;
+  for (let notes = 0; rest.startsWith("#") && notes < notesMax; notes++) {
+    const end = rest.indexOf("\n");
+    if (end < 0) return rest;
+    const [note, next] = [rest.slice(1, end).trim(), rest.slice(end + 1)];
+    const delimiter = delimiterOf(note);
+    const following = next.split("\n", 1)[0] ?? "";
+    const isHead =
+      note.includes(delimiter) &&
+      note.split(delimiter).length === following.split(delimiter).length;
+    if (isHead) return `${note}\n${next}`;
+    rest = next;
+  }
+  return rest;
+}
+
+/** The second column of a name has its number behind it: else they were one series. */
+function namesIn(fields: readonly Field[]): readonly string[] {
+  const seen = new Map<string, number>();
+  return fields.map(({ text }) => {
+    const count = (seen.get(text) ?? 0) + 1;
+    seen.set(text, count);
+    return count === 1 ? text : `${text}.${count}`;
+  });
+}
+
+/** When it was, where a column tells. */
+function addRow(
+  collector: Collector,
+  names: readonly string[],
+  row: readonly Field[],
+  hasComma: boolean,
+): number | null | undefined {
+  let day: string | undefined;
+  let clock: string | undefined;
   let observedAt: number | null | undefined;
   for (const [at, { text, isQuoted }] of row.entries()) {
     const name = names[at] as string;
-    const time = timeColumn.test(name) ? deviceTimeOf(text) : undefined;
-    if (time !== undefined) observedAt = time;
-    if (time !== undefined || text === "") continue;
-    const [, plain = name, inBrackets, inParentheses] = unitAtEnd.exec(name) ?? [];
-    const reading = isQuoted ? collector.put(plain, text) : collector.plain(plain, text);
-    const unit = inBrackets ?? inParentheses;
-    if (reading !== undefined && unit !== undefined) withUnit(reading, unit);
+    if (text === "") continue;
+    if (timeColumn.test(name) || (name === "column1" && !numeric.test(text))) {
+      const time = isoOf(text);
+      if (clockOnly.test(text) && name !== "column1") clock ??= text;
+      else if (deviceTimeOf(time) !== undefined) {
+        if (dayOnly.test(time)) day ??= time;
+        observedAt ??= deviceTimeOf(time);
+      } else addField(collector, name, text, isQuoted, hasComma);
+    } else addField(collector, name, text, isQuoted, hasComma);
   }
-  if (typeof observedAt !== "number") return;
-  for (const reading of collector.readings.slice(before)) reading.observedAt = observedAt;
+  if (day !== undefined && clock !== undefined)
+    return deviceTimeOf(`${day}T${clock}`) ?? observedAt;
+  if (clock !== undefined) collector.put("time", clock);
+  return observedAt;
+}
+
+function addField(
+  collector: Collector,
+  name: string,
+  text: string,
+  isQuoted: boolean,
+  hasComma: boolean,
+): void {
+  const [, plain = name, inBrackets, inParentheses] = unitAtEnd.exec(name) ?? [];
+  const value = hasComma && decimalComma.test(text) ? text.replace(",", ".") : text;
+  const reading = isQuoted ? collector.put(plain, text) : collector.plain(plain, value);
+  const unit = inBrackets ?? inParentheses;
+  if (reading !== undefined && unit !== undefined) withUnit(reading, unit);
+}
+
+/** Dots stand in dates of which the day is first. */
+function isoOf(text: string): string {
+  const [, day, month, year, time] = /^(\d{2})\.(\d{2})\.(\d{4})(?:[ T](.+))?$/.exec(text) ?? [];
+  if (year === undefined) return text;
+  return time === undefined ? `${year}-${month}-${day}` : `${year}-${month}-${day}T${time}`;
 }
 
 function areNames(fields: readonly Field[]): boolean {
-  return fields.every(({ text }) => text !== "" && !numeric.test(text) && text.length <= 256);
+  return fields.every(
+    ({ text }) =>
+      text !== "" &&
+      text.length <= 256 &&
+      !numeric.test(text) &&
+      !decimalComma.test(text) &&
+      deviceTimeOf(isoOf(text)) === undefined,
+  );
 }
 
 function delimiterOf(line: string): string {
   const count = (of: string) => line.split(of).length;
-  return [",", ";", "\t"].reduce((best, each) => (count(each) > count(best) ? each : best));
+  return [",", ";", "\t", "|"].reduce((best, each) => (count(each) > count(best) ? each : best));
 }
 
 function rowsOf(text: string, delimiter: string): Field[][] {

@@ -1,8 +1,10 @@
 /**
  * One device publish -> readings, who came or went, what a device told about itself, or the reason
  * why it is quarantined. It never throws, never guesses, and takes time and memory in proportion to
- * the payload. Which family a topic belongs to is found once and remembered (docs/devices.md).
+ * the payload. Which route or family has a topic is found once and remembered (docs/devices.md).
  */
+import type { Route, RoutedTopic, Usual } from "../mapping/route.ts";
+import type { Routes } from "../mapping/routes.ts";
 import { shown } from "../shown.ts";
 import type { Adapter, Context, Sign, Target } from "./adapter.ts";
 import { chirpstack } from "./chirpstack.ts";
@@ -51,43 +53,104 @@ export const adapters: readonly Adapter[] = [
 ];
 
 /** Topics of devices are few; where they are not, all are forgotten, and the next ones found anew. */
-const routesMax = 16_384;
-const routeCharactersMax = 4 * 1_024 * 1_024;
+const topicsMax = 16_384;
+const topicCharactersMax = 4 * 1_024 * 1_024;
 
-interface Route {
+interface Found {
   readonly adapter: Adapter;
   readonly target: Target;
   readonly stateKey: string;
 }
 
+/** Who decodes the messages of a topic. */
+export interface TopicFacts {
+  /** Of the payload alone where it is `generic`; undefined where nobody does. */
+  readonly family: string | undefined;
+  readonly route: Route | undefined;
+}
+
 export class Decoder {
-  readonly #routes = new Map<string, Route | Decoded>();
-  #characters = 0;
+  readonly #routes: Routes | undefined;
+  readonly #found = new Topics<Found | Decoded>();
+  readonly #routed = new Topics<RoutedTopic | null>();
+  readonly #usual: Usual = {
+    decode: (topic, payload, context) => this.#usually(topic, payload, context),
+    familyOf: (topic) => {
+      const { family } = this.#familyOf(topic);
+      return family === generic.family ? undefined : family;
+    },
+  };
+
+  constructor(routes?: Routes) {
+    this.#routes = routes;
+  }
 
   decode(topic: string, payload: Uint8Array, context: Context): Decoded {
-    if (topic.startsWith("devices/")) return decodeNativeTopic(topic, payload);
-    const route = this.#routes.get(topic) ?? this.#find(topic);
-    if (!("adapter" in route)) return route;
-    const { adapter, target } = route;
+    if (this.#routes === undefined) return this.#usually(topic, payload, context);
+    const routed = this.#routeOf(topic, this.#routes);
+    if (routed !== null) return routed.decode(payload, context, this.#usual);
+    if (this.#routes.unknownTopics === "quarantine" && this.#usual.familyOf(topic) === undefined)
+      return refused(null, "topic-unknown", "no route has this topic, and no family");
+    return this.#usually(topic, payload, context);
+  }
+
+  /** Of a topic, without a message. */
+  about(topic: string): TopicFacts {
+    const routed = this.#routes === undefined ? null : this.#routeOf(topic, this.#routes);
+    return { ...this.#familyOf(topic), route: routed?.route };
+  }
+
+  #familyOf(topic: string): Pick<TopicFacts, "family"> {
+    if (isNative(topic)) return { family: "native" };
+    const found = this.#find(topic);
+    return { family: "adapter" in found ? found.adapter.family : undefined };
+  }
+
+  #usually(topic: string, payload: Uint8Array, context: Context): Decoded {
+    if (isNative(topic)) return decodeNativeTopic(topic, payload);
+    const found = this.#find(topic);
+    if (!("adapter" in found)) return found;
+    const { adapter, target } = found;
     const decoded =
       adapter.decode(target, payload, context) ?? decodeAnyway(target, payload, context);
-    const about = context.memory.get(route.stateKey);
+    const about = context.memory.get(found.stateKey);
     return about === undefined ? decoded : described(decoded, target, about, payload);
   }
 
-  #find(topic: string): Route | Decoded {
-    this.#characters += topic.length;
-    if (this.#routes.size >= routesMax || this.#characters > routeCharactersMax) {
-      this.#routes.clear();
-      this.#characters = topic.length;
-    }
-    const found = routeOf(topic);
-    this.#routes.set(topic, found);
-    return found;
+  #find(topic: string): Found | Decoded {
+    return this.#found.get(topic) ?? this.#found.put(topic, foundBy(topic));
+  }
+
+  #routeOf(topic: string, routes: Routes): RoutedTopic | null {
+    const known = this.#routed.get(topic);
+    return known === undefined ? this.#routed.put(topic, routes.find(topic) ?? null) : known;
   }
 }
 
-function routeOf(topic: string): Route | Decoded {
+function isNative(topic: string): boolean {
+  return topic.startsWith("devices/");
+}
+
+class Topics<Value> {
+  readonly #values = new Map<string, Value>();
+  #characters = 0;
+
+  get(topic: string): Value | undefined {
+    return this.#values.get(topic);
+  }
+
+  put(topic: string, value: Value): Value {
+    this.#characters += topic.length;
+    if (this.#values.size >= topicsMax || this.#characters > topicCharactersMax) {
+      this.#values.clear();
+      this.#characters = topic.length;
+    }
+    this.#values.set(topic, value);
+    return value;
+  }
+}
+
+function foundBy(topic: string): Found | Decoded {
   const levels = topic.split("/");
   for (const adapter of adapters) {
     const sign = adapter.signature(levels);

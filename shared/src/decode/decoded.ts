@@ -1,5 +1,6 @@
 /** What decoding one device publish yields. */
 import type { Reading } from "../event.ts";
+import type { Route } from "../mapping/route.ts";
 import type { DeviceId } from "../names.ts";
 import type { Learnt } from "./memory.ts";
 
@@ -19,16 +20,20 @@ export interface Presences extends Besides {
   readonly presences: readonly [Presence, ...Presence[]];
 }
 
-/** Understood, and no reading: it becomes a `system` event. */
+/** Understood, and no reading: it becomes a `system` event, unless its route drops all of it. */
 export interface Told extends Besides {
   readonly kind: "told";
   readonly device: DeviceId | null;
-  readonly name: "cleared" | "described" | "forgotten";
+  readonly name: "cleared" | "described" | "forgotten" | "dropped";
   readonly detail: string;
 }
 
 /** What comes with it, in the same group. */
 interface Besides {
+  /** Of a topic that has one. */
+  readonly route?: Route;
+  /** By which the route tells a message from others of the device. */
+  readonly key?: string;
   readonly presences?: readonly Presence[];
   readonly notes?: readonly Note[];
   /** A part of the payload that could not be read; its bytes are kept. */
@@ -80,7 +85,8 @@ export type QuarantineReason =
   | "bad-time"
   | "binary"
   | "alias-unknown"
-  | "not-understood";
+  | "not-understood"
+  | "mapping";
 
 export function refused(
   device: DeviceId | null,

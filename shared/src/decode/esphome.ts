@@ -4,8 +4,9 @@
  *   <prefix>/<component>/<object>/state   a plain value of `<component>/<object>`, or the JSON of a
  *                                         light, which is then a device of that name
  *   <prefix>/<component>/<object>/<more>  position/state, speed/state: of `<component>/<object>/<more>`
- *   <prefix>/status                       online or offline, the will of the device
- *   <prefix>/debug                        its log, with colours
+ *   <prefix>/status                       online or offline, the will of the device; other words there
+ *                                         are of no family
+ *   <prefix>/debug                        its log, with colours: `[D][sensor:093]: …`
  *   esphome/discover/<name>, esphome/ping/<name>, <prefix>/…/command
  *
  * A text sensor's value is text; a sensor's is a number, and `nan` means that it has none.
@@ -22,6 +23,10 @@ const components = new Set(
 );
 const texts = new Set(["text_sensor", "text", "select"]);
 
+const here = /^\s*(?:online|offline)\s*$/i;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
+const logLine = /^(?:\u001b\[[\d;]*m)?\[(?:[A-Z]{1,2}|[\d:.]{8,12})\]/;
+
 export const esphome: Adapter = {
   family: "esphome",
   signature(levels) {
@@ -30,8 +35,11 @@ export const esphome: Adapter = {
       return { device: name, what: "json" };
     }
     const leaf = levels.at(-1) ?? "";
-    if (levels.length === 2 && leaf === "status") return { device: root ?? "", what: leaf };
-    if (levels.length === 2 && leaf === "debug") return { device: root ?? "", what: leaf };
+    // Below a longer prefix `status` is anybody's.
+    const isStatus = leaf === "status" && levels.length === 2;
+    if (isStatus || (leaf === "debug" && levels.length > 1)) {
+      return { device: levels.slice(0, -1).join("/"), what: leaf };
+    }
     if (root === "homeassistant") return undefined;
     const at = levels.findIndex((level, index) => index > 0 && components.has(level));
     if (at < 0 || levels.length < at + 3 || (leaf !== "state" && leaf !== "command")) {
@@ -43,9 +51,10 @@ export const esphome: Adapter = {
   },
   decode({ topic, device, path, what }, payload) {
     if (payload.length === 0) return cleared(device, topic);
-    if (what === "status") return availability(device, payload);
     const text = textIn(device, payload);
     if (typeof text !== "string") return text;
+    if (what === "status") return here.test(text) ? availability(device, payload) : undefined;
+    if (what === "debug" && !logLine.test(text)) return undefined;
     const collector = new Collector();
     if (what === "debug") collector.put("debug", text);
     else if (what === "text") collector.put(path, text);

@@ -36,10 +36,58 @@ describe("a discovery config", () => {
     expect(house.says("attic/sensor/t/state", "21.5")).toEqual(["attic sensor/t=21.5 Cel (°C)"]);
   });
 
-  test("makes words readable on a topic that no family claims", () => {
+  test("makes any text readable on a topic that no family claims", () => {
+    const text = `${"word ".repeat(60)}\nend`;
     const house = new House().config(topic, { state_topic: "garage/door" });
-    expect(house.says("garage/door", "ON")).toEqual(['garage door="ON"']);
-    expect(house.says("garage/window", "ON")).toEqual(["quarantined topic-unknown"]);
+    expect(house.says("garage/door", text)).toEqual([`garage door=${JSON.stringify(text)}`]);
+    expect(house.says("garage/window", text)).toEqual(["quarantined topic-unknown"]);
+  });
+
+  test("tells of a climate's other topics, with its scale", () => {
+    const climate = {
+      curr_temp_t: "ac/temp",
+      temp_unit: "F",
+      mode_stat_t: "ac/mode",
+      mode_cmd_t: "ac/set",
+    };
+    const house = new House().config("homeassistant/climate/x/config", climate);
+    expect(house.says("ac/temp", "70")).toEqual(["ac temp=70 °F"]);
+    expect(house.decoder.memory.has("homeassistant/about/ac/mode")).toBe(true);
+    expect(house.decoder.memory.has("homeassistant/about/ac/set")).toBe(false);
+  });
+
+  test("of very many topics teaches a bounded number of them", () => {
+    const keys = ["stat_t", "mode_stat_t", "temp_stat_t", "act_t", "pos_t", "fan_mode_stat_t"];
+    const entity = (at: number) => Object.fromEntries(keys.map((key) => [key, `${key}/${at}`]));
+    const cmps = Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, at) => [`c${at}`, entity(at)]),
+    );
+    const house = new House().config("homeassistant/device/m/config", { avty_t: "here", cmps });
+    expect(house.decoder.memory.size).toBeGreaterThan(500);
+    expect(house.decoder.memory.size).toBeLessThanOrEqual(1_025);
+  });
+
+  test("finds the word of availability within JSON", () => {
+    const availability = [{ t: "m/info", val_tpl: "{{ value_json.net.state }}" }];
+    const house = new House().config(topic, { state_topic: "m/s", availability });
+    expect(house.says("m/info", '{"net":{"state":"offline"}}')).toEqual([
+      'm/info net.state="offline"',
+      "m went",
+    ]);
+  });
+
+  test("leaves presence to the family that knows whose it is", () => {
+    const lwt = {
+      stat_t: "tele/plug/SENSOR",
+      avty_t: "tele/plug/LWT",
+      pl_avail: "Online",
+      pl_not_avail: "Offline",
+    };
+    const house = new House().config(topic, lwt);
+    expect(house.says("tele/plug/LWT", "Online")).toEqual([
+      'plug availability="Online"',
+      "plug came",
+    ]);
   });
 
   test("of a device tells all its entities, which inherit its topic", () => {
@@ -115,7 +163,27 @@ test.each([
   ["{{ (value_json.a | float) / 10 }}", { path: "a", isNumber: true, factor: 1, divisor: 10 }],
   ["{{ value_json.a * 100 / 4 }}", { path: "a", isNumber: true, factor: 100, divisor: 4 }],
   ["{{ value | default('') | int }}", { path: null, isNumber: true, factor: 1, divisor: 1 }],
-  ["{{ value_json.a + 1 }}", undefined],
+  ["{{ value_json.a + 1 }}", { path: "a", isNumber: true, factor: 1, divisor: 1, after: 1 }],
+  [
+    "{{ (value_json.a | float - 32) * 5 / 9 }}",
+    { path: "a", isNumber: true, factor: 5, divisor: 9, before: -32 },
+  ],
+  ["{{ value_json.a * 2 - 40 }}", { path: "a", isNumber: true, factor: 2, divisor: 1, after: -40 }],
+  ["{{ value_json.a | multiply(0.1) }}", { path: "a", isNumber: true, factor: 0.1, divisor: 1 }],
+  ["{{ value_json.get('a').b }}", { path: "a.b", isNumber: false, factor: 1, divisor: 1 }],
+  ["{{ float(value_json.a) / 10 }}", { path: "a", isNumber: true, factor: 1, divisor: 10 }],
+  [
+    "{{ value_json.a if value_json.a is defined else 0 }}",
+    { path: "a", isNumber: false, factor: 1, divisor: 1 },
+  ],
+  [
+    "{% if value_json.a is defined %}{{ value_json.a | int }}{% endif %}",
+    { path: "a", isNumber: true, factor: 1, divisor: 1 },
+  ],
+  ["{{ value_json.a - 32 * 5 }}", undefined],
+  ["{{ value_json.a / 10 | multiply(2) }}", undefined],
+  ["{{ value_json.a if value_json.b is defined else 0 }}", undefined],
+  ["{{ value_json.a }}{{ value_json.b }}", undefined],
   ["{{ value_json.a | abs }}", undefined],
   ["{{ value_json.a / 0 }}", undefined],
   ["{{ states('sensor.x') }}", undefined],

@@ -6,10 +6,11 @@
  *   homeassistant/…                                 states: JSON, or one value named by its last level
  *
  * A config is told as readings `config.…`, and learnt: its state topic's readings get the unit that
- * it states, of whichever family they are, and its availability topics tell presence. Abbreviated
- * keys and `~` are understood. Of value templates the common forms are: a path in `value_json`, or
- * `value`, with filters and with factors by constants (`| float / 10`), which are applied; `round` is not, for
- * it is display. Where a template is of another form, the reading stays as it is, without unit.
+ * it states, of whichever family they are; its other topics (of a climate, a cover, …) may have any word;
+ * its availability topics tell presence. Abbreviated keys and `~` are understood. Of value templates the
+ * common forms are (value-template.ts): a path in `value_json`, or `value`, with filters, and with factors
+ * and offsets by constants (`| float / 10`), which are applied; `round` is not, for it is display. Where a
+ * template is of another form, the reading stays as it is, without unit.
  */
 import type { Reading } from "../event.ts";
 import { unitCharactersMax } from "../event.ts";
@@ -27,8 +28,11 @@ import { withUnit } from "./units.ts";
 import type { Template } from "./value-template.ts";
 import { templateOf } from "./value-template.ts";
 
+const availabilityBytesMax = 1_024;
 const configsPerTopicMax = 64;
 const entitiesMax = 256;
+const othersMax = 16;
+const topicsPerConfigMax = 1_024;
 const components = new Set(
   (
     "alarm_control_panel binary_sensor button camera climate cover device device_automation " +
@@ -48,6 +52,8 @@ interface Entity {
   readonly unit?: string;
   /** The words for here and for gone. */
   readonly words?: readonly [online: string, offline: string];
+  /** Where in the payload the word stands; the whole of it where there is none. */
+  readonly wordAt?: string;
 }
 
 export const stateKey = (topic: string) => `homeassistant/about/${topic}`;
@@ -75,7 +81,11 @@ export const discovery: Adapter = {
     if (!isObject(json.value)) return undefined;
     const collector = new Collector();
     collector.flatten("config", json.value);
-    const decoded = collector.done(device, null);
+    const done = collector.done(device, null);
+    // A device may have more to tell than one event can have; what it is about counts.
+    const isLong = done.kind === "quarantined" && done.reason === "too-many-readings";
+    const detail = `config, ${payload.length} bytes`;
+    const decoded: Decoded = isLong ? { kind: "told", device, name: "described", detail } : done;
     if (decoded.kind === "quarantined") return decoded;
     const entities = what === "device" ? entitiesOf(json.value) : [json.value];
     return { ...decoded, learnt: learn(memory, topic, entities.flatMap(told)) };
@@ -92,7 +102,7 @@ export function described(
   const entities = isObject(about) ? Object.values(about as About).flat() : [];
   const plain = decoded.kind === "quarantined" ? wordIn(target, payload) : undefined;
   const known = plain ?? decoded;
-  const presences = entities.flatMap(({ words }) => presenceIn(target, payload, words));
+  const presences = entities.flatMap((entity) => presenceIn(target, payload, entity));
   if (known.kind !== "readings") return known;
   const done = new Set<Reading>();
   for (const { template, unit } of entities) {
@@ -102,7 +112,9 @@ export function described(
     if (describe(reading, template, unit)) done.add(reading);
   }
   const [presence] = presences;
-  return presence === undefined ? known : { ...known, presences: [presence] };
+  // A family that knows who it is about knows better.
+  if (presence === undefined || (known.presences?.length ?? 0) > 0) return known;
+  return { ...known, presences: [presence] };
 }
 
 function readingAt(readings: readonly Reading[], path: string | null): Reading | undefined {
@@ -112,14 +124,16 @@ function readingAt(readings: readonly Reading[], path: string | null): Reading |
 
 /** Whether it says anything. */
 function describe(reading: Reading, template: Template, unit: string | undefined): boolean {
-  const { factor, divisor, isNumber } = template;
-  const isPlain = factor === divisor;
+  const { factor, divisor, isNumber, before = 0, after = 0 } = template;
+  const isPlain = factor === divisor && before === 0 && after === 0;
   if (typeof reading.value === "string" && (isNumber || unit !== undefined)) {
     const number = reading.value.trim() === "" ? Number.NaN : Number(reading.value);
     if (Number.isFinite(number)) reading.value = number;
   }
   const scaled =
-    typeof reading.value === "number" ? (reading.value * factor) / divisor : Number.NaN;
+    typeof reading.value === "number"
+      ? ((reading.value + before) * factor) / divisor + after
+      : Number.NaN;
   if (!isPlain && Number.isFinite(scaled)) reading.value = scaled;
   if (unit !== undefined && reading.unit === undefined) withUnit(reading, unit);
   return isNumber || !isPlain || unit !== undefined;
@@ -147,19 +161,30 @@ function wordIn({ topic, device }: Target, payload: Uint8Array): Decoded | undef
 function presenceIn(
   { topic, device }: Target,
   payload: Uint8Array,
-  words: Entity["words"],
+  { words, wordAt }: Entity,
 ): readonly Presence[] {
-  if (words === undefined || payload.length > unitCharactersMax) return [];
-  const at = words.indexOf(utf8(payload)?.trim() ?? "");
+  if (words === undefined || payload.length > availabilityBytesMax) return [];
+  const text = utf8(payload)?.trim() ?? "";
+  const at = words.indexOf(wordAt === undefined ? text : wordAtPath(text, wordAt));
   if (at < 0) return [];
   const name = topic.slice(0, Math.max(0, topic.lastIndexOf("/")));
   const gone = deviceNamed(name) ?? device;
   return [cameOrWent(gone, at === 0, "availability")];
 }
 
+function wordAtPath(text: string, path: string): string {
+  const found = path
+    .split(".")
+    .reduce<unknown>(
+      (json, key) => (isObject(json) && Object.hasOwn(json, key) ? json[key] : undefined),
+      parseJson(text)?.value,
+    );
+  return String(found);
+}
+
 /** The topics that a config is about, and what it says of each. */
 function told(config: JsonObject): readonly (readonly [topic: string, entity: Entity])[] {
-  const found: [string, Entity][] = [];
+  const found: (readonly [string, Entity])[] = [];
   const topic = topicOf(config, "state_topic", "stat_t");
   const template = templateOf(get(config, "value_template", "val_tpl"));
   const unit = get(config, "unit_of_measurement", "unit_of_meas");
@@ -167,6 +192,7 @@ function told(config: JsonObject): readonly (readonly [topic: string, entity: En
   if (topic !== undefined && template !== undefined) {
     found.push([topic, isUnit ? { template, unit } : { template }]);
   }
+  found.push(...othersOf(config));
   for (const each of availabilitiesOf(config)) {
     const about = topicOf(
       { ...each, "~": config["~"] },
@@ -179,7 +205,35 @@ function told(config: JsonObject): readonly (readonly [topic: string, entity: En
     const offline = get(each, "payload_not_available", "pl_not_avail") ?? "offline";
     if (about === undefined || typeof online !== "string" || typeof offline !== "string") continue;
     const words = [online.slice(0, 64), offline.slice(0, 64)] as const;
-    found.push([about, { words }]);
+    const path = wordPath(get(each, "value_template", "val_tpl"));
+    if (path !== undefined)
+      found.push([about, path === null ? { words } : { words, wordAt: path }]);
+  }
+  return found;
+}
+
+/** Undefined where the word is found otherwise. */
+function wordPath(template: unknown): string | null | undefined {
+  return templateOf(template)?.path;
+}
+
+const otherTopic = /^(?!command_|state_topic$|availability_|set_|send_)[a-z_]{1,48}_topic$/;
+const otherShort = /^(?!cmd_|stat_t$|avty_|set_|send_|e_)[a-z_]{1,24}_t$/;
+const commanding = /(?:^|_)(?:command_topic|cmd_t)$/;
+const temperatures = /temp/;
+
+/** Topics of a climate, a cover or a light beside the state: any word is known there, no unit. */
+function othersOf(config: JsonObject): readonly (readonly [topic: string, entity: Entity])[] {
+  const found: [string, Entity][] = [];
+  const scale = get(config, "temperature_unit", "temp_unit");
+  for (const key of Object.keys(config)) {
+    if (found.length >= othersMax || commanding.test(key)) continue;
+    if (!otherTopic.test(key) && !otherShort.test(key)) continue;
+    const topic = topicOf(config, key);
+    const template = templateOf(config[key.replace(/_topic$/, "_template").replace(/_t$/, "_tpl")]);
+    if (topic === undefined || template === undefined) continue;
+    const isScaled = temperatures.test(key) && (scale === "C" || scale === "F");
+    found.push([topic, isScaled ? { template, unit: `°${scale}` } : { template }]);
   }
   return found;
 }
@@ -189,8 +243,14 @@ function availabilitiesOf(config: JsonObject): readonly JsonObject[] {
   const all = Array.isArray(list) ? list : [list];
   return [
     ...all.filter(isObject),
-    ...(topicOf(config, "availability_topic", "avty_t") ? [config] : []),
+    ...(topicOf(config, "availability_topic", "avty_t") ? [oneOf(config)] : []),
   ];
+}
+
+/** Beside its topic the template has a name of its own. */
+function oneOf(config: JsonObject): JsonObject {
+  const { value_template: _v, val_tpl: _t, ...others } = config;
+  return { ...others, value_template: get(config, "availability_template", "avty_tpl") };
 }
 
 /** Components inherit what the device's config says at its top. */
@@ -228,6 +288,7 @@ function learn(
 ): readonly Learnt[] {
   const byTopic = new Map<string, Entity[]>();
   for (const [topic, entity] of found) {
+    if (byTopic.size >= topicsPerConfigMax && !byTopic.has(topic)) continue;
     byTopic.set(topic, [...(byTopic.get(topic) ?? []), entity].slice(0, entitiesMax));
   }
   const topics = [...byTopic.keys()];

@@ -65,6 +65,20 @@ describe("version 5", () => {
   });
 });
 
+test("what an attribute told goes with it", () => {
+  const says = after(["car/e/t/$unit", "°C"], ["car/e/t/$datatype", "string"]);
+  expect(says("car/e/t/$unit", "")).toEqual(["car cleared"]);
+  expect(says("car/e/t", "21")).toEqual(['car e/t="21"']);
+  says("car/e/t/$datatype", "");
+  expect(says("car/e/t", "21")).toEqual(["car e/t=21"]);
+  const properties = { power: { datatype: "float", unit: "W" } };
+  const description = JSON.stringify({ nodes: { em: { properties } } });
+  const five = after(["5/meter/$description", description]);
+  expect(five("5/meter/em/power", "1")).toEqual(["meter em/power=1 W"]);
+  five("5/meter/$description", "");
+  expect(five("5/meter/em/power", "1")).toEqual(["meter em/power=1"]);
+});
+
 test("a state that is emptied tells that the device is removed", () => {
   expect(after()("5/car/$state", "")).toEqual(["car cleared", "car went"]);
 });

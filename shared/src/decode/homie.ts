@@ -31,6 +31,8 @@ const here: ReadonlyMap<string, boolean> = new Map([
 ]);
 const numeric = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
+const attributePattern = /^([^$]+)\/\$(datatype|unit)$/;
+
 export const homie: Adapter = {
   family: "homie",
   signature([root, ...levels]) {
@@ -41,19 +43,14 @@ export const homie: Adapter = {
     return isTold ? { device, path: path.join("/"), what: is5 ? "5" : "4" } : undefined;
   },
   decode(target, payload, { memory }) {
-    const { topic, device, path } = target;
-    if (payload.length === 0) {
-      const told = cleared(device, topic);
-      return path === "$state"
-        ? { ...told, presences: [cameOrWent(device, false, "removed")] }
-        : told;
-    }
+    const { device, path } = target;
+    if (payload.length === 0) return emptied(target, memory);
     if (path === "$description") return description(target, payload);
     const text = textIn(device, payload);
     if (typeof text !== "string") return text;
     // A lone U+0000 is the empty text, since nothing at all would clear the topic.
     const value = text === "\0" ? "" : text;
-    const attribute = /^([^$]+)\/\$(datatype|unit)$/.exec(path);
+    const attribute = attributePattern.exec(path);
     const collector = new Collector();
     if (/\$(?:settable|retained)$/.test(path)) collector.plain(path, value);
     else if (/(?:^|\/)\$(?!target$|stats)/.test(path)) collector.put(path, value);
@@ -67,6 +64,23 @@ export const homie: Adapter = {
     return { ...decoded, presences: [cameOrWent(device, online, `homie-${value}`)] };
   },
 };
+
+/** What an attribute told goes with it. */
+function emptied(target: Target, memory: Memory): Decoded {
+  const { device, topic, path, what } = target;
+  const told = cleared(device, topic);
+  if (path === "$state") {
+    return { ...told, presences: [cameOrWent(device, false, "removed")] };
+  }
+  if (path === "$description" && what === "5") {
+    return { ...told, learnt: [{ key: keyOf(target, ""), value: undefined }] };
+  }
+  const [, property = "", name = ""] = (what === "4" && attributePattern.exec(path)) || [];
+  if (property === "") return told;
+  const { [name as keyof Property]: _gone, ...others } = propertyIn(memory, target, property);
+  const value = Object.keys(others).length === 0 ? undefined : others;
+  return { ...told, learnt: [{ key: keyOf(target, property), value }] };
+}
 
 interface Property {
   readonly datatype?: string;

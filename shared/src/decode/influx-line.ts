@@ -5,8 +5,9 @@
  *   measurement[,tag=value …] field=value[,field=value …] [timestamp]
  *
  * The metric is `<measurement>.<field>`, with tags `<measurement>,tag=value.<field>`, since they tell
- * series apart. Values: a number, `5i`, `5u`, `"text"`, `t`, `true`, `f`, `false`. A timestamp is in ns, us,
- * ms or s, which its size tells.
+ * series apart. Values: a number, `5i`, `5u`, `"text"`, `t`, `true`, `f`, `false`; NaN is of bad quality. A
+ * timestamp is in ns, us, ms or s, which its size tells. Telegraf's JSON (`name`, `tags`, `fields`,
+ * `timestamp`, also as a list `metrics`) says the same on those topics.
  */
 import type { DeviceId } from "../names.ts";
 import { shown } from "../shown.ts";
@@ -14,6 +15,9 @@ import type { Adapter } from "./adapter.ts";
 import { Collector, cleared, textIn } from "./collect.ts";
 import type { Decoded } from "./decoded.ts";
 import { refused } from "./decoded.ts";
+import { parseJson } from "./json.ts";
+import type { JsonObject } from "./memory.ts";
+import { isObject } from "./memory.ts";
 import { deviceTimeOf } from "./time.ts";
 
 export const influxLine: Adapter = {
@@ -27,9 +31,35 @@ export const influxLine: Adapter = {
     if (payload.length === 0) return cleared(device, topic);
     const text = textIn(device, payload);
     if (typeof text !== "string") return text;
-    return /^\s*[[{]/.test(text) ? undefined : decodeLines(device, text);
+    return /^\s*\{/.test(text) ? decodeJson(device, text) : decodeLines(device, text);
   },
 };
+
+/** Telegraf's JSON: one metric, or `metrics`. */
+function decodeJson(device: DeviceId, text: string): Decoded | undefined {
+  const json = parseJson(text)?.value;
+  if (!isObject(json)) return undefined;
+  const metrics = Array.isArray(json["metrics"]) ? json["metrics"] : [json];
+  if (metrics.length === 0 || !metrics.every(isMetric)) return undefined;
+  const collector = new Collector();
+  for (const { name, fields, tags, timestamp } of metrics as readonly JsonObject[]) {
+    const before = collector.readings.length;
+    const labels = Object.entries(isObject(tags) ? tags : {}).map(
+      ([tag, value]) => `,${tag}=${value}`,
+    );
+    const series = `${name}${labels.join("")}`;
+    collector.membersOf(series, fields as JsonObject, new Set());
+    const time = deviceTimeOf(timestamp);
+    if (collector.fault !== undefined) break;
+    if (typeof time !== "number") continue;
+    for (const reading of collector.readings.slice(before)) reading.observedAt = time;
+  }
+  return collector.done(device, null);
+}
+
+function isMetric(json: unknown): boolean {
+  return isObject(json) && typeof json["name"] === "string" && isObject(json["fields"]);
+}
 
 const lineShape = /^[^\s,"]+(?:,[^\s=,"]+=[^\s,"]+)* [^\s=,"]+=[^\s]/;
 
@@ -100,6 +130,7 @@ function fieldValue(text: string): number | string | boolean | undefined {
   if (/^".*"$/s.test(text)) return text.slice(1, -1).replaceAll(/\\(["\\])/g, "$1");
   if (/^(?:t|true|T|True|TRUE)$/.test(text)) return true;
   if (/^(?:f|false|F|False|FALSE)$/.test(text)) return false;
+  if (/^[+-]?(?:nan|inf|infinity)$/i.test(text)) return text;
   if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[iu]?$/.test(text)) return undefined;
   return Number(text.replace(/[iu]$/, ""));
 }

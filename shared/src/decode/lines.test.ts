@@ -18,6 +18,11 @@ describe("CSV", () => {
     ["temp (°C),hum [%]\n21,40", ["temp=21 Cel (°C)", "hum=40 %"]],
     ["a\n1\n2", ["a=1", "a=2"]],
     ["a,b\n1,2,3", ["quarantined not-understood"]],
+    ["a;b\n1,5;0,25", ["a=1.5", "b=0.25"]],
+    ["a;b\n1.234,5;00,5", ['a="1.234,5"', 'b="00,5"']],
+    ["a|b\n1|2", ["a=1", "b=2"]],
+    ["a,a\n1,2", ["a=1", "a.2=2"]],
+    ["# a note\n#a;b\n1;2", ["a=1", "b=2"]],
     ["a,b\nnan,unavailable", ["a=null bad: nan", "b=null bad: unavailable"]],
   ])("%j is read on a topic of its own", (payload, said) => {
     expect(says("csv/x", payload).map((line) => line.replace("x ", ""))).toEqual(said);
@@ -27,9 +32,27 @@ describe("CSV", () => {
     expect(says("x.csv", "time,a\n1714536000,1")).toEqual(["x.csv a=1 @2024-05-01T04:00:00.000Z"]);
   });
 
+  test.each([
+    ["date;time;v\n2024-05-01;04:00:00;5", ["x.csv v=5 @2024-05-01T04:00:00.000Z"]],
+    ["date;v\n01.05.2024 04:00:00;5", ["x.csv v=5 @2024-05-01T04:00:00.000Z"]],
+    ["2024-05-01T04:00:00Z,5", ["x.csv column2=5 @2024-05-01T04:00:00.000Z"]],
+    ["1714536000,5", ["x.csv column1=1714536000", "x.csv column2=5"]],
+    ["time,v\n04:00:00,5", ["x.csv v=5", 'x.csv time="04:00:00"']],
+    ["date,v\n05/01/2024,5", ['x.csv date="05/01/2024"', "x.csv v=5"]],
+  ])("%j has the time that can be read in one way only", (payload, said) => {
+    expect(says("x.csv", payload)).toEqual(said);
+  });
+
   test("is known on other topics by its names and rows alone", () => {
     expect(says("plant/x", "a,b\n1,2\n")).toEqual(["plant/x a=1", "plant/x b=2"]);
-    for (const other of ["a,b", "1,2\n3,4", "a,b\n1", "Dear all,\nhello", "a\nb"]) {
+    for (const other of [
+      "1,2\n3,4",
+      "1,5;on\n2,5;off",
+      "2024-05-01;on\n2024-05-02;off",
+      "a,b\n1",
+      "Dear all,\nhello",
+      "a\nb",
+    ]) {
       expect(says("plant/x", other), other).toEqual(["quarantined topic-unknown"]);
     }
   });
@@ -51,6 +74,11 @@ describe("a line of Influx", () => {
     ["m f=1 soon", ["quarantined not-understood"]],
     ["m f=one", ["quarantined not-understood"]],
     ["m f=1 1 1", ["quarantined not-understood"]],
+    ["m f=nan,g=1", ["m.f=null bad: nan", "m.g=1"]],
+    [
+      '{"name":"m","tags":{"host":"a"},"fields":{"f":1,"g":"x"},"timestamp":1714536000}',
+      ["m,host=a.f=1 @2024-05-01T04:00:00.000Z", 'm,host=a.g="x" @2024-05-01T04:00:00.000Z'],
+    ],
   ])("%j is read on a topic of its own", (payload, said) => {
     expect(says("influx/x", payload).map((line) => line.replace("x ", ""))).toEqual(said);
   });
@@ -59,6 +87,6 @@ describe("a line of Influx", () => {
     expect(says("plant/x", "weather,place=a temp=21.5")).toEqual([
       "plant/x weather,place=a.temp=21.5",
     ]);
-    expect(says("plant/x", "the answer=42 of all")).toEqual(["quarantined topic-unknown"]);
+    expect(says("plant/x", "the answer=42 of all")).toEqual(['plant x="the answer=42 of all"']);
   });
 });

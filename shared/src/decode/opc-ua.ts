@@ -6,9 +6,10 @@
  *   any topic whose payload is a NetworkMessage (`ua-data`), a DataSetMessage, or samples
  *
  * A field is a value, a Variant (`Type`, `Body`; `UaType`, `Value`) or a DataValue with its own status
- * and time. A status that is bad or uncertain is the quality, its symbol the reason. Fields of equal
- * names from several writers in one message have the writer's id before them. When: SourceTimestamp, else
- * ServerTimestamp, else the message's.
+ * and time. A status that is bad or uncertain, the field's else the message's, is the quality, its symbol
+ * the reason. Integers of 64 bits are text on the wire and numbers here, where their type is told. Fields
+ * of equal names from several writers in one message have the writer's id before them. A keep-alive has no
+ * fields and says nothing. When: SourceTimestamp, else ServerTimestamp, else the message's.
  */
 import type { Quality } from "../event.ts";
 import { reasonCharactersMax } from "../event.ts";
@@ -46,8 +47,9 @@ export function decodeOpcUa(device: DeviceId, json: unknown, isSure = false): De
     return collector.done(device, null);
   }
   const type = first["MessageType"];
-  const isData = type === "ua-data" || Array.isArray(first["Messages"]) || "Payload" in first;
+  const isData = type === "ua-data" || typeof first["Messages"] === "object" || "Payload" in first;
   const isHeaded = ["DataSetWriterId", "MessageId", "PublisherId"].some((name) => name in first);
+  if (isSure && type === "ua-keepalive") return collector.done(device, null);
   if (isData && (isSure || isHeaded)) {
     const sets = messages.filter(isObject).flatMap(dataSets);
     const repeated = repeatedNames(sets);
@@ -56,8 +58,14 @@ export function decodeOpcUa(device: DeviceId, json: unknown, isSure = false): De
   }
   const isOurs = typeof type === "string" && type.startsWith("ua-");
   if (!isSure && !isOurs) return undefined;
-  if (!Array.isArray(json)) for (const name in first) addField(collector, name, first[name], null);
-  else for (const [at, each] of json.entries()) collector.flatten(String(at), each, 1);
+  const time = isOurs ? (deviceTimeOf(first["Timestamp"]) ?? null) : null;
+  if (isLoneValue(first)) addField(collector, "Value", first, { observedAt: null });
+  else if (!Array.isArray(json)) {
+    for (const name in first) {
+      if (time === null || name !== "Timestamp")
+        addField(collector, name, first[name], { observedAt: time });
+    }
+  } else for (const [at, each] of json.entries()) collector.flatten(String(at), each, 1);
   const decoded = collector.done(device, null);
   const online = type === "ua-status" ? stateOf(first["Status"]) : undefined;
   if (decoded.kind !== "readings" || online === undefined) return decoded;
@@ -78,21 +86,29 @@ function withCapitals(json: JsonObject): JsonObject {
   return Object.fromEntries(entries);
 }
 
-interface DataSet {
-  readonly writer: string;
+/** What holds for fields that do not say it themselves. */
+interface Whole {
   readonly observedAt: number | null;
+  readonly status?: unknown;
+}
+
+interface DataSet extends Whole {
+  readonly writer: string;
   readonly fields: JsonObject;
 }
 
 function dataSets(message: JsonObject): DataSet[] {
   const messages = message["Messages"];
-  const parts = Array.isArray(messages) ? messages : [message];
+  // A single one need not be a list.
+  const parts = Array.isArray(messages) ? messages : isObject(messages) ? [messages] : [message];
   return parts.filter(isObject).flatMap((part) => {
     const fields = "Payload" in part ? part["Payload"] : part;
-    if (!isObject(fields)) return [];
+    if (!isObject(fields) || fields["MessageType"] === "ua-keepalive") return [];
     const writer = String(part["DataSetWriterName"] ?? part["DataSetWriterId"] ?? "");
     const time = deviceTimeOf(part["Timestamp"] ?? message["Timestamp"]) ?? null;
-    return [{ writer, observedAt: time, fields }];
+    return [
+      { writer, observedAt: time, fields, status: "Payload" in part ? part["Status"] : undefined },
+    ];
   });
 }
 
@@ -113,7 +129,7 @@ function repeatedNames(sets: readonly DataSet[]): ReadonlySet<string> {
 function addDataSet(collector: Collector, set: DataSet, repeated: ReadonlySet<string>): void {
   for (const name in set.fields) {
     const metric = repeated.has(name) ? `${set.writer}.${name}` : name;
-    addField(collector, metric, set.fields[name], set.observedAt);
+    addField(collector, metric, set.fields[name], set);
     if (collector.fault !== undefined) return;
   }
 }
@@ -127,7 +143,7 @@ function addSample(collector: Collector, sample: JsonObject): void {
   const name =
     typeof DisplayName === "string" && DisplayName !== "" ? DisplayName : nodeName(NodeId);
   const value = isObject(Value) ? { ...statusAndTimeOf(sample), ...Value } : Value;
-  addField(collector, name, value, deviceTimeOf(Timestamp) ?? null);
+  addField(collector, name, value, { observedAt: deviceTimeOf(Timestamp) ?? null });
 }
 
 /** A sample may have them beside its value. */
@@ -149,18 +165,14 @@ const dataValueKeys = new Set([
   ...["ServerPicoseconds", "UaType", "Dimensions"],
 ]);
 
-function addField(
-  collector: Collector,
-  name: string,
-  field: unknown,
-  messageTime: number | null,
-): void {
+function addField(collector: Collector, name: string, field: unknown, whole: Whole): void {
   const before = collector.readings.length;
   const told = isObject(field) ? dataValueIn(field) : undefined;
   const value = told === undefined ? field : "Value" in told ? told["Value"] : null;
-  collector.flatten(name, variantOf(value), 1);
-  const time = deviceTimeOf(told?.["SourceTimestamp"] ?? told?.["ServerTimestamp"]) ?? messageTime;
-  const [quality, reason] = statusOf(told?.["StatusCode"] ?? told?.["Status"]);
+  collector.flatten(name, variantOf(value, told?.["UaType"]), 1);
+  const own = deviceTimeOf(told?.["SourceTimestamp"] ?? told?.["ServerTimestamp"]);
+  const time = own ?? whole.observedAt;
+  const [quality, reason] = statusOf(told?.["StatusCode"] ?? told?.["Status"] ?? whole.status);
   for (const reading of collector.readings.slice(before)) {
     if (time !== null) reading.observedAt = time;
     if (quality === "good") continue;
@@ -174,24 +186,72 @@ function dataValueIn(field: JsonObject): JsonObject | undefined {
   return Object.keys(capitals).every((key) => dataValueKeys.has(key)) ? capitals : undefined;
 }
 
+/** A topic of one DataValue. */
+function isLoneValue(json: JsonObject): boolean {
+  const isTimed = ["SourceTimestamp", "ServerTimestamp", "StatusCode"].some((key) => key in json);
+  return isTimed && dataValueIn(json) !== undefined;
+}
+
+const int64Types = new Set<unknown>([8, 9]);
+
 /** `{"Type": 11, "Body": 25.5}` of earlier versions. */
-function variantOf(value: unknown): unknown {
-  if (!isObject(value) || !("Body" in value)) return value;
+function variantOf(value: unknown, uaType: unknown): unknown {
+  if (!isObject(value) || !("Body" in value)) return numberOfType(value, uaType);
   const keys = Object.keys(value);
   return keys.every((key) => key === "Type" || key === "Body" || key === "Dimensions")
-    ? value["Body"]
+    ? numberOfType(value["Body"], value["Type"])
     : value;
 }
 
+function numberOfType(value: unknown, type: unknown): unknown {
+  if (!int64Types.has(type)) return value;
+  if (Array.isArray(value)) return value.map((each) => numberOfType(each, type));
+  return typeof value === "string" && /^-?\d{1,20}$/.test(value) ? Number(value) : value;
+}
+
+/** Of OPC 10000-6 A.2, those that devices send; others are told by their number. */
+const symbols: ReadonlyMap<number, string> = new Map([
+  ...([
+    [0x80000000, "Bad"],
+    [0x80050000, "BadCommunicationError"],
+    [0x800a0000, "BadTimeout"],
+    [0x80310000, "BadNoCommunication"],
+    [0x80320000, "BadWaitingForInitialData"],
+    [0x80330000, "BadNodeIdInvalid"],
+    [0x80340000, "BadNodeIdUnknown"],
+    [0x803a0000, "BadNotReadable"],
+    [0x803c0000, "BadOutOfRange"],
+    [0x80890000, "BadConfigurationError"],
+    [0x808a0000, "BadNotConnected"],
+    [0x808b0000, "BadDeviceFailure"],
+    [0x808c0000, "BadSensorFailure"],
+    [0x808d0000, "BadOutOfService"],
+    [0x40000000, "Uncertain"],
+    [0x408f0000, "UncertainNoCommunicationLastUsableValue"],
+    [0x40900000, "UncertainLastUsableValue"],
+    [0x40910000, "UncertainSubstituteValue"],
+    [0x40920000, "UncertainInitialValue"],
+    [0x40930000, "UncertainSensorNotAccurate"],
+    [0x40940000, "UncertainEngineeringUnitsExceeded"],
+    [0x40950000, "UncertainSubNormal"],
+  ] as const),
+]);
+
 /** The two highest bits tell: 00 good, 01 uncertain, 10 and 11 bad. */
 function statusOf(status: unknown): readonly [Quality, string] {
-  const { Code, Symbol: symbol } = isObject(status) ? status : { Code: status, Symbol: undefined };
+  const { Code, Symbol: symbol } = isObject(status)
+    ? status
+    : typeof status === "string"
+      ? { Code: undefined, Symbol: status }
+      : { Code: status, Symbol: undefined };
   const words = typeof symbol === "string" ? symbol.slice(0, reasonCharactersMax) : undefined;
   if (typeof Code !== "number")
     return [words === undefined ? "good" : qualityOf(words), words ?? ""];
   const severity = Math.floor(Code / 0x40000000);
   const quality = severity === 0 ? "good" : severity === 1 ? "uncertain" : "bad";
-  return [quality, words ?? `0x${Code.toString(16).padStart(8, "0")}`];
+  // The lower half tells more of the value, its limits for one.
+  const known = symbols.get(Math.floor(Code / 0x10000) * 0x10000);
+  return [quality, words ?? known ?? `0x${Code.toString(16).padStart(8, "0")}`];
 }
 
 function qualityOf(symbol: string): Quality {

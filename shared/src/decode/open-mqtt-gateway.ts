@@ -6,7 +6,7 @@
  *   <base>/<gateway>/LWT                   online or offline
  *
  * What was heard is of the device that it names: the topic's id, model and id (rtl_433), or `id` or
- * `mac`; else of the gateway. Numbers in quotes are text.
+ * `mac`; else of the gateway. Numbers in quotes are text. `time`, `UTCtime` or `unixtime` is when.
  */
 import type { DeviceId } from "../names.ts";
 import { isDeviceId } from "../names.ts";
@@ -16,6 +16,7 @@ import type { JsonObject } from "./memory.ts";
 import { isObject } from "./memory.ts";
 import { availability } from "./presence-words.ts";
 import { receivedFrom } from "./rtl-433.ts";
+import { utf8 } from "./text.ts";
 import { whenIn } from "./time.ts";
 
 export const openMqttGateway: Adapter = {
@@ -34,6 +35,8 @@ export const openMqttGateway: Adapter = {
   decode({ topic, device, what, path }, payload) {
     if (payload.length === 0) return cleared(device, topic);
     if (what === "LWT") return availability(device, payload);
+    // Without `jsonPublishing` each value has a topic of its own.
+    if (/^[^{[]/.test(utf8(payload)?.trim() ?? "{")) return undefined;
     const json = jsonIn(device, payload);
     if (json.kind !== "json") return json;
     const collector = new Collector();
@@ -41,7 +44,7 @@ export const openMqttGateway: Adapter = {
       collector.flatten(what, json.value);
       return collector.done(device, null);
     }
-    const { observedAt, skipped } = whenIn(json.value, "time");
+    const { observedAt, skipped } = whenIn(json.value, "time", "UTCtime", "unixtime");
     collector.members(json.value, ...skipped);
     const heard = what === "SYStoMQTT" ? device : heardFrom(json.value, path);
     return collector.done(heard ?? device, observedAt);

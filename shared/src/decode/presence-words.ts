@@ -7,6 +7,9 @@ import { parseJson } from "./json.ts";
 import { isObject } from "./memory.ts";
 import { utf8 } from "./text.ts";
 
+/** What all families have whose word stands at a topic of its own. */
+export const availabilityMetric = "availability";
+
 const words: ReadonlyMap<string, boolean> = new Map([
   ["online", true],
   ["offline", false],
@@ -30,7 +33,7 @@ export function onlineOf(value: unknown): boolean | undefined {
 export function availability(
   device: DeviceId,
   payload: Uint8Array,
-  metric = "availability",
+  metric: string = availabilityMetric,
 ): Decoded | undefined {
   const text = utf8(payload);
   if (text === undefined) return refused(device, "not-utf8", "the payload is no UTF-8 text");
@@ -38,7 +41,7 @@ export function availability(
   const online = word === undefined ? undefined : onlineOf(word);
   if (word === undefined || online === undefined) return undefined;
   const collector = new Collector();
-  collector.put(metric, metric === "availability" ? String(word) : online);
+  collector.put(metric, metric === availabilityMetric ? String(word) : online);
   const decoded = collector.done(device, null);
   const presences = [cameOrWent(device, online, "availability")];
   return decoded.kind === "readings" ? { ...decoded, presences } : decoded;

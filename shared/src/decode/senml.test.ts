@@ -88,11 +88,7 @@ describe("CBOR", () => {
       [0, 23, 24, 256, 65_536, -1, -100],
     ],
     ["64 bits", "811b0000000100000000", [4_294_967_296]],
-    [
-      "floats of each size",
-      "83f93e00fa40490fdbfb3ff199999999999a",
-      [1.5, Math.fround(Math.PI), 1.1],
-    ],
+    ["floats of each size", "83f93e00fa4144cccdfb3ff199999999999a", [1.5, 12.3, 1.1]],
     ["the smallest half", "81f90001", [2 ** -24]],
     ["a half that is infinite", "81f9fc00", [-Infinity]],
     ["texts and bytes", "826161 4101".replaceAll(" ", ""), ["a", Buffer.from([1])]],

@@ -5,7 +5,8 @@
  *                                  sensor/temperature; the path is the metric
  *   shellies/<id>/online           true or false
  *   shellies/<id>/announce, info   JSON, about the device; also shellies/announce
- *   shellies/<id>/<path>           JSON (input_event/0, light/0/status): of `<id>/<path>`
+ *   shellies/<id>/<path>           JSON (input_event/0, light/0/status): of `<id>/<path>`; a list
+ *                                  (sensor/act_reasons) is of the path
  *   shellies/<id>/<path>/command   a command, told like a value
  *
  * Values are text on the wire; what looks like a number is one.
@@ -37,7 +38,8 @@ export const shellyGen1: Adapter = {
     }
     const json = jsonIn(device, payload);
     if (json.kind !== "json") return json;
-    collector.flatten("", json.value);
+    collector.flatten(Array.isArray(json.value) ? path : "", json.value);
+    if (Array.isArray(json.value)) return collector.done(device, null);
     const name = isObject(json.value) ? json.value["id"] : undefined;
     if (device === "shellies/announce" && typeof name === "string") {
       return collector.done(isDeviceId(name) ? name : device, null);

@@ -1,9 +1,11 @@
 /**
  * The payload of Sparkplug B 3.0 (§6.4), by a schema of our own for its wire format. `int_value` and
  * `long_value` are read as signed, which is the same on the wire: so a negative one is exact, and what
- * is unsigned can still be told.
+ * is unsigned can still be told. A float is the shortest decimal that it stands for.
  */
+import { gunzipSync, inflateSync } from "node:zlib";
 import protobuf from "protobufjs/light.js";
+import { ofFloat32 } from "./value.ts";
 
 interface Field {
   readonly type: string;
@@ -112,6 +114,7 @@ export interface SparkplugPayload {
   readonly metrics: readonly SparkplugMetric[];
   readonly seq?: Whole | null;
   readonly uuid?: string | null;
+  readonly body?: Uint8Array | null;
 }
 
 let made: protobuf.Type | undefined;
@@ -124,10 +127,36 @@ function payloadType(): protobuf.Type {
 
 /** Undefined where the bytes are none. */
 export function readSparkplug(bytes: Uint8Array): SparkplugPayload | undefined {
+  const payload = decoded(bytes);
+  if (payload === undefined || payload.uuid !== compressedMark) return payload;
+  const inner = inflated(payload);
+  return inner === undefined ? undefined : decoded(inner);
+}
+
+const compressedMark = "SPBV1.0_COMPRESSED";
+/** Four times what a packet may have; a bomb costs no more. */
+const inflatedBytesMax = 1_024 * 1_024;
+
+function decoded(bytes: Uint8Array): SparkplugPayload | undefined {
   try {
     return payloadType().decode(bytes) as unknown as SparkplugPayload;
   } catch {
     // Cut short, of another wire type, or nested without end.
+    return undefined;
+  }
+}
+
+/** The payload in a payload's body, as Eclipse Tahu compresses it: DEFLATE unless `algorithm` says GZIP. */
+function inflated({ body, metrics }: SparkplugPayload): Uint8Array | undefined {
+  if (body == null || body.length === 0) return undefined;
+  const algorithm = metrics.find(({ name }) => name === "algorithm")?.stringValue ?? "DEFLATE";
+  const options = { maxOutputLength: inflatedBytesMax };
+  try {
+    return algorithm.toUpperCase() === "GZIP"
+      ? gunzipSync(body, options)
+      : inflateSync(body, options);
+  } catch {
+    // No such stream, or more than that.
     return undefined;
   }
 }
@@ -176,7 +205,7 @@ export function scalarOf(from: Scalars, datatype: number): number | string | boo
     const whole = numberOf(longValue);
     return isUnsigned && whole < 0 ? whole + 2 ** 64 : whole;
   }
-  if (floatValue != null) return floatValue;
+  if (floatValue != null) return ofFloat32(floatValue);
   if (doubleValue != null) return doubleValue;
   if (booleanValue != null) return booleanValue;
   return stringValue != null ? stringValue : undefined;
@@ -208,7 +237,7 @@ function elementOf(view: DataView, at: number, datatype: number): number {
   if (datatype === 26) return view.getUint8(at);
   if (datatype === 27) return view.getUint16(at, true);
   if (datatype === 28) return view.getUint32(at, true);
-  if (datatype === 30) return view.getFloat32(at, true);
+  if (datatype === 30) return ofFloat32(view.getFloat32(at, true));
   if (datatype === 31) return view.getFloat64(at, true);
   return Number(view.getBigUint64(at, true));
 }

@@ -13,8 +13,9 @@
  *   P4  The death of a node is that of its devices. One with another `bdSeq` than the birth's is of a
  *       session before, and says nothing about who is there.
  *
- * Metrics have their own time. Sets, templates and arrays become paths, bytes base64. A metric that is
- * null is bad; a property `Quality` (192 good, 0 bad, else uncertain) is its quality.
+ * A compressed payload is inflated, to 1 MiB at most. Metrics have their own time. Sets, templates and
+ * arrays become paths, bytes base64. A metric that is null is bad; a property `Quality` (192 good, 0 bad,
+ * else uncertain) is its quality.
  */
 import type { Reading } from "../event.ts";
 import type { DeviceId } from "../names.ts";

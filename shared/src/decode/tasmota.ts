@@ -2,30 +2,34 @@
  * Tasmota (tasmota.github.io/docs: MQTT, Peripherals, JSON-Status-Responses).
  *
  *   tele/<topic>/SENSOR, STATE, RESULT, …   JSON; `Time` is when
- *   stat/<topic>/RESULT, STATUS8, …         JSON; a status keeps `Time` and units within
+ *   stat/<topic>/RESULT, STATUS8, …         JSON; a status keeps `Time` and units within its members
  *   stat/<topic>/POWER                      a plain value
  *   tele/<topic>/LWT                        Online or Offline
  *   cmnd/<topic>/<command>                  a command, told as of a device `<topic>/cmnd`
  *   tasmota/discovery/<MAC>/config, sensors JSON, about the device
  *
  * FullTopic may put the prefix before the topic or behind it, and both below others. `TempUnit`,
- * `PressureUnit` and `SpeedUnit` are the units of what is named so. Numbers in quotes are text:
- * identifiers have leading zeros. `Time` without zone is the device's local time, taken for UTC
- * (SetOption52 adds the zone); a year before 2001 means that its clock is not set.
+ * `PressureUnit` and `SpeedUnit` are the units of what is named so beside and below them. Numbers in
+ * quotes are text: identifiers have leading zeros. `Time` without zone is the device's local time, taken
+ * for UTC where no `Epoch` beside it says more (SetOption52 adds the zone); a year before 2001 means that
+ * its clock is not set.
  */
 import type { Adapter, Sign } from "./adapter.ts";
 import { Collector, cleared, jsonIn, textIn } from "./collect.ts";
 import { isObject, type JsonObject } from "./memory.ts";
 import { availability } from "./presence-words.ts";
-import { whenIn } from "./time.ts";
+import { deviceTimeOf, whenIn } from "./time.ts";
 import { scaleOf } from "./units.ts";
 
 const prefixes = new Set(["tele", "stat", "cmnd"]);
 /** What marks a topic whose prefix stands behind; `stat` could be anything there. */
 const leaves = /^(?:SENSOR|STATE|RESULT|LWT|INFO\d|STATUS\d*|POWER\d*|MARGINS|ENERGY|UPTIME)$/;
-const temperatures = /(?:^|[.-])(?:\w*Temperature\d*|Temp\d*|\w+Temp\d*|DewPoint|HeatIndex)$/;
-const pressures = /(?:^|[.-])\w*Pressure\d*$/;
-const speeds = /(?:^|[.-])\w*Speed$/;
+/** Several of a kind are a list. */
+const temperatures =
+  /(?:^|[.-])(?:\w*Temperature\d*|Temp\d*|\w+Temp\d*|DewPoint|HeatIndex)(?:\.\d+)?$/;
+const pressures = /(?:^|[.-])\w*Pressure\d*(?:\.\d+)?$/;
+const speeds = /(?:^|[.-])\w*Speed(?:\.\w+)?$/;
+const toldDepthMax = 4;
 const unitNames = ["TempUnit", "PressureUnit", "SpeedUnit"];
 
 export const tasmota: Adapter = {
@@ -61,41 +65,75 @@ export const tasmota: Adapter = {
     const json = jsonIn(device, payload);
     if (json.kind !== "json") return json;
     if (!isObject(json.value)) return undefined;
-    const about = aboutOf(json.value);
-    const collector = new Collector((metric) => {
-      if (temperatures.test(metric) && about.temperature !== undefined) {
-        return [about.temperature, scaleOf(about.temperature)];
-      }
-      if (pressures.test(metric) && about.pressure !== undefined) return [about.pressure];
-      return speeds.test(metric) && about.speed !== undefined ? [about.speed] : undefined;
-    });
-    for (const [key, member] of Object.entries(json.value)) {
-      if (about.skipped.includes(key) || unitNames.includes(key)) continue;
-      if (about.within === undefined) collector.flatten(key, member, 1);
-      else {
-        for (const [name, value] of Object.entries(about.within)) {
-          if (!about.skipped.includes(name) && !unitNames.includes(name))
-            collector.flatten(`${key}.${name}`, value, 2);
-        }
-      }
-    }
-    return collector.done(device, about.observedAt);
+    const about = aboutOf(json.value, nothingTold);
+    const reader = new Reader();
+    reader.read("", json.value, about, 1);
+    return reader.collector.done(device, about.observedAt);
   },
 };
+
+/** Objects down to those of a sensor of a bridge may say what holds for their members. */
+class Reader {
+  #about = nothingTold;
+  readonly collector = new Collector((metric) => unitOf(metric, this.#about));
+
+  read(path: string, json: JsonObject, about: About, depth: number): void {
+    for (const [key, member] of Object.entries(json)) {
+      if (about.skipped.includes(key)) continue;
+      const name = path === "" ? key : `${path}.${key}`;
+      if (isObject(member) && depth < toldDepthMax) {
+        this.read(name, member, aboutOf(member, about), depth + 1);
+        continue;
+      }
+      this.#about = about;
+      const before = this.collector.readings.length;
+      this.collector.flatten(name, member, depth);
+      if (path === "" || about.observedAt === null) continue;
+      for (const reading of this.collector.readings.slice(before)) {
+        reading.observedAt = about.observedAt;
+      }
+    }
+  }
+}
 
 function signOf(prefix: string, device: readonly string[], leaf: string): Sign {
   const names = prefix === "cmnd" ? [...device, prefix] : device;
   return { device: names.join("/"), path: leaf, what: prefix === "tele" ? leaf : prefix };
 }
 
-/** A status such as STATUS8 has them within its only member. */
-function aboutOf(json: JsonObject) {
-  const [only] = Object.keys(json).length === 1 ? Object.values(json) : [];
-  const within = isObject(only) && ("Time" in only || "TempUnit" in only) ? only : undefined;
-  const told = within ?? json;
-  const [temperature, pressure, speed] = unitNames.map((name) => {
-    const unit = told[name];
-    return typeof unit === "string" ? unit : undefined;
+interface About {
+  readonly observedAt: number | null;
+  readonly skipped: readonly string[];
+  /** Of temperatures, pressures and speeds. */
+  readonly units: readonly (string | undefined)[];
+}
+
+const nothingTold: About = { observedAt: null, skipped: [], units: [] };
+
+/** What an object says of its members, else what was said above it. */
+function aboutOf(json: JsonObject, above: About): About {
+  const isTimed = above.observedAt === null && json["Time"] !== undefined;
+  const isUnits = unitNames.some((name) => typeof json[name] === "string");
+  if (!isTimed && !isUnits) return above.skipped.length === 0 ? above : { ...above, skipped: [] };
+  const { observedAt, skipped } = isTimed ? whenIn(json, "Time") : { ...above, skipped: [] };
+  const units = unitNames.map((name, at) => {
+    const unit = json[name];
+    return typeof unit === "string" ? unit : above.units[at];
   });
-  return { within, temperature, pressure, speed, ...whenIn(told, "Time") };
+  return { observedAt: epochIn(json) ?? observedAt, skipped: [...skipped, ...unitNames], units };
+}
+
+/** It says in which zone `Time` is (SetOption76 has both). */
+function epochIn({ Time, Epoch }: JsonObject): number | null {
+  const isLocal = typeof Time === "string" && !/(?:Z|[+-]\d{2}:?\d{2})$/.test(Time);
+  const isSet = isLocal && typeof Epoch === "number";
+  return isSet ? (deviceTimeOf(Epoch) ?? null) : null;
+}
+
+function unitOf(metric: string, { units: [temperature, pressure, speed] }: About) {
+  if (temperature !== undefined && temperatures.test(metric)) {
+    return [temperature, scaleOf(temperature)] as const;
+  }
+  if (pressure !== undefined && pressures.test(metric)) return [pressure] as const;
+  return speed !== undefined && speeds.test(metric) ? ([speed] as const) : undefined;
 }

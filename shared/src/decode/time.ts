@@ -30,17 +30,56 @@ const decimal = /^-?\d{1,20}(?:\.\d{1,20})?$/;
  */
 export function deviceTimeOf(time: unknown): number | null | undefined {
   const isEpoch = typeof time === "number" || (typeof time === "string" && decimal.test(time));
-  const ms = isEpoch ? epochMs(Number(time)) : typeof time === "string" ? timeOf(time) : undefined;
+  const ms = isEpoch
+    ? epochMs(Number(time))
+    : typeof time === "string"
+      ? (timeOf(time) ?? otherTime(time))
+      : undefined;
   return ms !== undefined && ms !== null && ms < clockSetMs ? null : ms;
 }
 
-/** The first of the names that has a time, and it; what is no time is a value like others. */
+const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+/** As HTTP has it. */
+const httpPattern =
+  /^[A-Z][a-z]{2}, (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}:\d{2}:\d{2}) (?:GMT|UTC)$/;
+/** `2024/05/01 04:00`, `2024-05-01 04:00:00,5`, a space before the zone or `UTC` for it. */
+const nearIsoPattern = new RegExp(
+  String.raw`^(\d{4})([-/])(\d{2})\2(\d{2})[Tt ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?` +
+    String.raw` ?(?:[zZ]|UTC|GMT|([+-]\d{2}):?(\d{2})?)?$`,
+);
+const basicPattern = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})([zZ]?)$/;
+
+/** What is not ISO 8601 and can be read in one way only: the day of `05/01/2024` cannot. */
+function otherTime(text: string): number | null | undefined {
+  if (text.length > 40) return undefined;
+  const http = httpPattern.exec(text);
+  if (http !== null) {
+    const [, day, month = "", year, time] = http;
+    const number = String(months.indexOf(month) + 1).padStart(2, "0");
+    return timeOf(`${year}-${number}-${day}T${time}Z`);
+  }
+  const near = nearIsoPattern.exec(text);
+  if (near !== null) {
+    const [, year, , month, day, time, fraction, hours, minutes = "00"] = near;
+    const zone = hours === undefined ? "Z" : `${hours}:${minutes}`;
+    const parts = fraction === undefined ? "" : `.${fraction}`;
+    const seconds = time?.length === 5 ? ":00" : "";
+    return timeOf(`${year}-${month}-${day}T${time}${seconds}${parts}${zone}`);
+  }
+  const basic = basicPattern.exec(text);
+  if (basic === null) return undefined;
+  const [, year, month, day, hour, minute, second] = basic;
+  return timeOf(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
+
+/** The first of the names that has a time, and it; null says nothing, what else is no time is a value. */
 export function whenIn(
   json: Readonly<Record<string, unknown>>,
   ...names: readonly string[]
 ): { readonly observedAt: number | null; readonly skipped: readonly string[] } {
   for (const name of names) {
-    const time = Object.hasOwn(json, name) ? deviceTimeOf(json[name]) : undefined;
+    if (!Object.hasOwn(json, name)) continue;
+    const time = json[name] === null ? null : deviceTimeOf(json[name]);
     if (time !== undefined) return { observedAt: time, skipped: [name] };
   }
   return { observedAt: null, skipped: [] };

@@ -47,6 +47,17 @@ describe("a device's time", () => {
     ["2024-05-01T06:00:00.123+02:00", at],
     ["2024-05-01T06:00:00.123+0200", at],
     ["2024-05-01 04:00:00.123", at],
+    ["2024/05/01 04:00:00.123", at],
+    ["2024-05-01 04:00:00,123", at],
+    ["2024-05-01 06:00:00.123 +0200", at],
+    ["2024-05-01 04:00:00.123 UTC", at],
+    ["Wed, 01 May 2024 04:00:00 GMT", 1_714_536_000_000],
+    ["20240501T040000Z", 1_714_536_000_000],
+    ["2024/05/01 04:00", 1_714_536_000_000],
+    ["2024-05/01 04:00", undefined],
+    ["05/01/2024 04:00:00", undefined],
+    ["Wed, 31 Feb 2024 04:00:00 GMT", undefined],
+    ["2024-05-01 04:00:00 CEST", undefined],
     ["1970-01-01T00:00:12", null],
     [12, null],
     [0, null],
@@ -67,6 +78,7 @@ describe("a device's time", () => {
       observedAt: at,
       skipped: ["time"],
     });
+    expect(whenIn({ ts: null, time: 1 }, "ts")).toEqual({ observedAt: null, skipped: ["ts"] });
     expect(whenIn({ time: "soon" }, "ts", "time")).toEqual({ observedAt: null, skipped: [] });
   });
 });

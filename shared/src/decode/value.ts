@@ -12,12 +12,26 @@ const leadingZeroPattern = /^[+-]?0[0-9]/;
 
 export function readingOf(metric: MetricName, value: string | number | boolean | null): Reading {
   if (value === null) return { metric, value: null, quality: "bad", reason: "null" };
-  if (typeof value === "number" && !Number.isFinite(value)) return absent(metric, "out-of-range");
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    return absent(metric, Number.isNaN(value) ? "nan" : "out-of-range");
+  }
   if (typeof value === "string") {
     const why = absence(value);
     if (why !== undefined) return absent(metric, why);
   }
   return { metric, value, quality: "good" };
+}
+
+/** A number of 32 bits as its shortest decimal: 12.3 is what was meant, not 12.300000190734863. */
+export function ofFloat32(value: number): number {
+  if (Number.isInteger(value)) return value;
+  const near = Math.round(value * 1e4) / 1e4;
+  if (Math.fround(near) === value) return near;
+  for (const digits of [6, 7, 8]) {
+    const shorter = Number(value.toPrecision(digits));
+    if (Math.fround(shorter) === value) return shorter;
+  }
+  return value;
 }
 
 /** A plain payload: number, boolean word, absence word, or text as it stands. */

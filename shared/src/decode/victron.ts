@@ -17,10 +17,13 @@ export const victron: Adapter = {
   family: "victron",
   signature([root = "", device = "", ...path]) {
     if (!/^[NRW]$/.test(root) || path.length === 0) return undefined;
-    return { device: root === "N" ? device : `${device}/${root}`, path: path.join("/") };
+    const owner = root === "N" ? device : `${device}/${root}`;
+    return { device: owner, path: path.join("/"), what: root };
   },
-  decode({ topic, device, path }, payload) {
-    if (payload.length === 0) return cleared(device, topic);
+  decode({ topic, device, path, what }, payload) {
+    if (payload.length === 0 && what === "N") return cleared(device, topic);
+    if (payload.length === 0)
+      return { kind: "told", device, name: "described", detail: "a question" };
     const json = jsonIn(device, payload);
     if (json.kind !== "json") return json;
     const collector = new Collector();

@@ -8,7 +8,8 @@
  *   zigbee2mqtt/bridge/…                      the bridge about itself
  *
  * A friendly name may have slashes. A message holds what the bridge knows of the device. The lists
- * of all devices, groups and definitions are descriptions, not readings.
+ * of devices and groups are readings but for what their devices could do, which is, as definitions
+ * are, long and the same for all of a type.
  */
 import type { Adapter, Target } from "./adapter.ts";
 import { below, Collector, cleared, deviceNamed, jsonIn } from "./collect.ts";
@@ -18,7 +19,10 @@ import { availability } from "./presence-words.ts";
 import { utf8 } from "./text.ts";
 import { whenIn } from "./time.ts";
 
-const lists = new Set(["devices", "groups", "definitions", "extensions", "converters"]);
+const definitions = new Set(["definitions", "extensions", "converters"]);
+const lists = new Set(["devices", "groups"]);
+/** Of a device in the list of all: what it could do and how it is bound. */
+const abilities = new Set(["endpoints", "exposes", "options", "scenes"]);
 const commands = new Set(["set", "get"]);
 
 export const zigbee2mqtt: Adapter = {
@@ -48,7 +52,7 @@ export const zigbee2mqtt: Adapter = {
     const { topic, device, what, path } = target;
     if (payload.length === 0) return cleared(device, topic);
     if (what === "availability") return availability(device, payload);
-    if (what === "bridge" && lists.has(path)) return about(target, payload);
+    if (what === "bridge" && definitions.has(path)) return about(target, payload);
     const text = utf8(payload);
     if (text !== undefined && !/^\s*[[{]/.test(text)) return plain(target, text);
     const json = jsonIn(device, payload);
@@ -56,12 +60,26 @@ export const zigbee2mqtt: Adapter = {
     const collector = new Collector();
     const { observedAt, skipped } = whenIn(isObject(json.value) ? json.value : {}, "last_seen");
     if (isObject(json.value)) collector.members(json.value, ...skipped);
-    else collector.flatten("", json.value);
+    else collector.flatten("", lists.has(path) ? withoutAbilities(json.value) : json.value);
     const decoded = collector.done(what === "command" ? below(device, path) : device, observedAt);
     // A large house has much to tell; that is no fault of the bridge.
     return what === "bridge" && decoded.kind === "quarantined" ? about(target, payload) : decoded;
   },
 };
+
+function withoutAbilities(list: unknown): unknown {
+  if (!Array.isArray(list)) return list;
+  const members = (object: object) =>
+    Object.fromEntries(Object.entries(object).filter(([name]) => !abilities.has(name)));
+  return list.map((each) => {
+    if (!isObject(each)) return each;
+    const { definition } = each;
+    return {
+      ...members(each),
+      ...(isObject(definition) ? { definition: members(definition) } : {}),
+    };
+  });
+}
 
 function about({ device, path }: Target, payload: Uint8Array): Decoded {
   const detail = `${path}, ${payload.length} bytes`;

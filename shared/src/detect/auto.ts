@@ -175,6 +175,7 @@ export function autoDetector(settings: AutoSettings): Detector<AutoState> {
       return verdict;
     },
     score: (state) => state.score,
+    expected: typicalOf,
     encode,
     decode,
   };

@@ -49,6 +49,8 @@ export interface Detector<State> {
   observe(state: State, value: number, timeMs: number, metric?: string): Verdict;
   /** How odd the last reading was, in [0, 1], also where it was normal; for charts and benchmarks. */
   score?(state: State): number;
+  /** Where the next reading is expected, by a detector that knows; for charts. */
+  expected?(state: State): Expected;
   /** Judges a silence that has lasted `silentMs`; for detectors that miss readings. */
   tick?(silentMs: number): Verdict;
   /** What `decode` understands, for JSON. */

@@ -9,6 +9,7 @@
  */
 import type { ASTNode } from "@marcbachmann/cel-js";
 import { Environment } from "@marcbachmann/cel-js";
+import { mixNumbers } from "./cel-numbers.ts";
 import { selectorOf } from "./selector.ts";
 import { isTimeZone, localMs } from "./time-zone.ts";
 
@@ -40,32 +41,12 @@ const functions = new Set([
   ...timeParts,
 ]);
 
-type Numeric = number | bigint;
-
 export const environment = createEnvironment();
 
 function createEnvironment(): Environment {
   const made = new Environment({ limits });
   for (const [name, type] of Object.entries(variables)) made.registerVariable(name, type);
-  const operate: Readonly<Record<string, (a: number, b: number) => number>> = {
-    "+": (a, b) => a + b,
-    "-": (a, b) => a - b,
-    "*": (a, b) => a * b,
-    "/": (a, b) => a / b,
-    "%": (a, b) => a % b,
-  };
-  for (const [operator, act] of Object.entries(operate)) {
-    const handler = (a: Numeric, b: Numeric) => act(Number(a), Number(b));
-    made.registerOperator(`double ${operator} int: double`, handler);
-    made.registerOperator(`int ${operator} double: double`, handler);
-  }
-  made.registerOperator("double % double: double", (a: number, b: number) => a % b);
-  // The other order, and `!=`, follow from it.
-  made.registerOperator("double == int: bool", (a: Numeric, b: Numeric) => Number(a) === Number(b));
-  const isIn = (one: Numeric, list: readonly Numeric[]) =>
-    list.some((other) => Number(other) === Number(one));
-  made.registerOperator("double in list<int>: bool", isIn);
-  made.registerOperator("int in list<double>: bool", isIn);
+  mixNumbers(made);
   const sync = { async: false };
   made.registerFunction("abs(double): double", Math.abs, sync);
   made.registerFunction("glob(string, string): bool", glob, sync);
@@ -76,7 +57,8 @@ function createEnvironment(): Environment {
 
 const globs = new Map<string, (name: string) => boolean>();
 
-function glob(text: string, pattern: string): boolean {
+/** Whether the text fits a pattern such as rules select by; so many patterns are kept compiled. */
+export function glob(text: string, pattern: string): boolean {
   let selects = globs.get(pattern);
   if (selects === undefined) {
     if (globs.size >= patternsMax) globs.clear();

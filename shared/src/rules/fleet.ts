@@ -11,13 +11,12 @@
  * label the first entry that gives one decides. So special entries stand before general ones.
  */
 import { z } from "zod";
+import { tagsMax, wordCharactersMax } from "../event.ts";
 import { patternsSchema } from "./patterns.ts";
 import { selectorOf } from "./selector.ts";
 
 export const fleetEntriesMax = 1_000;
-export const tagsMax = 64;
 export const labelsMax = 64;
-const wordCharactersMax = 128;
 /** Names whose facts are remembered; at the bound they are forgotten and looked up anew. */
 export const factsMax = 65_536;
 
@@ -48,14 +47,20 @@ export const fleetSchema = z
   })
   .prefault({});
 export type FleetDocument = z.infer<typeof fleetSchema> & {
-  /** Of bucket DEVICES; nobody writes it into a text of rules. */
+  /** Of bucket DEVICES and the registry; nobody writes it into a text of rules. */
   readonly service?: Service | undefined;
 };
 
-/** What is out of service, and what goes on as another; "" stands for the gateway itself. */
+/** What is out of service, what goes on as another, and tags; "" stands for the gateway itself. */
 export interface Service {
   readonly out: readonly (readonly [gateway: string, device: string])[];
   readonly as: readonly (readonly [gateway: string, device: string, series: string])[];
+  /** By routes of the gateway. */
+  readonly tags?: readonly (readonly [
+    gateway: string,
+    tags: readonly string[],
+    devices: readonly string[],
+  ])[];
 }
 
 export const emptyFleet: FleetDocument = { gateways: [], devices: [] };
@@ -129,22 +134,34 @@ export function compileFleet({ gateways, devices, service }: FleetDocument): Fle
 
 /** What replaces another is out of service under its own name: nothing comes under that any more. */
 function fleetsOf(
-  { out, as }: Service,
+  { out, as, tags = [] }: Service,
   device: (id: string) => DeviceFacts,
 ): ReadonlyMap<string, GatewayFleet> {
   const gone = Map.groupBy([...out, ...as], ([gateway]) => gateway);
   const next = Map.groupBy(as, ([gateway]) => gateway);
+  const tagged = Map.groupBy(tags, ([gateway]) => gateway);
   return new Map(
-    [...gone].map(([gateway, places]) => {
-      const names = new Set(places.map(([, name]) => name));
+    [...new Set([...gone.keys(), ...tagged.keys()])].map((gateway) => {
+      const names = new Set(gone.get(gateway)?.map(([, name]) => name));
       const series = new Map((next.get(gateway) ?? []).map(([, name, own]) => [name, own]));
+      const tagsOf = new Map(
+        (tagged.get(gateway) ?? []).flatMap(([, told, ids]) =>
+          ids.map((id) => [id, told] as const),
+        ),
+      );
+      const known = remembered((id) => withTags(device(id), tagsOf.get(id)));
       const own: GatewayFleet = {
-        device: (id) => (names.has(id) ? { ...device(id), isOut: true } : device(id)),
+        device: (id) => (names.has(id) ? { ...known(id), isOut: true } : known(id)),
         seriesOf: (id) => series.get(id) ?? id,
       };
       return [gateway, own];
     }),
   );
+}
+
+function withTags(facts: DeviceFacts, told: readonly string[] | undefined): DeviceFacts {
+  if (told === undefined) return facts;
+  return { ...facts, tags: [...new Set([...facts.tags, ...told])].slice(0, tagsMax) };
 }
 
 function firstOf<Key extends string>(

@@ -37,6 +37,7 @@ import { rangeParameters } from "../detect/range-novelty.ts";
 import { faultOfRate, rateParameters } from "../detect/rate-of-change.ts";
 import { dspotParameters, spotParameters } from "../detect/spot.ts";
 import { clearParameters } from "../detect/stages.ts";
+import { tagsMax } from "../event.ts";
 import { isRuleName, reservedRulePrefix } from "../names.ts";
 import {
   conditionSchema,
@@ -47,7 +48,7 @@ import {
 import { durationSchema } from "./duration.ts";
 import { examplesSchema } from "./examples.ts";
 import { flapSchema } from "./flap.ts";
-import { labelled, tagsMax } from "./fleet.ts";
+import { labelled } from "./fleet.ts";
 import { messageSchema } from "./message.ts";
 import { patternsSchema } from "./patterns.ts";
 import { faultsBetween } from "./rule-chain.ts";

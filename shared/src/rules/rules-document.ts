@@ -47,9 +47,10 @@ export function parseRules(text: string, source: string): RulesDocument {
   return loadSettings(rulesTextSchema, sourcesOf(text, source));
 }
 
-export function tooLarge(source: string, bytes: number): CodedError {
-  const cure = "write fewer rules, or fewer examples";
-  const fault = `${source}: ${bytes} bytes of ${rulesTextBytesMax}: ${cure}`;
+export const fewerRules = "write fewer rules, or fewer examples";
+
+function tooLarge(source: string, bytes: number): CodedError {
+  const fault = `${source}: ${bytes} bytes of ${rulesTextBytesMax}: ${fewerRules}`;
   return new CodedError("CONFIG_INVALID", fault);
 }
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { textOfRule, textOfRules, withMode } from "./rules-text.ts";
+import { rulesIn, textOfRule, textOfRules, withMode } from "./rules-text.ts";
 
 const text = `# all our rules
 
@@ -63,4 +63,26 @@ test("one rule is shown as it was written", () => {
 test("rules that have no text of their own are shown as YAML", () => {
   const written = { rules: [{ name: "a", devices: ["*"] }], fleet: { gateways: [], devices: [] } };
   expect(parse(textOfRules(written))).toEqual(written);
+});
+
+test("the rules of a configuration are shown as they were written there, and nothing else of it", () => {
+  const configuration = `# Of the cloud.
+dataDir: /var/lib/causeway
+rules:
+  # Ovens.
+  - { name: hot, detector: limits, hi: 32, for: 2m } # as agreed
+  - name: odd
+http: { port: 8080 }
+fleet:
+  gateways: [{ match: ["a-*"], site: a }]
+`;
+  expect(rulesIn(configuration)).toBe(`rules:
+  # Ovens.
+  - { name: hot, detector: limits, hi: 32, for: 2m } # as agreed
+  - name: odd
+fleet:
+  gateways: [ { match: [ "a-*" ], site: a } ]
+`);
+  expect(rulesIn("dataDir: x")).toBeUndefined();
+  expect(rulesIn("limit: &limit 5\nrules: [{ name: a, hi: *limit }]")).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 /** The YAML text that rules are written in, where it is shown or changed by a command. */
 import type { Document, YAMLMap } from "yaml";
-import { isMap, isSeq, parseDocument, stringify } from "yaml";
+import { isMap, isScalar, isSeq, parseDocument, stringify } from "yaml";
 import { CodedError } from "../errors.ts";
 import { canonicalJson } from "./digest.ts";
 import type { Mode } from "./rule.ts";
@@ -39,6 +39,32 @@ export function withMode(text: string, name: string, mode: Mode): string {
 
 interface Plain {
   readonly rules: readonly Readonly<Record<string, unknown>>[];
+}
+
+/**
+ * The rules in a configuration as they were written there, comments too; undefined where they hang on
+ * what stands elsewhere in it.
+ */
+export function rulesIn(configuration: string): string | undefined {
+  const whole = parseDocument(configuration);
+  const own = parseDocument(configuration);
+  if (!isMap(own.contents)) return undefined;
+  const isOfRules = ({ key }: { key: unknown }) =>
+    isScalar(key) && (key.value === "rules" || key.value === "fleet");
+  own.contents.items = own.contents.items.filter(isOfRules);
+  own.contents.commentBefore = null;
+  own.commentBefore = null;
+  const [first] = own.contents.items;
+  if (first === undefined) return undefined;
+  if (isScalar(first.key)) first.key.commentBefore = null;
+  try {
+    const text = own.toString({ lineWidth: 0 });
+    const { rules, fleet } = whole.toJS();
+    const isSame = canonicalJson(parseDocument(text).toJS()) === canonicalJson({ rules, fleet });
+    return isSame ? text : undefined;
+  } catch {
+    return undefined; // an alias of what was left out
+  }
 }
 
 /** Rules that were not written in a file of their own. */

@@ -126,6 +126,12 @@ export function randomItems(random: Random, from: number, count: number): Item[]
       topic: pick(random, [null, "devices/pump-7/telemetry", ...texts]),
       bootMs: pick(random, [0, 1, timeMsMax, integer(random, 1_000_000)]),
       observedAt: random.next() < 0.3 ? null : time(),
+      ...(random.next() < 0.2
+        ? { tags: pick(random, [["cold"], ["cold", 'q"uote'], ["__proto__"]]) }
+        : {}),
+      ...(random.next() < 0.1
+        ? { site: pick(random, ["hall a", "__proto__", "ж".repeat(128)]) }
+        : {}),
       ...bodyOf(random, position, time),
     });
     const to = position + spanOf(event, position) - 1;

@@ -68,10 +68,12 @@ http: { host: 127.0.0.1, port: ${edgeHttp} }
   expect(published.code, published.errors).toBe(0);
   await until(async () => (await status()).uplink.untakenEvents === 0, 20_000, "all taken");
 
-  const page = `http://127.0.0.1:${cloudHttp}/`;
-  expect((await fetch(page)).status).toBe(401);
+  const gateways = `http://127.0.0.1:${cloudHttp}/api/gateways`;
+  expect((await fetch(gateways)).status).toBe(401);
   const basic = Buffer.from("anyone:http-secret").toString("base64");
-  expect((await fetch(page, { headers: { authorization: `Basic ${basic}` } })).status).toBe(200);
+  expect((await fetch(gateways, { headers: { authorization: `Basic ${basic}` } })).status).toBe(
+    200,
+  );
   const tail = [
     "tail",
     "--json",

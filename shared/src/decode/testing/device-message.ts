@@ -15,6 +15,12 @@ export interface DeviceMessage {
   readonly expect: readonly Expected[];
   readonly kind?: string;
   readonly note?: string;
+  /** Of the readings. */
+  readonly device?: string;
+  /** `<device> came` or `<device> went`. */
+  readonly presence?: readonly string[];
+  /** Why it is kept as it came. */
+  readonly refused?: string;
 }
 
 interface Expected {

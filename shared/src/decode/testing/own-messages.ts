@@ -1,13 +1,16 @@
 /**
- * Messages of our own making, a few for each family, after its documentation. `expect` is all that a
- * message says. Those noted `before` tell what later ones need.
+ * Messages of our own making, a few for each family, after its documentation; own-messages.jsonl has
+ * many more, of the forms that each family's documents show. `expect` is all that a message says. Those
+ * noted `before` tell what later ones need.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { DeviceMessage } from "./device-message.ts";
 
 const json = (value: unknown) => JSON.stringify(value);
 const spark = (hex: string) => Buffer.from(hex.replaceAll(" ", ""), "hex").toString("base64");
 
-export const ownMessages: readonly DeviceMessage[] = [
+const first: readonly DeviceMessage[] = [
   {
     family: "tasmota",
     topic: "tele/greenhouse/SENSOR",
@@ -72,7 +75,7 @@ export const ownMessages: readonly DeviceMessage[] = [
     payload: json([
       { ieee_address: "0x1", definition: { exposes: [{ features: [{ access: 7 }] }] } },
     ]),
-    expect: [],
+    expect: [{ metric: "0.ieee_address", value: "0x1" }],
   },
   {
     family: "shelly-gen1",
@@ -303,7 +306,7 @@ export const ownMessages: readonly DeviceMessage[] = [
       ],
     }),
     expect: [
-      { metric: "Level", value: 3, quality: "0x40900000", time: 1714535999 },
+      { metric: "Level", value: 3, quality: "UncertainLastUsableValue", time: 1714535999 },
       { metric: "Speed", value: 1.5, time: 1714536000.123 },
     ],
   },
@@ -411,3 +414,11 @@ export const ownMessages: readonly DeviceMessage[] = [
     expect: [{ metric: "speed", value: 12.5 }],
   },
 ];
+
+const file = join(import.meta.dirname, "own-messages.jsonl");
+const more = readFileSync(file, "utf8")
+  .trim()
+  .split("\n")
+  .map((line): DeviceMessage => JSON.parse(line));
+
+export const ownMessages: readonly DeviceMessage[] = [...first, ...more];
