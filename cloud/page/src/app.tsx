@@ -1,5 +1,5 @@
 /** The frame of the page: where one can go, whether it is live, and what stands there. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { AlertsPage } from "./alerts-page.tsx";
 import { DeadPage } from "./dead-page.tsx";
 import { DevicePage } from "./device-page.tsx";
@@ -131,7 +131,8 @@ function Content({ route }: { route: Route }) {
   const own = useRef<HTMLElement>(null);
   const path = route.parts.join("/");
   const isFirst = useRef(true);
-  useEffect(() => {
+  // With the new page, not after it is drawn: a field that a quick hand is in by then keeps the focus.
+  useLayoutEffect(() => {
     if (isFirst.current) {
       isFirst.current = false;
       return;
