@@ -13,36 +13,33 @@
  *   B7  A client is registered once the connection it takes over has ended.
  *   B8  A publish that the ACL denies is refused as B4 says: its PUBACK would be a lie.
  */
-import type { EventEmitter } from "node:events";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
-import { type CodedError, reasonOf } from "@causeway/shared/errors.ts";
+import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { shown } from "@causeway/shared/shown.ts";
-import type { AedesOptions, Client, PublishPacket } from "aedes";
+import type { AedesOptions, Client } from "aedes";
 import { Aedes } from "aedes";
 import type { Records } from "../outbox/companions.ts";
 import type { Access } from "./admission.ts";
 import { Admission, deniedNotice } from "./admission.ts";
 import { AedesCommands } from "./aedes-commands.ts";
-import type { PlainPublish } from "./aedes-connection.ts";
 import { Connection, inside } from "./aedes-connection.ts";
-import { packetOf, publishOwn } from "./aedes-own.ts";
+import { publishOwn } from "./aedes-own.ts";
 import type { AedesPacket } from "./aedes-persistence.ts";
-import { AedesPersistence, carriedOf, carry, noSubscription } from "./aedes-persistence.ts";
+import { AedesPersistence, carriedOf, noSubscription } from "./aedes-persistence.ts";
+import { AedesPublishing, malformedNotice } from "./aedes-publishing.ts";
 import { guardRegistry } from "./aedes-registry.ts";
 import type { BrokerBounds } from "./bounds.ts";
 import type { BrokerListener, BrokerNotice, BrokerStatus } from "./broker.ts";
 import { clientView } from "./client-view.ts";
 import { connectFault } from "./connect-fault.ts";
 import type { Keepers } from "./delivery.ts";
-import { Delivery } from "./delivery.ts";
 import { IncomingIds } from "./incoming-ids.ts";
 import type { AccessSettings } from "./listener-settings.ts";
 import { Notices } from "./notices.ts";
 import type { PresenceReason } from "./presence.ts";
 import { Presence } from "./presence.ts";
 import { notReady, refused } from "./refusals.ts";
-import type { Settled } from "./repeats.ts";
 import { Repeats, repeatKeys } from "./repeats.ts";
 import { NamedMessages } from "./retained.ts";
 import type { Message } from "./session-records.ts";
@@ -50,7 +47,7 @@ import { Sessions } from "./sessions.ts";
 import { Takeovers } from "./takeovers.ts";
 import type { Arrival } from "./tcp-listeners.ts";
 import { Listeners } from "./tcp-listeners.ts";
-import { isFilter, isSharedFilter, isText, topicLevelsMax } from "./topic-filter.ts";
+import { isFilter, isSharedFilter, topicLevelsMax } from "./topic-filter.ts";
 import { Waiting } from "./waiting.ts";
 
 export interface AedesBrokerOptions extends BrokerBounds, AccessSettings {
@@ -74,8 +71,6 @@ const subscriptionsPerClientMax = 1_000;
 /** Packets of a client that did not wait for its CONNACK. */
 const earlyPacketsMax = 8_192;
 const tickMs = 10_000;
-/** What a waiting publish costs beyond its payload. */
-const publishOverheadBytes = 256;
 
 export class AedesBroker {
   readonly #options: AedesBrokerOptions;
@@ -87,7 +82,7 @@ export class AedesBroker {
   readonly #admission: Admission;
   readonly #connections = new WeakMap<Client, Connection>();
   readonly #open = new Set<Connection>();
-  readonly #waiting: Waiting;
+  readonly #publishing: AedesPublishing;
   /** Those that subscribed to anything. */
   readonly #subscribers = new Set<Connection>();
   /** The newest connection of each client that was let in, and when its id is free again. */
@@ -99,23 +94,12 @@ export class AedesBroker {
   #listener: BrokerListener | undefined;
   #tick: Cancel | undefined;
   #isStopped = false;
-  /** Retained messages that found no room, as last told. */
-  #refusedTold = 0;
-  #counters = {
-    published: 0,
-    refused: 0,
-    folded: 0,
-    droppedPublishes: 0,
-    droppedDeliveries: 0,
-    deniedPublishes: 0,
-    deniedSubscribes: 0,
-  };
+  #counters = { droppedDeliveries: 0, deniedSubscribes: 0 };
 
   constructor(options: AedesBrokerOptions) {
     this.#options = options;
     this.#timeouts = options.timeouts ?? defaultTimeouts;
     const { records, clock, log, sessions, retained } = options;
-    this.#waiting = new Waiting(options.waitingBytesMax, this.#open);
     const incoming = new IncomingIds(records);
     const forgotten = (client: string) => void incoming.clear(client).catch(() => {});
     this.#keepers = {
@@ -135,10 +119,20 @@ export class AedesBroker {
       arrived: (arrival) => this.#accept(arrival),
       notice: (from, notice) => this.#notice(from, notice),
     });
+    this.#publishing = new AedesPublishing({
+      ...{ keepers: this.#keepers, records, clock },
+      waiting: new Waiting(options.waitingBytesMax, this.#open),
+      connectionOf: (client) => this.#connections.get(client),
+      known: (client, packet) => this.#persistence.known(client, packet),
+      intake: () => this.#listener ?? notReady,
+      subscribers: this.#subscribers,
+      pass: (packet) => this.#aedes?.publish(packet, () => {}),
+      notice: (from, notice) => this.#notice(from, notice),
+    });
     this.#persistence = new AedesPersistence({
       keepers: this.#keepers,
       connectionOf: (client) => this.#connections.get(client),
-      append: (client, packet) => this.#appendOnce(client, packet),
+      append: (client, packet) => this.#publishing.appendOnce(client, packet),
       maySubscribe: (client, filter) => this.#maySubscribe(client, filter),
       acknowledged: (client, messageId) => this.commands.acknowledged(client, messageId),
       soon: (act) => clock.soon(act),
@@ -164,6 +158,7 @@ export class AedesBroker {
     return {
       connections: this.#open.size,
       ...this.#counters,
+      ...this.#publishing.counters,
       ...sessions.counters(),
       retained: retained.size,
       retainedRefused: retained.refused,
@@ -201,7 +196,7 @@ export class AedesBroker {
     aedes.on("connackSent", ({ returnCode }, client) => {
       if (returnCode !== 0) this.#connections.get(client)?.refused();
     });
-    this.#publishWills(aedes);
+    this.#publishing.publishWills(aedes);
     await this.#listeners.open();
     this.#scheduleTick();
   }
@@ -243,9 +238,11 @@ export class AedesBroker {
     return {
       preConnect: (client, packet, done) => {
         const connection = this.#connections.get(client);
-        const fault = connection === undefined ? "closed" : connectFault(packet);
-        if (connection === undefined || fault === "malformed") {
-          if (connection !== undefined) this.#malformed(connection, "CONNECT");
+        const fault = connectFault(packet);
+        if (connection === undefined) return done(new Error("closed"), false);
+        if (fault === "malformed") {
+          const { address } = connection;
+          this.#notice(address, malformedNotice("CONNECT", address));
           return done(new Error("a malformed CONNECT"), false);
         }
         if (fault === "bad-id") connection.returnCode = 2;
@@ -260,7 +257,7 @@ export class AedesBroker {
       },
       authorizePublish: (client, packet, done) => {
         const later = (refusal?: Error | null) => this.#options.clock.soon(() => done(refusal));
-        this.#authorise(client, packet, packet.qos === 0 ? later : done);
+        this.#publishing.authorise(client, packet, packet.qos === 0 ? later : done);
       },
       authorizeSubscribe: (client, subscription, done) => {
         const { topic } = subscription;
@@ -300,7 +297,7 @@ export class AedesBroker {
             name: `packet-${verdict}`,
             detail: `from ${each.address}, bound ${packetBytesMax} bytes`,
           }),
-        publish: (each, packet) => this.#publish(each, packet),
+        publish: (each, packet) => this.#publishing.publish(each, packet),
         frozen: (each) =>
           this.#notice(each.address, {
             name: "subscriber-frozen",
@@ -316,10 +313,6 @@ export class AedesBroker {
       // A registered one ends by aedes' word.
       if (connection.sender === undefined) this.#leave(connection);
     });
-  }
-
-  #malformed({ address }: Connection, what: string): void {
-    this.#notice(address, { name: "packet-malformed", detail: `${what} from ${address}` });
   }
 
   /** The return code of the CONNACK. */
@@ -404,144 +397,6 @@ export class AedesBroker {
       for (const change of this.#presence.due(clock.bootMs())) this.#listener?.presence(change);
       this.#scheduleTick();
     });
-  }
-
-  // Publishes -------------------------------------------------------------------------------------
-
-  /**
-   * As aedes would do it, for what may go around it. Each is handed to subscribers in a turn of its
-   * own: of two in one turn aedes may take the later first, and then drops the other as a repeat.
-   */
-  #publish(connection: Connection, packet: PlainPublish): void {
-    const { client } = connection;
-    this.#authorise(client, packet as unknown as PublishPacket, (refusal) => {
-      if (refusal) return void (client as unknown as EventEmitter).emit("error", refusal);
-      if (packet.messageId !== undefined) connection.puback(packet.messageId);
-      if (this.#subscribers.size === 0) return;
-      const pass = () => this.#aedes?.publish(packet as unknown as PublishPacket, () => {});
-      this.#options.clock.soon(pass);
-    });
-  }
-
-  #authorise(
-    client: Client | null,
-    packet: PublishPacket,
-    done: (error?: Error | null) => void,
-  ): void {
-    const connection = client === null ? undefined : this.#connections.get(client);
-    // A will is told by its missing command, and comes when its connection is closed.
-    const isWill = (packet as { readonly cmd?: string }).cmd === undefined;
-    if (!isWill && connection?.isClosed !== false) return done(new Error("connection closed"));
-    if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS/ is the broker's own"));
-    // [MQTT-2.3.1-1]
-    if (packet.qos > 0 && (packet as AedesPacket).messageId === 0) {
-      if (connection !== undefined) this.#malformed(connection, "message id 0");
-      return done(new Error("message id 0"));
-    }
-    // aedes looks for wildcards and counts levels before; those of wills were checked on CONNECT.
-    if (!isText(packet.topic)) {
-      if (connection !== undefined) this.#malformed(connection, "topic");
-      return done(new Error("the topic is malformed"));
-    }
-    if (connection?.pass?.grants?.mayPublish(packet.topic) === false) {
-      const { pass, address } = connection;
-      this.#counters.deniedPublishes++;
-      this.#notice(address, deniedNotice("publish-denied", pass, address, packet.topic));
-      // B8: one of QoS 0 goes no further, and costs a device nothing else that it sends.
-      if (isWill || packet.qos > 0) return done(new Error("the ACL does not allow this topic"));
-      carry(packet, { isTwice: true });
-      return done(null);
-    }
-    // B3
-    if (packet.qos === 2 && !isWill) return done(null);
-    const sender = isWill ? undefined : connection?.sender;
-    const delivery = new Delivery(this.#keepers, packet as AedesPacket, client?.id ?? "", sender);
-    if (packet.qos > 0) return this.#append(delivery, packet, connection, done);
-    this.#append(delivery, packet, connection, (failure) => {
-      if (failure !== undefined) this.#counters.droppedPublishes++;
-      done(null);
-    });
-  }
-
-  /** B3. */
-  #appendOnce(client: Client, packet: AedesPacket): Promise<void> {
-    const connection = this.#connections.get(client);
-    return new Promise((resolve, reject) => {
-      if (connection?.isClosed !== false) return reject(new Error("connection closed"));
-      // Packets of one chunk are all looked for before the first of them is stored.
-      const known = this.#persistence.known(client, packet);
-      if (known !== undefined) {
-        carry(packet, { isTwice: true });
-        return resolve(known);
-      }
-      if (this.#keepers.incoming.isFull(client.id)) {
-        return reject(new Error("too many QoS 2 publishes without PUBREL"));
-      }
-      const delivery = new Delivery(this.#keepers, packet, client.id, connection.sender);
-      this.#append(delivery, packet, connection, (failure) =>
-        failure === undefined ? resolve() : reject(failure),
-      );
-    });
-  }
-
-  #append(
-    delivery: Delivery,
-    packet: { dup?: boolean },
-    connection: Connection | undefined,
-    settle: (failure?: CodedError) => void,
-  ): void {
-    const bytes = delivery.payload.length + publishOverheadBytes;
-    this.#waiting.hold(connection, bytes);
-    const folded = packet.dup === true ? this.#fold(delivery) : undefined;
-    // It says something between a device and this broker [MQTT-3.3.1-3].
-    if (packet.dup === true) packet.dup = false;
-    if (folded !== undefined) {
-      carry(packet, { isFolded: true });
-      // F4: its folding is synced first, behind what came before it (B2).
-      return this.#options.records.write([], (failure) => {
-        folded(failure === undefined);
-        this.#waiting.letGo(connection, bytes);
-        settle(failure);
-      });
-    }
-    const listener = this.#listener ?? notReady;
-    listener.publish(delivery, (failure) => {
-      delivery.settle(failure);
-      const { carried } = delivery;
-      if (carried !== undefined) carry(packet, carried);
-      if (failure === undefined) this.#counters.published++;
-      else this.#counters.refused++;
-      if (delivery.retain) this.#tellRetainedFull();
-      this.#waiting.letGo(connection, bytes);
-      settle(failure);
-    });
-  }
-
-  #tellRetainedFull(): void {
-    const { refused, size } = this.#keepers.retained;
-    if (refused === this.#refusedTold) return;
-    this.#refusedTold = refused;
-    const detail = `${size} are kept, ${refused} were not: raise mqtt.retained or clear some`;
-    this.#notice("", { name: "retained-full", detail });
-  }
-
-  /** B5. */
-  #fold({ qos, messageId, sender, hash }: Delivery): Settled | undefined {
-    if (qos !== 1 || messageId === undefined || sender === undefined) return undefined;
-    const folded = this.#keepers.repeats.fold(sender, messageId, hash);
-    if (folded !== undefined) this.#counters.folded++;
-    return folded;
-  }
-
-  /** The connections that these wills were of ended with the process before. */
-  #publishWills(aedes: Aedes): void {
-    for (const [client, will] of this.#keepers.wills.all()) {
-      const packet = packetOf(will);
-      const delivery = new Delivery(this.#keepers, packet, client, undefined);
-      this.#append(delivery, packet, undefined, (failure) => {
-        if (failure === undefined) aedes.publish(packet, () => {});
-      });
-    }
   }
 
   // Subscribers -----------------------------------------------------------------------------------

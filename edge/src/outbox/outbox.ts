@@ -24,10 +24,8 @@
  * is needed and one sync serves all connections.
  */
 import type { EpochId } from "@causeway/shared/batch-codec.ts";
-import { epochId } from "@causeway/shared/batch-codec.ts";
 import type { ShapedEvent } from "@causeway/shared/block-codec.ts";
 import { BlockBuilder } from "@causeway/shared/block-codec.ts";
-import { crc32c } from "@causeway/shared/checksum.ts";
 import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
@@ -44,9 +42,10 @@ import type { StoredBlock } from "./continuity.ts";
 import type { Piece } from "./cursors.ts";
 import { Cursors, raiseBound } from "./cursors.ts";
 import type { Epoch, EpochView, StoredThrough } from "./epoch.ts";
-import { epochChange, newEpoch, viewOf } from "./epoch.ts";
+import { epochChange, viewOf } from "./epoch.ts";
+import { Epochs } from "./epochs.ts";
 import type { GivenWay } from "./given.ts";
-import { blockKey, bootKey, encodeRecord, epochKey, logRange } from "./layout.ts";
+import { blockKey, bootKey, encodeRecord } from "./layout.ts";
 import { Moved } from "./moved.ts";
 import type { Opened } from "./opening.ts";
 import { openAndRead } from "./opening.ts";
@@ -126,10 +125,8 @@ export class Outbox {
   /** What others keep in the same store. */
   readonly records: Companions;
   #store: Store;
-  #epochs: Epoch[];
+  readonly #epochs: Epochs;
   readonly #offsets: Map<string, number>;
-  /** The highest ordinal ever used here, also by an epoch that was given up unwritten. */
-  #ordinal: number;
   #group: Group = emptyGroup();
   #inFlight: Group | undefined;
   #writing: Promise<void> | undefined;
@@ -139,8 +136,6 @@ export class Outbox {
   readonly #space: Space;
   readonly #upkeep: Upkeep;
   readonly #cursors: Cursors;
-  /** Closed, and it is not yet synced how. */
-  readonly #toBeStated = new Set<Epoch>();
   readonly #moved: Moved;
   #leaveReason: string | undefined;
   #tailIsHeld = false;
@@ -152,7 +147,7 @@ export class Outbox {
   private constructor(parts: OutboxParts, store: Store, opened: Opened) {
     this.#parts = parts;
     this.#store = store;
-    this.#epochs = opened.epochs;
+    this.#epochs = new Epochs(parts.clock, parts.random, opened.epochs);
     this.#offsets = opened.offsets;
     const { bounds, clock, freeBytes, log } = parts;
     this.#space = new Space(bounds, opened.bytes, clock, freeBytes);
@@ -164,15 +159,14 @@ export class Outbox {
       refusal: () => this.#stateRefusal(),
       settleWithGroup: (settle) => this.#settleWithGroup(settle),
     });
-    this.#ordinal = opened.epochs.at(-1)?.record.ordinal ?? 0;
-    this.#beginEpoch();
+    this.#epochs.begin();
     const upkeep = {
       clock,
       bounds,
       space: this.#space,
       ages: new Ages(clock, this.#offsets),
       store: () => this.#store,
-      epochs: () => this.#epochs,
+      epochs: () => this.#epochs.all,
       write: this.#write.bind(this),
       isHeld: () => this.#tailIsHeld,
       isOpen: () => this.#state === "open",
@@ -193,11 +187,11 @@ export class Outbox {
 
   /** The epoch that appends go to. */
   get run(): EpochId {
-    return this.#current.record.id;
+    return this.#epochs.current.record.id;
   }
 
   epochs(): readonly EpochView[] {
-    return this.#epochs.filter((epoch) => epoch.written).map(viewOf);
+    return this.#epochs.all.filter((epoch) => epoch.written).map(viewOf);
   }
 
   usage(): OutboxUsage {
@@ -251,7 +245,7 @@ export class Outbox {
   }
 
   async #read(epoch: EpochId, wanted: Omit<Wanted, "epoch">): Promise<StoredBlock[]> {
-    const found = this.#find(epoch);
+    const found = this.#epochs.find(epoch);
     if (found === undefined) return [];
     return readUnreplaced(() => this.#store, { ...wanted, epoch: found }, this.#parts.clock);
   }
@@ -261,7 +255,7 @@ export class Outbox {
    * behind. Rejects with OUTBOX_POISONED.
    */
   async publishing(epoch: EpochId, log: Log, piece: Piece): Promise<void> {
-    const found = this.#find(epoch);
+    const found = this.#epochs.find(epoch);
     if (found === undefined) return;
     const aheadBytes = Math.min(aheadBytesMax, this.#parts.bounds.bytesMax * aheadShareMax);
     const { raised, left } = raiseBound(found, log, piece, aheadBytes);
@@ -276,7 +270,7 @@ export class Outbox {
 
   /** What JetStream answered for, and no mark covers yet; kept so that a restart need not repeat it. */
   remember(epoch: EpochId, log: Log, stored: StoredThrough): void {
-    const found = this.#find(epoch);
+    const found = this.#epochs.find(epoch);
     if (found === undefined) return;
     found.stored[log] = stored;
     this.#cursors.changed(found);
@@ -303,7 +297,7 @@ export class Outbox {
 
   /** The cloud has taken everything up to `through`; the blocks become tail (O6). */
   release(epoch: EpochId, log: Log, through: number): void {
-    const found = this.#find(epoch);
+    const found = this.#epochs.find(epoch);
     if (found === undefined) return;
     found.released[log] = Math.min(through, found.last[log]);
     this.#cursors.changed(found);
@@ -326,14 +320,6 @@ export class Outbox {
     } finally {
       await this.#store.close();
     }
-  }
-
-  #find(id: EpochId): Epoch | undefined {
-    return this.#epochs.findLast((epoch) => epoch.record.id === id);
-  }
-
-  get #current(): Epoch {
-    return this.#epochs.at(-1) as Epoch;
   }
 
   #stateRefusal(): CodedError | undefined {
@@ -437,17 +423,12 @@ export class Outbox {
     const reason = this.#moved.sign() ?? this.#leaveReason;
     if (reason === undefined) return;
     this.#leaveReason = undefined;
-    const left = this.#current;
     this.#parts.log.warn({ epoch: this.run, reason }, "a new epoch begins");
-    if (left.written) {
-      left.record = { ...left.record, ends: { ...left.last } };
-      this.#toBeStated.add(left);
-    } else this.#epochs.pop();
-    this.#beginEpoch();
+    this.#epochs.leave();
   }
 
   async #commit(group: Group): Promise<void> {
-    const epoch = this.#current;
+    const epoch = this.#epochs.current;
     const next = { ...epoch.last };
     const hasBlocks = group.blocks.length > 0;
     const records = this.records.take();
@@ -456,7 +437,7 @@ export class Outbox {
     if (!isNeeded && !group.withCursors) return this.#settle(epoch, group, next, []);
     const cursors = this.#cursors.take();
     if (!isNeeded && cursors.changes.length === 0) return this.#settle(epoch, group, next, []);
-    const changes: Change[] = [...this.#toBeStated].map(({ record }) => epochChange(record));
+    const changes = this.#epochs.statements();
     if (!epoch.written && hasBlocks) changes.push(epochChange(epoch.record));
     const appended: { log: Log; last: number; bytes: number }[] = [];
     for (const { log, builder } of group.blocks) {
@@ -476,7 +457,7 @@ export class Outbox {
     }
     // Another write failed meanwhile, and this one may be lost behind it.
     if (this.#inFlight !== group) return this.#cursors.retake(cursors);
-    this.#toBeStated.clear();
+    this.#epochs.stated();
     this.#cursors.synced(cursors);
     this.#settle(epoch, group, next, appended);
   }
@@ -538,7 +519,10 @@ export class Outbox {
         await this.#writing;
         await this.#store.close();
         this.#store = await openStore();
-        await this.#closeCurrentEpoch();
+        const restored = [...this.#upkeep.restore(), ...this.records.restore()];
+        await this.#epochs.closeCurrent(this.#store, restored);
+        this.#upkeep.restored();
+        this.records.restored();
       } catch (failure) {
         log.error(
           { attempt, reason: reasonOf(failure) },
@@ -547,50 +531,11 @@ export class Outbox {
         continue;
       }
       if (signal.aborted) return;
-      this.#beginEpoch();
+      this.#epochs.begin();
       this.#state = "open";
       log.warn({ epoch: this.run }, "outbox reopened under a new epoch");
       return;
     }
-  }
-
-  /**
-   * States the ends by what was acknowledged, and takes the failed bytes away (O4). An epoch whose
-   * first write failed never was; its ordinal is not used again, for its blocks may yet be there.
-   */
-  async #closeCurrentEpoch(): Promise<void> {
-    const epoch = this.#current;
-    const { ordinal } = epoch.record;
-    const closed = { ...epoch.record, ends: { ...epoch.last } };
-    const changes: Change[] = [
-      ...[...this.#toBeStated].map(({ record }) => epochChange(record)),
-      epoch.written ? epochChange(closed) : { kind: "delete", key: epochKey(ordinal) },
-    ];
-    for (const log of logs) {
-      const from = blockKey(log, ordinal, epoch.last[log] + 1);
-      const { until } = logRange(log, ordinal);
-      const beyond = await this.#store.scan({ from, until, countMax: 1_000 });
-      for (const [key] of beyond) changes.push({ kind: "delete", key });
-    }
-    changes.push(...this.#upkeep.restore(), ...this.records.restore());
-    await this.#store.write(changes, { sync: true });
-    this.#upkeep.restored();
-    this.records.restored();
-    this.#toBeStated.clear();
-    if (epoch.written) epoch.record = closed;
-    else this.#epochs.pop();
-  }
-
-  #beginEpoch(): void {
-    const last = this.#epochs.at(-1);
-    const ordinal = ++this.#ordinal;
-    const ends = last?.record.ends;
-    const before =
-      last === undefined || ends === undefined ? undefined : { epoch: last.record.id, ends };
-    // Images of one process draw the same random digits, though not in the same millisecond.
-    const drawn = Buffer.from(`${this.#parts.random.hex(8)} ${this.#parts.clock.wallMs()}`);
-    const id = epochId(ordinal, crc32c(drawn).toString(16).padStart(8, "0"));
-    this.#epochs.push(newEpoch({ id, ordinal, before, ends: undefined }, false));
   }
 }
 
