@@ -18,10 +18,20 @@ export interface Shape {
   readonly readingsPerEvent: number;
 }
 
+/** Who sends, and how much time passes between two readings of a series. */
+export interface Senders {
+  readonly gateways: number;
+  readonly seriesPerGateway: number;
+  readonly stepMs: number;
+  /** Of the boot that readings are dated by. */
+  readonly bootAt: number;
+}
+
 export const gateways = 20;
-const seriesPerGateway = 500;
-export const seriesCount = gateways * seriesPerGateway;
-const minuteMs = 60_000;
+const usualSenders: Senders = {
+  ...{ gateways, seriesPerGateway: 500, stepMs: 60_000, bootAt: bootOffset },
+};
+export const seriesCount = usualSenders.gateways * usualSenders.seriesPerGateway;
 
 /** One batch of each gateway. */
 export type Turn = readonly JournalMessage[];
@@ -31,14 +41,16 @@ const usual = { metrics: ["*", "!seq"] };
 const written: Readonly<Record<string, readonly object[]>> = {
   "no rules": [],
   ewma: [{ name: "usual", detector: "ewma", ...usual }],
+  "ewma + 10 rules, 1 matches": [
+    { name: "usual", detector: "ewma", ...usual },
+    { name: "limit", detector: "limits", hi: 90, for: "5m", devices: ["press-*"] },
+    ...others(),
+  ],
   auto: [{ name: "usual", detector: "auto", ...usual }],
   "auto + 10 rules, 1 matches": [
     { name: "usual", detector: "auto", ...usual },
     { name: "limit", detector: "limits", hi: 90, for: "5m", devices: ["press-*"] },
-    ...Array.from({ length: 9 }, (_, index) => {
-      const devices = [`freezer-${index}-*`, "!freezer-test"];
-      return { name: `other-${index}`, detector: "limits", hi: 90, devices };
-    }),
+    ...others(),
   ],
   "auto + 10 patterns, 1 matches": [
     { name: "usual", detector: "auto", ...usual },
@@ -48,6 +60,18 @@ const written: Readonly<Record<string, readonly object[]>> = {
     }),
   ],
 };
+
+function others(): readonly object[] {
+  return Array.from({ length: 9 }, (_, index) => {
+    const devices = [`freezer-${index}-*`, "!freezer-test"];
+    return { name: `other-${index}`, detector: "limits", hi: 90, devices };
+  });
+}
+
+/** As settings; undefined where there is none of that name. */
+export function rulesOf(variant: string): readonly object[] | undefined {
+  return written[variant];
+}
 
 export const parseAlone = "expand, JSON.parse";
 
@@ -63,8 +87,11 @@ export function variants(): readonly Variant[] {
   }));
 }
 
-/** Turns without end: every series wanders about its own level, a reading a minute. */
-export function* turns({ eventsPerBatch, readingsPerEvent }: Shape): Generator<Turn, never> {
+/** Turns without end: every series wanders about its own level, a reading a step. */
+export function* turns(
+  { eventsPerBatch, readingsPerEvent }: Shape,
+  { gateways, seriesPerGateway, stepMs, bootAt } = usualSenders,
+): Generator<Turn, never> {
   const random = seededRandom("engine");
   const noise = Array.from({ length: 8_192 }, () => gaussian(random));
   const devices = seriesPerGateway / readingsPerEvent;
@@ -90,14 +117,16 @@ export function* turns({ eventsPerBatch, readingsPerEvent }: Shape): Generator<T
           kind: "reading",
           device: deviceId(`press-${device}`),
           topic: `devices/press-${device}/telemetry`,
-          bootMs: Math.floor((from + index) / devices) * minuteMs,
+          bootMs: Math.floor((from + index) / devices) * stepMs,
           observedAt: null,
           readings,
         };
       });
       const sequence = turn * gateways + gateway + 1;
-      const message = journalMessage(sequence, from + 1, events, { gateway: `plant-${gateway}` });
-      return { ...message, storedAt: bootOffset + turn * minuteMs };
+      const boots = { boot1: bootAt };
+      const own = { gateway: `plant-${gateway}`, boots };
+      const message = journalMessage(sequence, from + 1, events, own);
+      return { ...message, storedAt: bootAt + turn * stepMs };
     });
     turn += 1;
   }

@@ -22,13 +22,13 @@ export interface Peer {
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 const bareAedes = fileURLToPath(new URL("./system-bare-aedes.ts", import.meta.url));
 
-const mosquittoPath = () =>
+export const mosquittoPath = () =>
   found("mosquitto", [
     join(checkout, ".cache/tools/mosquitto/bin"),
     "/usr/sbin",
     "/usr/local/sbin",
   ]);
-const natsPath = () =>
+export const natsPath = () =>
   process.env["NATS_SERVER"] ?? found("nats-server", [join(checkout, ".cache")]);
 
 /** All is held: the most that filters cost. */
@@ -122,7 +122,7 @@ async function startNats(syncInterval: string): Promise<Running> {
   return { port, pid: server.pid() ?? 0, stop: () => server.remove() };
 }
 
-async function startProgram(
+export async function startProgram(
   program: string,
   argumentsFor: (port: number) => readonly string[],
   remove: () => void = () => {},

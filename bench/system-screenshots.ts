@@ -14,7 +14,8 @@ import { picturesFolder } from "./file-pictures.ts";
 const tools = fileURLToPath(new URL("../deploy/local/tools.mjs", import.meta.url));
 /** The demo's fault comes 75 s after the start for 45 s, and again every four minutes. */
 const warmUpMs = 335_000;
-const outageMs = 14_000;
+/** Long enough for the gateway to count as silent. */
+const outageMs = 22_000;
 const patienceMs = 60_000;
 const wide = { width: 1_280, height: 800 };
 const narrow = { width: 390, height: 844 };

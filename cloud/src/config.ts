@@ -9,11 +9,18 @@ import { isDemoUrl } from "./api/demo-url.ts";
 import { scopes } from "./api/tokens.ts";
 import { historyFaults, historySchema } from "./history/history-settings.ts";
 import { receiversSchema } from "./notify/receivers.ts";
+import { quotasSchema } from "./quota/quota-settings.ts";
 import { receiverFaults, reportsSchema } from "./report/report-settings.ts";
+import { stageNames } from "./stages/stage.ts";
 
 const mebibyte = 1_024 * 1_024;
 
 const writtenSchema = z.strictObject({
+  /** What this process does; others may do the rest, or share it. */
+  stages: z
+    .array(z.enum(stageNames))
+    .min(1)
+    .default([...stageNames]),
   nats: z
     .strictObject({
       ...natsSettings,
@@ -61,6 +68,20 @@ const writtenSchema = z.strictObject({
       slowDownBytesPerSecond: z.int().min(1_024).default(32_768),
     })
     .prefault({}),
+  deadLetters: z
+    .strictObject({
+      /** Of open ones as they are stored: of a gateway, and of all together. */
+      gatewayBytesMax: z
+        .int()
+        .min(64 * 1_024)
+        .max(32 * mebibyte)
+        .default(2 * mebibyte),
+      bytesMax: z
+        .int()
+        .min(4 * mebibyte)
+        .default(128 * mebibyte),
+    })
+    .prefault({}),
   /** Relative to the configuration file; main.ts resolves it. */
   rulesFile: z.string().min(1).optional(),
   fleet: fleetSchema.unwrap().optional(),
@@ -69,8 +90,14 @@ const writtenSchema = z.strictObject({
     .strictObject({
       /** Nothing live came of a gateway for so long: it is told as silent; 0s for never. */
       silentAfter: durationSchema.prefault("3m"),
+      /** Where `causeway-cloud gateways` writes who may connect, for nats-server to include. */
+      usersFile: z.string().min(1).optional(),
+      /** By one of these nats-server is told to read it: with an answer, or by a signal. */
+      systemSeedFile: z.string().min(1).optional(),
+      pidFile: z.string().min(1).optional(),
     })
     .prefault({}),
+  quotas: quotasSchema,
   commands: z
     .strictObject({
       /** Ed25519 in PEM: commands are signed, and gateways that have its public half take no others. */

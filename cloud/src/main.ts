@@ -6,6 +6,7 @@ import type { PlacedFault } from "@causeway/shared/settings.ts";
 import { collect, program } from "@causeway/shared/system-cli.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
 import { systemLogger } from "@causeway/shared/system-log.ts";
+import { ownNkey } from "@causeway/shared/system-nkey.ts";
 import { readSettings } from "@causeway/shared/system-settings.ts";
 import type { Command } from "commander";
 import type { Found } from "./backtest/comparison.ts";
@@ -21,6 +22,7 @@ import { alerts, audit } from "./cli/nats-commands.ts";
 import { deadAlerts } from "./cli/nats-dead-alerts.ts";
 import type { DeviceFlags } from "./cli/nats-devices.ts";
 import { deviceActs, devices, gatewayActs, gateways } from "./cli/nats-devices.ts";
+import type { GatewayFlags } from "./cli/nats-gateways.ts";
 import { acknowledge, addSilence, endSilence, listSilences } from "./cli/nats-silences.ts";
 import { retire, streams } from "./cli/nats-streams.ts";
 import { tail } from "./cli/nats-tail.ts";
@@ -35,6 +37,7 @@ import {
   withRulesFile,
   write,
 } from "./cli/system-config.ts";
+import { addDeadCommands } from "./cli/system-dead-commands.ts";
 import type { QueryFlags } from "./cli/system-query.ts";
 import { query } from "./cli/system-query.ts";
 import { parseFrom } from "./cli/tail.ts";
@@ -56,6 +59,7 @@ import {
   faultsOfAllExamples,
   faultsThrown,
 } from "./rules/rules-document.ts";
+import { stageNames } from "./stages/stage.ts";
 import { run } from "./system-run.ts";
 
 const cli = program(
@@ -74,9 +78,15 @@ function rulesOf(options: ConfigOptions): LoadedRules {
 cli.command(
   "run",
   "Run the cloud side until SIGTERM",
-  (command) => withConfig(command).option("--end-with-stdin", "stop when stdin closes"),
-  async (options: ConfigOptions & { endWithStdin?: boolean }) =>
-    run(readConfig(options), fileOf(options) ?? "settings", options.endWithStdin ?? false),
+  (command) =>
+    withConfig(command)
+      .option("--stages <list>", `what this process does, of ${stageNames.join(", ")}`)
+      .option("--end-with-stdin", "stop when stdin closes"),
+  async ({ stages, ...options }: ConfigOptions & { stages?: string; endWithStdin?: boolean }) => {
+    const wanted = stages === undefined ? [] : [`stages=[${stages}]`];
+    const config = readConfig({ ...options, set: [...options.set, ...wanted] });
+    return run(config, fileOf(options) ?? "settings", options.endWithStdin ?? false);
+  },
 );
 
 cli.command(
@@ -371,15 +381,33 @@ cli.command(
 
 cli.command(
   "gateways",
-  "List gateways as they were seen; give one a name, take one out of service",
+  "List gateways; let one in by its key, or revoke that; give one a name, take one out of service",
   (command) =>
     withDeviceFlags(command)
       .argument("[act]", gatewayActs, "list")
-      .argument("[gateway]", "its name")
-      .argument("[name]", "of rename: for people; none to take it away"),
-  async (flags: ConfigOptions & DeviceFlags, act = "", ...given) => {
+      .argument("[gateway]", "its name; of import a file")
+      .argument("[word]", "of add: its key; of rename: a name for people, none to take it away")
+      .option("--site <site>", "add: where it belongs; an empty one takes that away")
+      .option(
+        "--label <name=value>",
+        "add: may be repeated; an empty value takes it away",
+        collect,
+        [],
+      )
+      .option("--replace", "add, import: another key may come in place of the one that there is"),
+  async (flags: ConfigOptions & DeviceFlags & GatewayFlags, act = "", ...given) => {
     const args = given.filter((argument) => argument !== undefined);
-    return gateways(deviceParts(flags), act, args, flags);
+    return gateways({ ...deviceParts(flags), users: readConfig(flags).gateways }, act, args, flags);
+  },
+);
+
+cli.command(
+  "key",
+  "Print the public half of an nkey that nats-server is to know; the file is made where it is missing",
+  (command) => command.argument("<file>", "that holds the seed, for nats.auth.nkeySeedFile"),
+  async (_options: object, file = "") => {
+    write(ownNkey(file).publicKey);
+    return 0;
   },
 );
 
@@ -529,5 +557,6 @@ function parametersOf(given: readonly string[]): ReadonlyMap<string, string> {
 }
 
 addApiCommands(cli);
+addDeadCommands(cli);
 
 await cli.run(process.argv);

@@ -16,7 +16,7 @@ interface Place {
 export function appendAfter(
   jetstream: JetStreamClient,
   { stream: streamName, subject, expectedLast }: Place,
-  data: string,
+  data: string | Uint8Array,
   options: Partial<JetStreamPublishOptions> = {},
 ): Promise<number | undefined> {
   const expect = { streamName, lastSubjectSequence: expectedLast };
@@ -36,7 +36,7 @@ export function appendAtEnd(
 async function append(
   jetstream: JetStreamClient,
   subject: string,
-  data: string,
+  data: string | Uint8Array,
   options: Partial<JetStreamPublishOptions>,
 ): Promise<number | undefined> {
   try {

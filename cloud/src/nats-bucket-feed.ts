@@ -32,6 +32,7 @@ export interface Followed {
 const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
 /** By the bucket's rules a key that was deleted by hand leaves a message that says so. */
 const operationHeader = "KV-Operation";
+const everything = [">"];
 
 /** All that a bucket holds now; the sequence of the newest message. One that cannot be read hides no other. */
 export async function readBucket(
@@ -39,10 +40,11 @@ export async function readBucket(
   stream: string,
   followed: Followed,
   refused: (key: string, failure: unknown) => void = () => {},
+  subjects: readonly string[] = everything,
 ): Promise<number> {
   const read: (readonly [key: string, text: string])[] = [];
   let last = 0;
-  for await (const message of readStored(jetstream, stream, ">", "newest")) {
+  for await (const message of readStored(jetstream, stream, subjects, "newest")) {
     const isGone = (message.headers?.get(operationHeader) ?? "") !== "";
     read.push([keyOf(message.subject), isGone ? "" : message.string()]);
     last = Math.max(last, message.seq);
@@ -74,13 +76,20 @@ export class NatsBucketFeed {
   readonly #parts: BucketFeedParts;
   readonly #stream: string;
   readonly #followed: Followed;
+  readonly #subjects: readonly string[];
   readonly #stopping = new AbortController();
   readonly #loaded: Promise<void>;
   #tellLoaded = () => {};
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: BucketFeedParts, stream: string, followed: Followed) {
+  constructor(
+    parts: BucketFeedParts,
+    stream: string,
+    followed: Followed,
+    subjects: readonly string[] = everything,
+  ) {
     this.#parts = parts;
+    this.#subjects = subjects;
     this.#stream = stream;
     this.#followed = followed;
     this.#loaded = new Promise((resolve) => {
@@ -106,14 +115,15 @@ export class NatsBucketFeed {
 
   async #run(signal: AbortSignal): Promise<void> {
     const { connection, jetstream, clock, random, log } = this.#parts;
-    const stream = this.#stream;
+    const [stream, subjects] = [this.#stream, this.#subjects];
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
         await checkAnswering(connection, clock, signal);
-        const last = await readBucket(jetstream, stream, this.#followed, this.#refused);
+        const refused = this.#refused;
+        const last = await readBucket(jetstream, stream, this.#followed, refused, subjects);
         this.#tellLoaded();
         attempt = 0;
-        const request = { stream, subjects: [">"], from: last + 1, signal };
+        const request = { stream, subjects, from: last + 1, signal };
         for await (const message of readJournal(connection, jetstream, request)) {
           const isGone = message.header(operationHeader) !== undefined;
           const text = isGone ? "" : Buffer.from(message.data).toString("utf8");

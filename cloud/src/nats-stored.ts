@@ -6,11 +6,11 @@ import { DeliverPolicy } from "@nats-io/jetstream";
 export async function* readStored(
   jetstream: JetStreamClient,
   stream: string,
-  filter: string,
+  filter: string | readonly string[],
   which: "all" | "newest",
 ): AsyncGenerator<JsMsg> {
   const consumer = await jetstream.consumers.get(stream, {
-    filter_subjects: [filter],
+    filter_subjects: typeof filter === "string" ? [filter] : [...filter],
     deliver_policy: which === "newest" ? DeliverPolicy.LastPerSubject : DeliverPolicy.All,
   });
   if ((await consumer.info()).num_pending === 0) return;

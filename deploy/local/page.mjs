@@ -35,7 +35,9 @@ function stampOf(root) {
     .filter((path) => !path.startsWith(join(page, "dist")))
     .sort();
   const hash = createHash("sha256");
-  for (const path of [...names, join(root, "package-lock.json"), here]) {
+  // The one file of others that is more than types to the page.
+  const shared = join(root, "shared/src/rules/selector.ts");
+  for (const path of [...names, shared, join(root, "package-lock.json"), here]) {
     hash
       .update(`${path.slice(root.length)}\n`)
       .update(readFileSync(path))

@@ -206,6 +206,9 @@ mqtt:
 uplink: { servers: ["nats://127.0.0.1:${ports.link}"] }
 http: { host: 127.0.0.1, port: ${ports.edge} }
 heartbeatMs: 5000
+routes: # what the simulated devices publish does not say its units
+  - topic: devices/{device}/telemetry
+    unit: { temperature: °C, power: W, energy: kWh, vibration: mm/s, load: "%" }
 `,
   );
 }

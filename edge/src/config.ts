@@ -1,6 +1,5 @@
 /** What an operator can set on a gateway; docs/operations.md tells each in words. */
 import { isGatewayId } from "@causeway/shared/names.ts";
-import { natsSettings } from "@causeway/shared/nats-connection.ts";
 import { logLevels } from "@causeway/shared/system-log.ts";
 import { z } from "zod";
 import { brokerBounds } from "./broker/bounds.ts";
@@ -10,6 +9,8 @@ import { filtersSchema } from "./filter/filter-settings.ts";
 import { routesSettings } from "./mapping/routes-settings.ts";
 import { whenFullPolicies } from "./outbox/space.ts";
 import { rulesSettings } from "./rules/rules-settings.ts";
+import { budgetSchema } from "./uplink/budget-settings.ts";
+import { dialSettings } from "./uplink/dial-settings.ts";
 
 const mebibyte = 1_024 * 1_024;
 const port = z.int().min(0).max(65_535);
@@ -63,7 +64,7 @@ export const edgeSchema = z.strictObject({
     })
     .prefault({}),
   uplink: z.strictObject({
-    ...natsSettings,
+    ...dialSettings,
     windowBytes: z
       .int()
       .min(64 * 1_024)
@@ -77,6 +78,7 @@ export const edgeSchema = z.strictObject({
     gatherMs: z.int().min(0).max(60_000).default(50),
     /** Of a backlog that is older fresh events go ahead. */
     freshAfterMs: z.int().min(1_000).max(31_536_000_000).default(30_000),
+    budget: budgetSchema,
   }),
   downlink: z
     .strictObject({

@@ -22,10 +22,12 @@ import type { IntakeCounters } from "./intake.ts";
 import { Intake } from "./intake.ts";
 import { KnownKeys } from "./mapping/known-keys.ts";
 import type { Outbox, OutboxUsage } from "./outbox/outbox.ts";
+import { budgetFields, budgetTroubles } from "./status/budget-figures.ts";
 import { HeldLink } from "./time/held-link.ts";
 import type { ClockStatus } from "./time/time-keeper.ts";
 import { TimeKeeper } from "./time/time-keeper.ts";
 import type { TimeSource } from "./time/time-source.ts";
+import type { BudgetRecord } from "./uplink/budget-record.ts";
 import type { Link } from "./uplink/link.ts";
 import type { PumpCounters } from "./uplink/pump.ts";
 import { Pump } from "./uplink/pump.ts";
@@ -41,6 +43,8 @@ export interface GatewayParts {
   readonly time?: GatewayTime;
   readonly random: Random;
   readonly uplinkBounds: UplinkBounds;
+  /** Of what is sent; undefined where the cloud alone may set one. */
+  readonly budget?: BudgetRecord | undefined;
   readonly heartbeatMs: number;
   readonly log: Logger;
   /** Judges what is kept by rules of its own. */
@@ -138,7 +142,8 @@ export class Gateway {
     const waited = () => time.waited();
     this.#time = time;
     this.#link = new HeldLink(parts.link, { clock, waitMs, mayPass, waited });
-    this.#pump = new Pump({ ...parts, link: this.#link, bounds: parts.uplinkBounds });
+    const notice = (name: string, detail: string) => this.tell(name, detail);
+    this.#pump = new Pump({ ...parts, link: this.#link, bounds: parts.uplinkBounds, notice });
     parts.outbox.listen({
       epochOpened: (epoch) => this.#pump.feed({ kind: "epoch-opened", epoch }),
       appended: (epoch, log, last, bytes) => {
@@ -197,6 +202,7 @@ export class Gateway {
   status(): GatewayStatus {
     const { gateway, outbox, clock } = this.#parts;
     const uplink = this.#pump.status();
+    const usage = outbox.usage();
     const takenAt = uplink.takenAtBootMs;
     return {
       gateway,
@@ -205,7 +211,7 @@ export class Gateway {
       intake: this.#intake.counters(),
       inspection: this.inspection.figures(),
       filter: this.#parts.filter?.status(),
-      outbox: outbox.usage(),
+      outbox: { ...usage, drainMs: this.#drainMs(usage, uplink) },
       uplink: { ...uplink, troubles: this.#troubles(uplink) },
       pump: this.#pump.counters(),
       takenAgoMs: takenAt === undefined ? undefined : Math.max(0, clock.bootMs() - takenAt),
@@ -238,8 +244,18 @@ export class Gateway {
 
   #troubles(uplink: UplinkStatus): readonly string[] {
     const waitsMs = this.#link.waitsMs;
-    if (waitsMs === undefined) return uplink.troubles;
+    if (waitsMs === undefined) return [...uplink.troubles, ...budgetTroubles(uplink.budget)];
     return [`the link is up and waits for the clock, ${Math.ceil(waitsMs / 1_000)} s at most`];
+  }
+
+  /** What was measured of late says nothing of hours and days that are still to come. */
+  #drainMs({ drainMs, backlog }: OutboxUsage, { link, budget }: UplinkStatus): number | undefined {
+    const { capBytesPerSecond } = budget;
+    const isBound = this.#parts.budget !== undefined || capBytesPerSecond !== undefined;
+    if (!isBound || link !== "up") return drainMs;
+    const planned = this.#pump.plannedDrainMs(backlog.telemetry.bytes + backlog.priority.bytes);
+    if (planned === undefined || Object.keys(budget.holds).length > 0) return planned;
+    return drainMs === undefined && planned === 0 ? undefined : Math.max(planned, drainMs ?? 0);
   }
 
   #scheduleHeartbeat(): void {
@@ -255,6 +271,7 @@ export class Gateway {
         appended: outbox.appended,
         quarantined: intake.quarantined,
         takenAgoMs: takenAgoMs ?? null,
+        ...budgetFields(uplink.budget, outbox.drainMs),
         ...(filter === undefined ? {} : { suppressed: filter.suppressed, held: filter.held }),
       });
       this.#scheduleHeartbeat();

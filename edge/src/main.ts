@@ -102,8 +102,10 @@ cli.command(
   (command) =>
     command
       .option("-c, --config <file>", "configuration file (YAML)")
-      .option("--set <path=value>", "override one setting; may be repeated", collect, []),
-  async (options: ConfigOptions) => {
+      .option("--set <path=value>", "override one setting; may be repeated", collect, [])
+      .option("--connect", "then dial each server step by step; exit 1 where one cannot be used")
+      .option("--json", "with --connect: print a line of JSON for each step"),
+  async (options: ConfigOptions & { connect?: boolean; json?: boolean }) => {
     const { config, judging, routing } = await configOf(options);
     const { readFiles } = await import("./system-run.ts");
     const { access } = readFiles(config, systemClock(), silentLogger);
@@ -123,8 +125,13 @@ cli.command(
       checked.push(checkRouting(routing, file, set));
     }
     const { text, code } = tellChecked(`the configuration of gateway ${config.gateway}`, checked);
-    await writeOut(text);
-    return code;
+    const { connect = false, json = false } = options;
+    if (!connect || !json) await writeOut(text);
+    if (!connect || code !== 0) return code;
+    const { checkConnect } = await import("./cli/nats-check-connect.ts");
+    const print = (line: string) => void process.stdout.write(`${line}\n`);
+    const parts = { clock: systemClock(), random: systemRandom, print, json };
+    return checkConnect(config, parts);
   },
 );
 
@@ -265,6 +272,31 @@ cli.command(
     const presentMs = () => systemClock().wallMs();
     const routes = await routesOf(config, set);
     return decodePayload({ topic, file, before, json, routes, presentMs, write: writeOut });
+  },
+);
+
+interface JoinOptions extends ConfigOptions {
+  readonly renew?: boolean;
+  readonly json?: boolean;
+}
+
+cli.command(
+  "join",
+  "Make this gateway's own key, once, and print what the operator of the cloud is to run",
+  (command) =>
+    command
+      .option(
+        "-c, --config <file>",
+        "configuration file (YAML); the key is uplink.auth.nkeySeedFile",
+      )
+      .option("--set <path=value>", "override one setting; may be repeated", collect, [])
+      .option("--renew", "make another key in place of the one that is there")
+      .option("--json", "print a line of JSON, for causeway-cloud gateways import"),
+  async ({ config, set, renew = false, json = false }: JoinOptions) => {
+    const { joinLines } = await import("./cli/system-join-command.ts");
+    const { gateway, uplink } = readSettings(edgeSchema, config, set);
+    await writeOut(joinLines({ gateway, file: uplink.auth?.nkeySeedFile, renew, json }));
+    return 0;
   },
 );
 

@@ -34,6 +34,9 @@ import { diskSize, writtenToDisk } from "./outbox/system-disk.ts";
 import type { JudgingConfig } from "./rules/judging-settings.ts";
 import { HttpStatus } from "./status/http-status.ts";
 import { systemTimeSource } from "./time/system-time-source.ts";
+import { BudgetRecord } from "./uplink/budget-record.ts";
+import { budgetOf, isBounded } from "./uplink/budget-settings.ts";
+import { askEveryMs } from "./uplink/dial-settings.ts";
 import { NatsLink } from "./uplink/nats-link.ts";
 import { defaultUplinkBounds } from "./uplink/uplink.ts";
 
@@ -77,9 +80,12 @@ export async function run(
   });
   const commands = new NatsCommands({
     ...{ gateway: gatewayName, clock, random, log },
+    askEveryMs: askEveryMs(config.uplink.pingMs),
     room: () => dispatcher.room,
     take: (text, acknowledge) => dispatcher.take(text, acknowledge),
   });
+  const believedMs = () =>
+    gateway.floorOfDoubtedClock() === undefined ? clock.wallMs() : undefined;
   const link = new NatsLink({
     gateway: gatewayName,
     settings: config.uplink,
@@ -88,11 +94,16 @@ export async function run(
     log,
     cloudTime: (storedAtMs) => gateway.cloudTime(storedAtMs),
     floorOfDoubtedClock: () => gateway.floorOfDoubtedClock(),
+    presentMs: () => gateway.presentMs() ?? believedMs(),
     connected: (connection) => void commands.serve(connection),
   });
   const { windowBytes, batchBytes, inflightMax, gatherMs, freshAfterMs } = config.uplink;
   const sending = { windowBytes, batchBytes, inflightMax, gatherMs, freshAfterMs };
   const uplinkBounds = { ...defaultUplinkBounds, ...sending };
+  const budgeted = budgetOf(config.uplink.budget);
+  const budget = isBounded(budgeted)
+    ? await BudgetRecord.open(budgeted, outbox.records)
+    : undefined;
   const { heartbeatMs } = config;
   const alarms = await localAlarms({
     ...{ config: judging, gateway: gatewayName, outbox, clock, random, log },
@@ -101,6 +112,7 @@ export async function run(
     publish: (message) => broker.publish(message),
     command: (command) => keptCommand(dispatcher, command, clock),
     notice: (name, detail) => gateway.tell(name, detail),
+    raised: () => link.openForAlarm(),
   });
   const routes = await liveRoutes(routing, {
     ...{ records: outbox.records, clock, log },
@@ -120,6 +132,7 @@ export async function run(
     time: { source: systemTimeSource, waitMs: config.time.waitMs },
     random,
     uplinkBounds,
+    budget,
     heartbeatMs,
     log,
     ...(alarms === undefined ? {} : { alarms }),
@@ -156,6 +169,7 @@ export async function run(
     token,
     status: () => ({
       ...gateway.status(),
+      dial: link.dialStatus(),
       broker: broker.status(),
       access: access.status(),
       sources: sources.map((source) => source.status()),

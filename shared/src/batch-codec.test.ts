@@ -7,6 +7,8 @@ import { describe, expect, test } from "vitest";
 import type { BatchHead } from "./batch-codec.ts";
 import {
   batchExpandedBytesMax,
+  batchNestingMax,
+  batchRowsMax,
   compressBody,
   decodeBody,
   decodeHead,
@@ -221,6 +223,33 @@ describe("the body", () => {
     expect(codeThrownBy(() => decodeBody(Buffer.from(text)))).toBe("BATCH_MALFORMED");
   });
 
+  test("is refused where it is nested deeper than any batch, before it is parsed", () => {
+    const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+    const withKey = (levels: number) =>
+      Buffer.from(body.toString().replace("{", `{"new":${deep(levels)},`));
+    expect(codeThrownBy(() => decodeBody(withKey(batchNestingMax - 1)))).toBe("nothing");
+    expect(codeThrownBy(() => decodeBody(withKey(batchNestingMax)))).toBe("BATCH_MALFORMED");
+    const startedAt = performance.now();
+    expect(codeThrownBy(() => decodeBody(withKey(4_000_000)))).toBe("BATCH_MALFORMED");
+    expect(performance.now() - startedAt).toBeLessThan(400);
+  });
+
+  test.each([
+    ["brackets", "[".repeat(100)],
+    ["quotes and brackets", `"${"[{".repeat(100)}`],
+    ["a backslash at its end", `${"[".repeat(100)}\\`],
+  ])("is read with a text of %s, which are not nested", (_what, text) => {
+    const json = body.toString().replace("{", `{"new":${JSON.stringify(text)},"newer":[[]],`);
+    expect(codeThrownBy(() => decodeBody(Buffer.from(json)))).toBe("nothing");
+  });
+
+  test("is refused with more rows than any gateway sends, before they are looked at", () => {
+    const rows = `0${",0".repeat(batchRowsMax)}`;
+    const block = `{"p":1,"n":${batchRowsMax + 1},"b":"boot1","t":0,"o":0,"r":[],"m":[],"e":[${rows}]}`;
+    const json = body.toString().replace(/"blocks":.*/, `"blocks":[${block}]}`);
+    expect(() => decodeBody(Buffer.from(json))).toThrow("rows");
+  });
+
   test("throws nothing uncoded when mutated, and yields no event that the schema refuses", () => {
     let read = 0;
     for (let run = 0; run < 3_000; run++) {
@@ -253,6 +282,11 @@ describe("expanding", () => {
     expect(codeThrownBy(() => expandBody(bomb))).toBe("BATCH_TOO_LARGE");
     expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * batchExpandedBytesMax);
+  });
+
+  test("a frame that states more than the bound is refused by its head alone", () => {
+    const head = Buffer.from("28b52ffda0010080000000", "hex"); // states 8,388,609 bytes
+    expect(codeThrownBy(() => expandBody(head))).toBe("BATCH_TOO_LARGE");
   });
 
   test("exactly the bound is expanded, and one byte more refused", () => {

@@ -25,12 +25,17 @@ import { CodedError, codeOf } from "./errors.ts";
 import type { Log } from "./event.ts";
 import { logs, timeMsMax } from "./event.ts";
 import { shown } from "./shown.ts";
+import { frameContentBytes } from "./zstd-frame.ts";
 
 export const batchVersion = 1;
 export const batchContentType = "application/vnd.causeway.batch+json";
 export const batchEncoding = "zstd";
 /** What a batch may expand to; a larger one is refused before it is expanded. */
 export const batchExpandedBytesMax = 8 * 1_024 * 1_024;
+/** Rows of all its blocks: ten times what fits a gateway's largest batch. */
+export const batchRowsMax = 500_000;
+/** Brackets within brackets; deeper ones would cost the parser a hundred times their bytes. */
+export const batchNestingMax = 64;
 
 /** An epoch's id: its ordinal and some random digits, `12-9f3a2b1c`. */
 export type EpochId = string;
@@ -95,33 +100,42 @@ export function encodeHead(head: BatchHead): [name: string, value: string][] {
   return headers;
 }
 
+/**
+ * Which batch it is, whatever its version: these headers mean the same in all. Throws BATCH_MALFORMED.
+ */
+export function batchPlace(header: (name: string) => string | undefined) {
+  return {
+    epoch: epochOf(header("Cw-Epoch"), "Cw-Epoch"),
+    log: logOf(header("Cw-Log")),
+    from: wholeNumber(header("Cw-From"), "Cw-From"),
+    nonce: header("Cw-Nonce") ?? "",
+  };
+}
+
 /** Reads the headers of a batch; throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
 export function decodeHead(header: (name: string) => string | undefined): BatchHead {
   const version = header("Cw-Version");
-  if (version !== `${batchVersion}`) {
-    throw new CodedError(
-      "BATCH_VERSION_UNKNOWN",
-      `a batch of version ${shown(version)}; this build reads ${batchVersion}: upgrade the cloud`,
-    );
-  }
+  if (version !== `${batchVersion}`) unknownVersion(version);
   const end = header("Cw-End");
   const watermark = header("Cw-Watermark");
   const before = header("Cw-Before");
   const head: BatchHead = {
+    ...batchPlace(header),
     run: epochOf(header("Cw-Run"), "Cw-Run"),
-    epoch: epochOf(header("Cw-Epoch"), "Cw-Epoch"),
-    log: logOf(header("Cw-Log")),
-    from: wholeNumber(header("Cw-From"), "Cw-From"),
     to: wholeNumber(header("Cw-To"), "Cw-To"),
     end: end === undefined ? undefined : wholeNumber(end, "Cw-End"),
     before: before === undefined ? undefined : beforeOf(before),
-    nonce: header("Cw-Nonce") ?? "",
     watermark: watermark === undefined ? undefined : wholeNumber(watermark, "Cw-Watermark"),
   };
   if (head.from < 1 || head.to < head.from - 1) {
     malformed(`Cw-From ${head.from} and Cw-To ${head.to}`);
   }
   return head;
+}
+
+function unknownVersion(version: unknown): never {
+  const known = `this cloud reads ${batchVersion}: upgrade the cloud`;
+  throw new CodedError("BATCH_VERSION_UNKNOWN", `a batch of version ${shown(version)}; ${known}`);
 }
 
 function malformed(what: string): never {
@@ -153,6 +167,9 @@ function beforeOf(text: string): { epoch: EpochId; ends: Ends } {
     },
   };
 }
+
+const [quote, backslash, openSquare, closeSquare] = [0x22, 0x5c, 0x5b, 0x5d];
+const [openCurly, closeCurly] = [0x7b, 0x7d];
 
 const open = Buffer.from("[");
 const comma = Buffer.from(",");
@@ -187,8 +204,16 @@ export function compressBody(body: Uint8Array): Buffer {
   return zstdCompressSync(body, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
 }
 
-/** Expands within `batchExpandedBytesMax`, else BATCH_TOO_LARGE; BATCH_MALFORMED where it is no zstd. */
+/**
+ * Expands within `batchExpandedBytesMax`, else BATCH_TOO_LARGE: at once where the frame states more,
+ * at the bound where it states nothing. BATCH_MALFORMED where it is no zstd.
+ */
 export function expandBody(data: Uint8Array): Buffer {
+  const stated = frameContentBytes(data);
+  if (stated !== undefined && stated > batchExpandedBytesMax) {
+    const bound = `the bound is ${batchExpandedBytesMax}`;
+    throw new CodedError("BATCH_TOO_LARGE", `a batch states ${stated} bytes, ${bound}`);
+  }
   try {
     return zstdDecompressSync(data, { maxOutputLength: batchExpandedBytesMax });
   } catch (failure) {
@@ -204,6 +229,7 @@ export function expandBody(data: Uint8Array): Buffer {
 
 /** Decodes an expanded body; throws BATCH_MALFORMED or BATCH_VERSION_UNKNOWN. */
 export function decodeBody(expanded: Uint8Array): BatchBody {
+  checkNesting(expanded);
   let parsed: unknown;
   try {
     parsed = JSON.parse(
@@ -214,13 +240,13 @@ export function decodeBody(expanded: Uint8Array): BatchBody {
   }
   if (typeof parsed !== "object" || parsed === null) return malformed("a batch is not an object");
   const { v, g, e, l, p, n, boots, blocks } = parsed as Record<string, unknown>;
-  if (v !== batchVersion)
-    throw new CodedError("BATCH_VERSION_UNKNOWN", `a batch body of version ${shown(v)}`);
+  if (v !== batchVersion) unknownVersion(v);
   if (typeof g !== "string" || typeof e !== "string")
     return malformed("a batch without gateway or epoch");
   if (!Number.isSafeInteger(p) || !Number.isSafeInteger(n) || (p as number) < 1)
     return malformed("a batch without positions");
   if (!Array.isArray(blocks)) return malformed("a batch without blocks");
+  checkRows(blocks);
   const decoded = blocks.map(blockOf);
   checkJoined(decoded, p as number, n as number);
   return {
@@ -232,6 +258,38 @@ export function decodeBody(expanded: Uint8Array): BatchBody {
     boots: bootsOf(boots),
     blocks: decoded,
   };
+}
+
+/** Before the parser sees it. Brackets in texts are none. */
+function checkNesting(expanded: Uint8Array): void {
+  let depth = 0;
+  for (let at = 0; at < expanded.length; at++) {
+    const byte = expanded[at];
+    if (byte === openSquare || byte === openCurly) {
+      if (++depth > batchNestingMax) malformed(`a batch is nested deeper than ${batchNestingMax}`);
+    } else if (byte === closeSquare || byte === closeCurly) depth--;
+    else if (byte === quote) {
+      do at = expanded.indexOf(quote, at + 1);
+      while (at >= 0 && isEscaped(expanded, at));
+      if (at < 0) return; // no end of the text: the parser says so
+    }
+  }
+}
+
+function isEscaped(bytes: Uint8Array, at: number): boolean {
+  let before = at - 1;
+  while (bytes[before] === backslash) before--;
+  return (at - before) % 2 === 0;
+}
+
+/** Before an object is made of each. */
+function checkRows(blocks: readonly unknown[]): void {
+  let rows = blocks.length;
+  for (const block of blocks) {
+    const events = (block as { e?: unknown } | null)?.e;
+    if (Array.isArray(events)) rows += events.length;
+  }
+  if (rows > batchRowsMax) malformed(`a batch of ${rows} rows, the bound is ${batchRowsMax}`);
 }
 
 function checkJoined(blocks: readonly Block[], from: number, to: number): void {

@@ -174,9 +174,7 @@ export class BlockBuilder {
     const at = frameBytes + block.write(head, frameBytes);
     this.#rows.copy(block, at, 0, this.#used);
     block.write("]}", at + this.#used);
-    block[0] = blockVersion;
-    block.writeUInt32LE(crc32c(block, frameBytes), 1);
-    return block;
+    return framed(block);
   }
 
   #room(bytes: number): Buffer {
@@ -332,6 +330,19 @@ export class BlockBuilder {
     byUnit.set(units, ofUnit);
     return series;
   }
+}
+
+/** A block of this JSON. */
+export function frameBlock(json: string): Buffer {
+  const block = Buffer.allocUnsafe(frameBytes + Buffer.byteLength(json));
+  block.write(json, frameBytes);
+  return framed(block);
+}
+
+function framed(block: Buffer): Buffer {
+  block[0] = blockVersion;
+  block.writeUInt32LE(crc32c(block, frameBytes), 1);
+  return block;
 }
 
 /** The JSON bytes of a framed block, checked; OUTBOX_CORRUPT or OUTBOX_VERSION_UNKNOWN otherwise. */

@@ -28,7 +28,7 @@ export function cloudEvent(place: EventPlace, event: Event): CloudEvent {
     id: place.id,
     source: device === null ? gateway : `${gateway}/devices/${encodeURIComponent(device)}`,
     type: `dev.causeway.${kind}.v${eventVersion}`,
-    time: new Date(event.observedAt ?? place.receivedAt).toISOString(),
+    time: timeOf(event.observedAt ?? place.receivedAt, place.receivedAt),
     datacontenttype: "application/json",
     dataschema: dataSchemaOf(kind),
     data: { ...data, receivedAt: place.receivedAt },
@@ -44,10 +44,23 @@ export function derivedCloudEvent(event: DerivedEvent): Omit<CloudEvent, "datasc
     id,
     source: device === "" ? source : `${source}/devices/${encodeURIComponent(device)}`,
     type: `dev.causeway.${kind}.v${eventVersion}`,
-    time: new Date(at).toISOString(),
+    time: timeOf(at, event.receivedAt),
     datacontenttype: "application/json",
     data,
   };
+}
+
+/**
+ * RFC 3339 has years of four digits. Without a time readers put in their own present, so one that it
+ * cannot state gives way to that of the gateway; the data has it as it was.
+ */
+const timeMsFirst = Date.parse("0000-01-01T00:00:00Z");
+const timeMsLast = Date.parse("9999-12-31T23:59:59.999Z");
+
+function timeOf(ms: number, receivedAt: number): string {
+  const isStatable = ms >= timeMsFirst && ms <= timeMsLast;
+  const stated = isStatable ? ms : Math.min(Math.max(receivedAt, timeMsFirst), timeMsLast);
+  return new Date(stated).toISOString();
 }
 
 /** The name of the schema of `data`; its text is shared/schema/cloudevents/<kind>.v1.json. */

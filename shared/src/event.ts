@@ -31,6 +31,11 @@ export const lanes = ["priority", "live", "history"] as const;
 /** A path on the wire. */
 export type Lane = (typeof lanes)[number];
 
+/** The cloud alone publishes on it: what is made of dead letters. */
+export const redriveLane = "redrive";
+/** By which an event may have come into the journal. */
+export type JournalLane = Lane | typeof redriveLane;
+
 const timeMs = z.int().min(-timeMsMax).max(timeMsMax);
 
 export const qualities = ["good", "uncertain", "bad"] as const;

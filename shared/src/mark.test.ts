@@ -104,6 +104,21 @@ describe("a mark", () => {
     expect(decodeMark(goldenText)).toStrictEqual(golden);
   });
 
+  test("says how much a gateway with a quota has sent, and is read back", () => {
+    const use = {
+      ...{ sequence: 812, day: 20_578, bytes: 41_000, events: 900, eventBytes: 45 },
+      ...{ judgedAt: 1_767_225_600_000, newEvents: 7, newLive: 5 },
+      ...{ perSecond: 3.25, level: 120.5, liveLevel: 0, isOver: true, isLiveOver: false },
+      ...{ quotaCap: 4_000, streamCap: undefined },
+    };
+    const used: Mark = { ...golden, use };
+    const row = "[812,20578,41000,900,45,1767225600000,7,5,3.25,120.5,0,1,4000,0]";
+    expect(encodeMark(used)).toBe(`${goldenText.slice(0, -1)},"u":${row}}`);
+    expect(decodeMark(encodeMark(used))).toStrictEqual(used);
+    const first = { ...use, judgedAt: undefined, isLiveOver: true, streamCap: 32_768 };
+    expect(decodeMark(encodeMark({ ...golden, use: first })).use).toStrictEqual(first);
+  });
+
   test("says which tick its gateway has seen, and is read back", () => {
     const ticked: Mark = { ...golden, tick: { n: 17, at: 1_767_225_600_000 } };
     expect(encodeMark(ticked)).toBe(`${goldenText.slice(0, -1)},"t":[17,1767225600000]}`);

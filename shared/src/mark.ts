@@ -11,7 +11,7 @@
  *              false or absent while it is not known,
  *            1 where of all that came before the epoch what the mark does not name is taken; and 2
  *              more where an epoch that names this one as its predecessor stands in a page alone], …],
- *     "d": [[epoch, log, expected position, nonce, "expected" | "refused", reason], …],
+ *     "d": [[epoch, log, expected position, nonce, "expected" | "refused" | "version", reason], …],
  *     "cap": bytes per second that the gateway may send; absent while it may send freely,
  *     "p": [count of pages, count of rows in the last one, highest ordinal that stands in one,
  *           highest ordinal that is forgotten],
@@ -21,7 +21,13 @@
  *     "s": [[rule, what, id, firing since in ms, last seen in ms, count], …]: open alerts about the
  *           gateway itself,
  *     "h": [[epoch, log index, from, to], …]: what the journal lost, told and not yet behind a snapshot,
- *     "t": [number, ms] of the newest tick that had its effect on the gateway's rules }
+ *     "u": [sequence of the journal's message through which the rest is counted, day since 1970, bytes and
+ *           events of that day, bytes of an event, ms of the newest judgement or null, events and live
+ *           events since, events per second, what the buckets of both hold, 1 where all are over the
+ *           quota and 2 more where live ones are, the quota's cap and the stream's, each 0 for none]:
+ *           where the gateway has a quota,
+ *     "t": [number, ms] of the newest tick that had its effect on the gateway's rules,
+ *     "rd": number of the newest message of the cloud's own lane that was taken }
  *
  * Readers skip unknown keys and trailing elements. An epoch that is not named counts as taken to its
  * end where a later one of the same store says so, as before where it may stand in a page, else as 0.
@@ -123,6 +129,15 @@ export interface Hole {
   readonly to: number;
 }
 
+/**
+ *   refused   of the batch: it goes again in parts, and what is at fault as a stub
+ *   version   the cloud is too old to read it: the gateway keeps it until the cloud is upgraded
+ *   expected  another position comes next
+ *
+ * A gateway answers the first that is about a batch of its own: in this order.
+ */
+export const doubtKinds = ["refused", "version", "expected"] as const;
+
 /** What the engine could not take since its last commit. */
 export interface Doubt {
   readonly epoch: EpochId;
@@ -131,8 +146,33 @@ export interface Doubt {
   readonly expected: number;
   /** The nonce of the batch that was not taken. */
   readonly nonce: string;
-  readonly kind: "expected" | "refused";
+  readonly kind: (typeof doubtKinds)[number];
   readonly reason: string;
+}
+
+/** How much a gateway sends, and what its quota makes of that. */
+export interface Use {
+  /** Of the journal, counted last. */
+  readonly sequence: number;
+  readonly day: number;
+  /** Of that day. */
+  readonly bytes: number;
+  readonly events: number;
+  /** Of one event, of late. */
+  readonly eventBytes: number;
+  readonly judgedAt: number | undefined;
+  /** Since then. */
+  readonly newEvents: number;
+  readonly newLive: number;
+  /** Of late. */
+  readonly perSecond: number;
+  /** In the bucket of events per second. */
+  readonly level: number;
+  readonly liveLevel: number;
+  readonly isOver: boolean;
+  readonly isLiveOver: boolean;
+  readonly quotaCap: number | undefined;
+  readonly streamCap: number | undefined;
 }
 
 export interface Mark {
@@ -152,6 +192,10 @@ export interface Mark {
   readonly holes?: readonly Hole[] | undefined;
   /** The newest tick that had its effect on the gateway's rules. */
   readonly tick?: { readonly n: number; readonly at: number } | undefined;
+  /** How much the gateway sends, where it has a quota; gateway-use.ts in the cloud keeps it. */
+  readonly use?: Use | undefined;
+  /** The newest message of lane `redrive` that was taken. */
+  readonly redriven?: number | undefined;
 }
 
 export const emptyLogLedger: LogLedger = { through: 0, end: undefined, stretches: [] };
@@ -180,6 +224,8 @@ export function encodeMark(mark: Mark): string {
     ...(isFilled(mark.open) ? { s: mark.open.map(conditionRow) } : {}),
     ...(isFilled(mark.holes) ? { h: mark.holes.map(holeRow) } : {}),
     ...(mark.tick === undefined ? {} : { t: [mark.tick.n, mark.tick.at] }),
+    ...(mark.use === undefined ? {} : { u: useRow(mark.use) }),
+    ...(mark.redriven === undefined ? {} : { rd: mark.redriven }),
   });
 }
 
@@ -233,6 +279,25 @@ function conditionRow({ rule, what, id, firingAt, lastAt, count: of }: OpenCondi
   return [rule, what, id, firingAt, lastAt, of];
 }
 
+function useRow(use: Use): unknown[] {
+  const {
+    sequence,
+    day,
+    bytes,
+    events,
+    eventBytes,
+    judgedAt = null,
+    newEvents,
+    newLive,
+    perSecond,
+  } = use;
+  const flags = (use.isOver ? 1 : 0) + (use.isLiveOver ? 2 : 0);
+  return [
+    ...[sequence, day, bytes, events, eventBytes, judgedAt, newEvents, newLive, perSecond],
+    ...[use.level, use.liveLevel, flags, use.quotaCap ?? 0, use.streamCap ?? 0],
+  ];
+}
+
 function holeRow({ epoch, log, from, to }: Hole): unknown[] {
   return [epoch, logs.indexOf(log), from, to];
 }
@@ -258,7 +323,7 @@ export function decodeMark(text: string): Mark {
   if (parsed["v"] !== markVersion) {
     throw new CodedError("BATCH_VERSION_UNKNOWN", `a mark of version ${shown(parsed["v"])}`);
   }
-  const { c, g, run, e, d, cap, p, runs, f, s, h, t } = parsed;
+  const { c, g, run, e, d, cap, p, runs, f, s, h, t, u, rd } = parsed;
   if (!isCount(c) || typeof g !== "string" || !Array.isArray(e))
     return malformed("commit or epochs");
   return {
@@ -275,6 +340,8 @@ export function decodeMark(text: string): Mark {
     ...(Array.isArray(s) ? { open: s.map(conditionOf) } : {}),
     ...(Array.isArray(h) ? { holes: h.map(holeOf) } : {}),
     ...(Array.isArray(t) ? { tick: { n: count(t[0]), at: timeOf(t[1]) } } : {}),
+    ...(Array.isArray(u) ? { use: useOf(u) } : {}),
+    ...(rd === undefined ? {} : { redriven: count(rd) }),
   };
 }
 
@@ -356,8 +423,32 @@ function conditionOf(row: unknown): OpenCondition {
   return { ...texts, firingAt: timeOf(firingAt), lastAt: timeOf(lastAt), count: count(of) };
 }
 
+function useOf(row: readonly unknown[]): Use {
+  const [sequence = 0, day = 0, bytes = 0, events = 0, eventBytes = 0] = row.slice(0, 5).map(count);
+  const [newEvents = 0, newLive = 0] = row.slice(6, 8).map(count);
+  const [perSecond = 0, level = 0, liveLevel = 0] = row.slice(8, 11).map(numberOf);
+  const [flags = 0, quotaCap, streamCap] = row.slice(11, 14).map(count);
+  return {
+    ...{ sequence, day, bytes, events, eventBytes },
+    judgedAt: row[5] === null ? undefined : timeOf(row[5]),
+    ...{ newEvents, newLive, perSecond, level, liveLevel },
+    ...{ isOver: flags % 2 === 1, isLiveOver: flags >= 2 },
+    ...{ quotaCap: quotaCap || undefined, streamCap: streamCap || undefined },
+  };
+}
+
+/** Of two bounds the one that is in force; undefined is none. */
+export function lowestCap(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}
+
 function timeOf(value: unknown): number {
   return typeof value === "number" ? value : malformed(`time ${shown(value)}`);
+}
+
+function numberOf(value: unknown): number {
+  return Number.isFinite(value) ? (value as number) : malformed(`number ${shown(value)}`);
 }
 
 function holeOf(row: unknown): Hole {
@@ -410,7 +501,7 @@ function doubtOf(row: unknown): Doubt {
     log,
     expected: count(expected),
     nonce,
-    kind: kind === "refused" ? "refused" : "expected",
+    kind: doubtKinds.find((known) => known === kind) ?? "expected",
     reason: textOf(reason),
   };
 }

@@ -6,15 +6,26 @@ import {
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
 import { z } from "zod";
-import { CodedError, codeOf, reasonOf } from "./errors.ts";
-import type { FlooredTls } from "./nats-transport.ts";
+import { DialProgress } from "./dial/dial-progress.ts";
+import { dialFailure } from "./dial/dial-words.ts";
+import { proxyFor, proxySchema } from "./dial/proxy-choice.ts";
+import { serverAddress } from "./dial/server-address.ts";
+import type { Lookup } from "./dial/system-tcp-socket.ts";
+import { lookup } from "./dial/system-tcp-socket.ts";
+import { CodedError } from "./errors.ts";
 import { connectByTransport } from "./nats-transport.ts";
 import type { Random } from "./random.ts";
+import { nkeySeed } from "./system-nkey.ts";
 import { readSecret } from "./system-settings.ts";
 
-/** The `servers`, `auth` and `tls` that edge and cloud share in their configurations. */
+const server = z.string().superRefine((text, context) => {
+  const address = serverAddress(text);
+  if (typeof address === "string") context.addIssue({ code: "custom", message: address });
+});
+
+/** The `servers`, `auth`, `tls` and `proxy` that edge and cloud share in their configurations. */
 export const natsSettings = {
-  servers: z.array(z.string().min(1)).min(1),
+  servers: z.array(server).min(1),
   auth: z
     .strictObject({
       user: z.string().optional(),
@@ -28,22 +39,32 @@ export const natsSettings = {
       caFile: z.string().optional(),
       certFile: z.string().optional(),
       keyFile: z.string().optional(),
+      /** That the server's certificate is for, where it is not dialled by it. */
+      serverName: z.string().min(1).optional(),
+      minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.2"),
+      /** As `handshake_first` of nats-server. */
+      handshakeFirst: z.boolean().default(false),
     })
     .optional(),
+  proxy: proxySchema.optional(),
 };
 
 const natsSchema = z.object(natsSettings);
-export type NatsSettings = z.infer<typeof natsSchema>;
+/** As written: what has a default may be missing. */
+export type NatsSettings = z.input<typeof natsSchema>;
 
 /** Between two dials of the client's own reconnecting, with full jitter. */
 const redialMs = 2_000;
-const connectTimeoutMs = 5_000;
-const pingIntervalMs = 10_000;
+/** On a slow link a dial is a dozen round trips, behind a proxy more. */
+const connectTimeoutMs = 10_000;
+const pingMs = 10_000;
 
 /** Reads what the credentials name, so that a mistake is told at start; CONFIG_* where it cannot. */
 export function checkCredentials(settings: NatsSettings): void {
   authOptions(settings);
-  for (const file of Object.values(settings.tls ?? {})) if (file !== undefined) readSecret(file);
+  const { tls = {}, proxy = {} } = settings;
+  const files = [tls.caFile, tls.certFile, tls.keyFile, proxy.caFile, proxy.passwordFile];
+  for (const file of files) if (file !== undefined) readSecret(file);
 }
 
 export interface ConnectPurpose {
@@ -54,40 +75,61 @@ export interface ConnectPurpose {
   readonly reconnect: boolean;
   /** The least that the present can be, where the wall clock is not to be believed. */
   readonly floorMs?: number | undefined;
+  readonly pingMs?: number;
+  readonly timeoutMs?: number;
+  /** Hears of the steps of the dial. */
+  readonly progress?: DialProgress;
+  readonly lookup?: Lookup;
+  /** Gives the dial up. */
+  readonly signal?: AbortSignal;
 }
 
-/** Throws NATS_UNREACHABLE, NATS_AUTH_FAILED or NATS_TLS_FAILED. */
+/** Throws NATS_*, PROXY_* or CLOCK_BEHIND, whose words say where the dial ended. */
 export async function connectNats(
   settings: NatsSettings,
   purpose: ConnectPurpose,
   random: Random,
 ): Promise<NatsConnection> {
-  const options: ConnectionOptions = {
+  const { name, reconnect, inboxPrefix, floorMs, progress = new DialProgress() } = purpose;
+  const timeoutMs = purpose.timeoutMs ?? connectTimeoutMs;
+  const { tls, proxy: proxySettings } = settings;
+  const dialling = new AbortController();
+  const options = {
     servers: [...settings.servers],
-    name: purpose.name,
-    timeout: connectTimeoutMs,
-    pingInterval: pingIntervalMs,
+    name,
+    timeout: timeoutMs,
+    pingInterval: purpose.pingMs ?? pingMs,
     maxPingOut: 2,
     maxReconnectAttempts: -1,
-    reconnect: purpose.reconnect,
+    reconnect,
     ignoreAuthErrorAbort: true,
     reconnectDelayHandler: () => Math.floor(random.next() * redialMs),
-    ...(purpose.inboxPrefix === undefined ? {} : { inboxPrefix: purpose.inboxPrefix }),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
     ...authOptions(settings),
-    ...tlsOptions(settings, purpose.floorMs),
+    dial: {
+      lookup: purpose.lookup ?? lookup,
+      proxy: (to: { readonly host: string; readonly port: number }) =>
+        proxyFor(to, proxySettings, process.env, readSecret),
+      tls: tls === undefined ? undefined : { ...tls, floorMs },
+      progress,
+      signal: dialling.signal,
+    },
   };
+  const giveUp = () => dialling.abort(new Error("given up"));
+  purpose.signal?.addEventListener("abort", giveUp, { once: true });
   try {
     return await connectByTransport(options);
   } catch (failure) {
-    throw connectFailure(settings, purpose.floorMs, failure);
+    throw dialFailure(failure, { progress, floorMs, timeoutMs });
+  } finally {
+    purpose.signal?.removeEventListener("abort", giveUp);
   }
 }
 
 function authOptions({ auth }: NatsSettings): Partial<ConnectionOptions> {
   if (auth === undefined) return {};
   if (auth.nkeySeedFile !== undefined) {
-    const seed = new TextEncoder().encode(readSecret(auth.nkeySeedFile));
-    return { authenticator: nkeyAuthenticator(seed) };
+    return { authenticator: nkeyAuthenticator(nkeySeed(auth.nkeySeedFile)) };
   }
   if (auth.tokenFile !== undefined)
     return { authenticator: tokenAuthenticator(readSecret(auth.tokenFile)) };
@@ -96,61 +138,4 @@ function authOptions({ auth }: NatsSettings): Partial<ConnectionOptions> {
     throw new CodedError("CONFIG_INVALID", `auth names no complete credentials: ${cure}`);
   }
   return { authenticator: usernamePasswordAuthenticator(auth.user, readSecret(auth.passwordFile)) };
-}
-
-function tlsOptions(
-  { tls }: NatsSettings,
-  floorMs: number | undefined,
-): Partial<ConnectionOptions> {
-  if (tls === undefined) return {};
-  const { caFile, certFile, keyFile } = tls;
-  const floored: FlooredTls = floorMs === undefined ? {} : { floorMs };
-  return {
-    tls: {
-      ...(caFile === undefined ? {} : { caFile }),
-      ...(certFile === undefined ? {} : { certFile }),
-      ...(keyFile === undefined ? {} : { keyFile }),
-      ...floored,
-    },
-  };
-}
-
-function connectFailure(
-  settings: NatsSettings,
-  floorMs: number | undefined,
-  failure: unknown,
-): CodedError {
-  const servers = settings.servers.join(", ");
-  if (failure instanceof CodedError) return failure;
-  if (/authorization|authentication|permission/i.test(reasonOf(failure))) {
-    return new CodedError("NATS_AUTH_FAILED", `${servers}: ${reasonOf(failure)}`, {
-      cause: failure,
-    });
-  }
-  if (floorMs !== undefined && /not yet valid|NOT_YET_VALID/i.test(tellsOf(failure))) {
-    const why = "this machine's clock is behind, so no certificate is valid yet";
-    const cure = "it waits for the clock to be set; with tls.caFile it need not";
-    return new CodedError("CLOCK_BEHIND", `${servers}: ${why}; ${cure}`, { cause: failure });
-  }
-  if (isTlsFailure(failure)) {
-    const cure = "compare tls.caFile with the server's certificate, and its name with the address";
-    return new CodedError("NATS_TLS_FAILED", `${servers}: ${reasonOf(failure)}; ${cure}`, {
-      cause: failure,
-    });
-  }
-  const cure = "start nats-server there, or set the right servers";
-  return new CodedError("NATS_UNREACHABLE", `${servers}: ${reasonOf(failure)}; ${cure}`, {
-    cause: failure,
-  });
-}
-
-/** OpenSSL's and Node's codes, and what the client says itself. */
-function isTlsFailure(failure: unknown): boolean {
-  return /CERT|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO_(?:VERIFY|GET_ISSUER)|\btls\b/i.test(
-    tellsOf(failure),
-  );
-}
-
-function tellsOf(failure: unknown): string {
-  return `${codeOf(failure) ?? ""} ${reasonOf(failure)}`;
 }

@@ -6,6 +6,9 @@ import {
   devicesBucket,
   devicesStream,
   engineStream,
+  gatewaysStream,
+  leasesBucket,
+  leasesStream,
   notifyBucket,
   notifyStream,
   operateStream,
@@ -16,6 +19,8 @@ import {
   registryStream,
   rulesBucket,
   rulesStream,
+  sessionsBucket,
+  sessionsStream,
   silencesStream,
   subjects,
   telemetryStream,
@@ -42,6 +47,8 @@ export interface StreamBounds {
 
 /** Some 10,000 readers. */
 const readersBytesMax = 16 * 1_024 * 1_024;
+/** Some thousand workers. */
+const leasesBytesMax = 1_024 * 1_024;
 
 /** Of the rules' text; a message of the server's default max_payload holds it. */
 export const rulesTextBytesMax = 900 * 1_024;
@@ -59,11 +66,14 @@ export const commandsWaitingMax = 10_000;
 const registryBytesMax = 256 * 1_024 * 1_024;
 /** What was said of 100,000 devices, each of them some times. */
 const devicesBytesMax = 64 * 1_024 * 1_024;
+/** 10,000 gateways, each as it stood some times. */
+const gatewaysBytesMax = 64 * 1_024 * 1_024;
 /** Entries of operators, the oldest of which go first; each takes 1.5 KB at most. */
 const operateEntriesMax = 100_000;
 const operateBytesMax = 160 * 1_024 * 1_024;
 /** Of a device, the newest of which counts. */
 const deviceRevisionsMax = 8;
+const gatewayRevisionsMax = 8;
 /** Some 10,000 silences, or 30,000 acknowledgements. */
 const operationsBytesMax = 16 * 1_024 * 1_024;
 
@@ -75,9 +85,11 @@ export const duplicateWindowMs = 100;
  * gateway's hostile headers are refused by the server. ENGINE holds state, alerts and derived
  * events: no age limit, what has happened carries a TTL of its own. READERS holds what the
  * journal's registered readers have worked off, RULES the text of the rules and what it was before,
- * NOTIFY who was told what, SILENCES and ACKS what people say about alerts; `nats kv` shows them.
+ * NOTIFY who was told what, SILENCES and ACKS what people say about alerts, SESSIONS which sessions of
+ * pages were ended; `nats kv` shows them.
  * CMD holds commands until they are closed, each with a TTL up to its expiry, and their states.
- * DEVICES holds what people say of devices, REGISTRY which there are, OPERATE what operators did.
+ * LEASES holds which worker does what. DEVICES holds what people say of devices, GATEWAYS which
+ * gateways may connect, REGISTRY which devices there are, OPERATE what operators did.
  * Full means refused (`discard: new`), never silently dropped.
  */
 export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
@@ -130,6 +142,17 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
       replicas: bounds.replicas,
     },
     {
+      name: leasesStream,
+      subjects: [`$KV.${leasesBucket}.>`],
+      transform: undefined,
+      allowAtomicPublish: false,
+      allowRollup: true,
+      allowMessageTtl: false,
+      keptPerSubject: 1,
+      maxBytes: leasesBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
       name: rulesStream,
       subjects: [`$KV.${rulesBucket}.>`],
       transform: undefined,
@@ -174,6 +197,17 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
       replicas: bounds.replicas,
     },
     {
+      name: gatewaysStream,
+      subjects: [subjects.gatewayEntry("*")],
+      transform: undefined,
+      allowAtomicPublish: false,
+      allowRollup: true,
+      allowMessageTtl: false,
+      keptPerSubject: gatewayRevisionsMax,
+      maxBytes: gatewaysBytesMax,
+      replicas: bounds.replicas,
+    },
+    {
       name: registryStream,
       subjects: [`$KV.${registryBucket}.>`],
       transform: undefined,
@@ -198,6 +232,7 @@ export function streamPlans(bounds: StreamBounds): readonly StreamPlan[] {
     ...[
       { name: silencesStream, subjects: [subjects.silence(">")] },
       { name: acksStream, subjects: [subjects.acknowledgement(">")] },
+      { name: sessionsStream, subjects: [`$KV.${sessionsBucket}.>`] },
     ].map((bucket) => ({
       ...bucket,
       transform: undefined,

@@ -19,7 +19,7 @@ test("the subjects are these, for they are contract", () => {
     subjects.shadow(7, gateway, rule),
     subjects.derived(7, gateway, rule),
     subjects.openAlerts(7, gateway),
-    subjects.deadLetter(7, gateway),
+    subjects.deadLetters(7, gateway),
   ]).toEqual([
     "tlm.plant-3.live",
     "ckpt.7",
@@ -71,7 +71,7 @@ describe("a subject of a gateway's state", () => {
       subjects.derived(7, gateway, rule),
       subjects.openAlerts(7, gateway),
       subjects.alert(7, gateway, rule),
-      subjects.deadLetter(7, gateway),
+      subjects.deadLetters(7, gateway),
     ];
     for (const subject of built) {
       expect(parseGatewaySubject(subject), subject).toEqual({ partition: 7, gateway });
@@ -125,7 +125,7 @@ describe("the streams", () => {
       subjects.shadow(7, gateway, rule),
       subjects.derived(7, gateway, rule),
       subjects.openAlerts(7, gateway),
-      subjects.deadLetter(7, gateway),
+      subjects.deadLetters(7, gateway),
       subjects.reader("historian"),
       subjects.rulesText,
     ].map(holders);
@@ -168,6 +168,7 @@ describe("the streams", () => {
         replicas: 3,
       },
       { name: "KV_READERS", allowRollup: true, keptPerSubject: 1, replicas: 3 },
+      { name: "KV_LEASES", allowRollup: true, keptPerSubject: 1, replicas: 3 },
       { name: "KV_RULES", allowRollup: true, keptPerSubject: 64, replicas: 3 },
       { name: "KV_NOTIFY", allowAtomicPublish: true, keptPerSubject: 1, replicas: 3 },
       {
@@ -178,6 +179,7 @@ describe("the streams", () => {
         replicas: 3,
       },
       { name: "KV_DEVICES", allowRollup: true, keptPerSubject: 8, replicas: 3 },
+      { name: "KV_GATEWAYS", allowRollup: true, keptPerSubject: 8, replicas: 3 },
       { name: "KV_REGISTRY", allowAtomicPublish: true, keptPerSubject: 1, replicas: 3 },
       {
         name: "OPERATE",
@@ -191,6 +193,7 @@ describe("the streams", () => {
       },
       { name: "KV_SILENCES", allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
       { name: "KV_ACKS", allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
+      { name: "KV_SESSIONS", allowMessageTtl: true, keptPerSubject: 1, replicas: 3 },
     ]);
   });
 });

@@ -1,6 +1,6 @@
 /** Every NATS subject, built and parsed here and nowhere else. */
-import type { Lane } from "./event.ts";
-import { lanes } from "./event.ts";
+import type { JournalLane, Lane } from "./event.ts";
+import { lanes, redriveLane } from "./event.ts";
 import type { GatewayId, RuleName } from "./names.ts";
 import { isGatewayId } from "./names.ts";
 
@@ -30,12 +30,21 @@ export const silencesBucket = "SILENCES";
 export const silencesStream = `KV_${silencesBucket}`;
 export const acksBucket = "ACKS";
 export const acksStream = `KV_${acksBucket}`;
+/** Sessions of pages that were ended, and codes that log in. */
+export const sessionsBucket = "SESSIONS";
+export const sessionsStream = `KV_${sessionsBucket}`;
 /** What operators did. */
 export const operateStream = "OPERATE";
 export const operateSubject = "operate.log";
+/** Which worker does what. */
+export const leasesBucket = "LEASES";
+export const leasesStream = `KV_${leasesBucket}`;
 /** What people have said of devices. */
 export const devicesBucket = "DEVICES";
 export const devicesStream = `KV_${devicesBucket}`;
+/** Which gateways may connect, by which key, and where they belong. */
+export const gatewaysBucket = "GATEWAYS";
+export const gatewaysStream = `KV_${gatewaysBucket}`;
 /** The registry of devices as it was kept last. */
 export const registryBucket = "REGISTRY";
 export const registryStream = `KV_${registryBucket}`;
@@ -52,6 +61,11 @@ export const siteSubjects = [siteClockSubject, "site.*.*"];
 export const subjects = {
   /** Where a gateway publishes; the stream stores it under {@link storedTelemetry}. */
   telemetry: (gateway: GatewayId, lane: Lane) => `tlm.${gateway}.${lane}`,
+  /** Gateways are not allowed to publish there. */
+  redrive: (gateway: GatewayId) => `tlm.${gateway}.${redriveLane}`,
+  storedRedrive: (gateway: GatewayId) => `tlm.*.${gateway}.${redriveLane}`,
+  /** All that the journal has of a partition. */
+  partition: (partition: number) => `tlm.${partition}.>`,
   checkpoint: (partition: number) => `ckpt.${partition}`,
   mark: (partition: number, gateway: string) => `mark.${partition}.${gateway}`,
   /** What the mark no longer names; kept beside it, and read by whoever needs the whole ledger. */
@@ -85,7 +99,13 @@ export const subjects = {
   report: (name: string) => `report.told.${name}`,
   reports: "report.told.*",
   ruleSet: (name: string) => `rules.${name}`,
-  deadLetter: (partition: number, gateway: string) => `dlq.${partition}.${gateway}`,
+  /** Which dead letters of a gateway are open, in groups; {@link deadPage} has them. */
+  deadLetters: (partition: number | "*", gateway: string) => `dlq.${partition}.${gateway}`,
+  deadPage: (partition: number | "*", gateway: string, page: number | "*") =>
+    `dlq.${partition}.${gateway}.${page}`,
+  /** What became of those that are not open any more. */
+  settledLetters: (partition: number | "*", gateway: string) =>
+    `dlq.${partition}.${gateway}.settled`,
   /** What a receiver of alerts did not take. */
   deadNotification: (receiver: string) => `dlq.notify.${receiver}`,
   deadNotifications: "dlq.notify.*",
@@ -98,28 +118,48 @@ export const subjects = {
   /** A gateway's consumer on CMD is named after it. */
   nextCommands: (gateway: GatewayId) => `$JS.API.CONSUMER.MSG.NEXT.${commandStream}.${gateway}`,
   reader: (name: string) => `$KV.${readersBucket}.${name}`,
+  /** Written anew with every beat of the worker. */
+  worker: (worker: string) => `$KV.${leasesBucket}.worker.${worker}`,
+  leaseTable: `$KV.${leasesBucket}.table`,
   /** The text of the rules, where it is not the configuration's. */
   rulesText: `$KV.${rulesBucket}.rules`,
   /** A record of what a receiver was told; `record` may hold dots. */
   ledger: (receiver: string, record: string) => `$KV.${notifyBucket}.${receiver}.${record}`,
   silence: (id: string) => `$KV.${silencesBucket}.${id}`,
   acknowledgement: (alert: string) => `$KV.${acksBucket}.${alert}`,
+  session: (kind: "ended" | "code", name: string) => `$KV.${sessionsBucket}.${kind}.${name}`,
   /** `key` is that of device-facts.ts, with a dot in it. */
   deviceFacts: (key: string) => `$KV.${devicesBucket}.${key}`,
+  gatewayEntry: (gateway: string) => `$KV.${gatewaysBucket}.${gateway}`,
   registry: (gateway: string, piece: number) => `$KV.${registryBucket}.${gateway}.${piece}`,
 } as const;
+
+/** All that nats-server permits a gateway; lanes one by one, for the cloud has others. */
+export function gatewayPermissions(gateway: GatewayId) {
+  return {
+    publish: [
+      ...lanes.map((lane) => subjects.telemetry(gateway, lane)),
+      `$JS.API.DIRECT.GET.${engineStream}.${subjects.markOfGateway(gateway)}`,
+      subjects.nextCommands(gateway),
+      `$JS.ACK.${commandStream}.${gateway}.>`,
+    ],
+    subscribe: [`${inboxPrefix(gateway)}.>`],
+  };
+}
 
 export interface StoredTelemetry {
   readonly partition: number;
   readonly gateway: GatewayId;
-  readonly lane: Lane;
+  readonly lane: JournalLane;
 }
+
+const journalLanes: readonly JournalLane[] = [...lanes, redriveLane];
 
 /** `tlm.<partition>.<gateway>.<lane>`, or undefined where the subject is another one. */
 export function parseStoredTelemetry(subject: string): StoredTelemetry | undefined {
   const [head, partitionText = "", gateway = "", laneText, ...rest] = subject.split(".");
   const partition = Number(partitionText);
-  const lane = lanes.find((known) => known === laneText);
+  const lane = journalLanes.find((known) => known === laneText);
   if (head !== "tlm" || rest.length > 0 || lane === undefined || !isGatewayId(gateway))
     return undefined;
   if (!/^[0-9]{1,2}$/.test(partitionText) || partition >= partitionCount) return undefined;
@@ -149,6 +189,16 @@ export function parseGatewaySubject(subject: string): GatewaySubject | undefined
   if (!gatewayHeads.has(head) || !isGatewayId(gateway)) return undefined;
   if (!/^[0-9]{1,2}$/.test(partitionText) || partition >= partitionCount) return undefined;
   return { partition, gateway };
+}
+
+/** A page of a gateway's dead letters, or undefined where the subject is another one. */
+export function parseDeadPage(
+  subject: string,
+): (GatewaySubject & { readonly page: number }) | undefined {
+  const place = parseGatewaySubject(subject);
+  const [head, , , page = "", ...rest] = subject.split(".");
+  if (head !== "dlq" || place === undefined || rest.length > 0) return undefined;
+  return /^[0-9]{1,15}$/.test(page) ? { ...place, page: Number(page) } : undefined;
 }
 
 export interface SnapshotSubject extends GatewaySubject {

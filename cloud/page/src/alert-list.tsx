@@ -6,22 +6,23 @@ import { useNow } from "./live.tsx";
 import { SeverityBadge, Time } from "./parts.tsx";
 import { link } from "./router.tsx";
 
-export function AlertList({ alerts }: { alerts: readonly Alert[] }) {
+/** `search`: what stays of where one is. */
+export function AlertList({ alerts, search = "" }: { alerts: readonly Alert[]; search?: string }) {
   return (
     <ul class="alerts">
       {alerts.map((alert) => (
-        <AlertLine key={alert.id} alert={alert} />
+        <AlertLine key={alert.id} alert={alert} search={search} />
       ))}
     </ul>
   );
 }
 
-function AlertLine({ alert }: { alert: Alert }) {
+function AlertLine({ alert, search }: { alert: Alert; search: string }) {
   const { id, state, severity, rule, reason, firingAt, gateway, device } = alert;
   const isFiring = state === "firing";
   return (
     <li class={`alert ${state} ${severity}`}>
-      <a href={link("alerts", id)}>
+      <a href={link("alerts", id) + search}>
         <SeverityBadge severity={severity} />
         <span class="what">
           <strong>{spotText(alert)}</strong>

@@ -1,27 +1,17 @@
 /** One alert: what is wrong, what was seen, what happened since, and what one can do about it. */
+import { patternOf } from "@causeway/shared/rules/selector.ts";
 import { useState } from "preact/hooks";
 import { AlertList, endOf } from "./alert-list.tsx";
 import type { Alert, AlertDetails, Evidence, ShownReading } from "./api-types.ts";
 import { EvidenceChart } from "./chart-panel.tsx";
+import { FormDialog, TextField } from "./form-dialog.tsx";
 import { durationText, preciseText, spotText, unitText, valueText } from "./format.ts";
 import { send } from "./http-api.ts";
 import { Icon } from "./icons.tsx";
-import { currentSession, may, useFleet } from "./live.tsx";
+import { may, useFleet } from "./live.tsx";
 import type { RowColumn } from "./parts.tsx";
-import {
-  Badge,
-  Dialog,
-  FactList,
-  FaultLine,
-  Panel,
-  Pending,
-  Rows,
-  SeverityBadge,
-  Time,
-  useAct,
-} from "./parts.tsx";
+import { Badge, FactList, Panel, Pending, Rows, SeverityBadge, Time } from "./parts.tsx";
 import { link } from "./router.tsx";
-import { keep, kept } from "./system-browser.ts";
 import { useData } from "./use-data.ts";
 
 const pollMs = 5_000;
@@ -53,7 +43,7 @@ export function AlertPanel({ id }: { id: string }) {
       <Panel title="Timeline">
         <ol class="timeline">
           {timeline.map(({ at, what, by, note, text }) => (
-            <li key={`${at} ${what}`} class={what}>
+            <li key={`${at} ${what} ${text}`} class={what}>
               <Time at={at} /> <strong>{what}</strong>{" "}
               <span>{by === undefined ? text : `by ${by}`}</span>
               {note === undefined || note === "" ? null : <q>{note}</q>}
@@ -184,9 +174,13 @@ function Acts({ alert, onDone }: { alert: Alert; onDone: () => void }) {
   const [open, setOpen] = useState<Open>();
   if (!may("operate"))
     return <p class="soft">Your token may look, but not acknowledge or silence.</p>;
-  const close = () => {
-    setOpen(undefined);
-    onDone();
+  const asked = {
+    alert,
+    onClose: () => setOpen(undefined),
+    onDone: () => {
+      setOpen(undefined);
+      onDone();
+    },
   };
   const isFiring = alert.state === "firing";
   return (
@@ -201,73 +195,31 @@ function Acts({ alert, onDone }: { alert: Alert; onDone: () => void }) {
         <Icon name="bell" />
         Silence
       </button>
-      {open === "acknowledge" ? <AckDialog alert={alert} onClose={close} /> : null}
-      {open === "silence" ? <SilenceDialog alert={alert} onClose={close} /> : null}
+      {open === "acknowledge" ? <AckDialog {...asked} /> : null}
+      {open === "silence" ? <SilenceDialog {...asked} /> : null}
     </p>
   );
 }
 
-/** A token has a name; on loopback anybody may be sitting there. */
-function useWho() {
-  const session = currentSession();
-  const isNamed = session !== undefined && (session.how === "cookie" || session.how === "token");
-  const [who, setWho] = useState(() => kept("who") ?? (isNamed ? session.name : ""));
-  const remember = () => keep("who", who);
-  return { who, setWho, remember };
+interface AskProps {
+  alert: Alert;
+  onClose: () => void;
+  onDone: () => void;
 }
 
-function WhoField({ who, setWho }: Pick<ReturnType<typeof useWho>, "who" | "setWho">) {
-  return (
-    <label>
-      Your name
-      <input
-        required
-        maxLength={128}
-        autocomplete="name"
-        value={who}
-        onInput={({ currentTarget: { value } }) => setWho(value)}
-      />
-    </label>
-  );
-}
-
-function AckDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
-  const { who, setWho, remember } = useWho();
+function AckDialog({ alert, onClose, onDone }: AskProps) {
   const [note, setNote] = useState("");
-  const { isBusy, fault, run } = useAct();
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const path = `/api/alerts/${encodeURIComponent(alert.id)}/ack`;
-    if (await run(() => send("POST", path, { by: who, note }))) {
-      remember();
-      onClose();
-    }
-  };
+  const path = `/api/alerts/${encodeURIComponent(alert.id)}/ack`;
   return (
-    <Dialog title={`Acknowledge: ${spotText(alert)}`} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        <p class="soft">Nobody is reminded of it or called to it any more; its end is told.</p>
-        <WhoField who={who} setWho={setWho} />
-        <label>
-          Note
-          <input
-            maxLength={1_000}
-            placeholder="on my way"
-            value={note}
-            onInput={({ currentTarget: { value } }) => setNote(value)}
-          />
-        </label>
-        <FaultLine fault={fault} />
-        <p class="acts">
-          <button type="submit" class="primary" disabled={isBusy}>
-            Acknowledge
-          </button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </p>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={`Acknowledge: ${spotText(alert)}`}
+      act="Acknowledge"
+      {...{ onClose, onDone }}
+      send={(by) => send("POST", path, { by, note })}
+    >
+      <p class="soft">Nobody is reminded of it or called to it any more; its end is told.</p>
+      <TextField label="Note" hint="on my way" value={note} onChange={setNote} />
+    </FormDialog>
   );
 }
 
@@ -280,84 +232,65 @@ const spanNames = {
   "7d": "a week",
 };
 
-function SilenceDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
-  const { who, setWho, remember } = useWho();
+function SilenceDialog({ alert, onClose, onDone }: AskProps) {
   const [comment, setComment] = useState("");
   const [span, setSpan] = useState<(typeof spans)[number]>("2h");
   const labels = (["rule", "gateway", "device", "metric"] as const).filter(
     (label) => alert[label] !== "",
   );
   const [chosen, setChosen] = useState<readonly string[]>(labels);
-  const { isBusy, fault, run } = useAct();
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const matchers = Object.fromEntries(
-      labels.filter((label) => chosen.includes(label)).map((label) => [label, [alert[label]]]),
-    );
-    const request = { matchers, for: span, author: who, comment };
-    if (await run(() => send("POST", "/api/silences", request))) {
-      remember();
-      onClose();
-    }
-  };
+  const matchers = Object.fromEntries(
+    labels
+      .filter((label) => chosen.includes(label))
+      .map((label) => [label, [patternOf(alert[label])]]),
+  );
   return (
-    <Dialog title="Silence alerts like this" onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        <fieldset>
-          <legend>That have the same</legend>
-          {labels.map((label) => (
-            <label key={label} class="check">
-              <input
-                type="checkbox"
-                checked={chosen.includes(label)}
-                onChange={({ currentTarget: { checked } }) =>
-                  setChosen(
-                    checked ? [...chosen, label] : chosen.filter((other) => other !== label),
-                  )
-                }
-              />
-              <span>
-                {label} <code>{alert[label]}</code>
-              </span>
-            </label>
+    <FormDialog
+      title="Silence alerts like this"
+      act="Silence"
+      isReady={chosen.length > 0}
+      {...{ onClose, onDone }}
+      send={(author) => send("POST", "/api/silences", { matchers, for: span, author, comment })}
+    >
+      <fieldset>
+        <legend>That have the same</legend>
+        {labels.map((label) => (
+          <label key={label} class="check">
+            <input
+              type="checkbox"
+              checked={chosen.includes(label)}
+              onChange={({ currentTarget: { checked } }) =>
+                setChosen(checked ? [...chosen, label] : chosen.filter((other) => other !== label))
+              }
+            />
+            <span>
+              {label} <code>{alert[label]}</code>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      <label>
+        For
+        <select
+          value={span}
+          onChange={({ currentTarget: { value } }) =>
+            setSpan(spans.find((known) => known === value) ?? "2h")
+          }
+        >
+          {spans.map((known) => (
+            <option key={known} value={known}>
+              {spanNames[known]}
+            </option>
           ))}
-        </fieldset>
-        <label>
-          For
-          <select
-            value={span}
-            onChange={({ currentTarget: { value } }) =>
-              setSpan(spans.find((known) => known === value) ?? "2h")
-            }
-          >
-            {spans.map((known) => (
-              <option key={known} value={known}>
-                {spanNames[known]}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          Why
-          <input
-            required
-            maxLength={1_000}
-            placeholder="the pump is serviced"
-            value={comment}
-            onInput={({ currentTarget: { value } }) => setComment(value)}
-          />
-        </label>
-        <WhoField who={who} setWho={setWho} />
-        <FaultLine fault={fault} />
-        <p class="acts">
-          <button type="submit" class="primary" disabled={isBusy || chosen.length === 0}>
-            Silence
-          </button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </p>
-      </form>
-    </Dialog>
+        </select>
+      </label>
+      <TextField
+        label="Why"
+        isRequired
+        hint="the pump is serviced"
+        value={comment}
+        onChange={setComment}
+      />
+    </FormDialog>
   );
 }

@@ -90,7 +90,10 @@ function Alerts({ shown, query }: { shown: "firing" | "resolved"; query: URLSear
           {shown === "firing" ? "No alert is firing." : "No alert has ended yet."}
         </Empty>
       ) : (
-        <AlertList alerts={shown === "firing" ? gravestFirst(answer.alerts) : answer.alerts} />
+        <AlertList
+          alerts={shown === "firing" ? gravestFirst(answer.alerts) : answer.alerts}
+          search={query.size === 0 ? "" : `?${query}`}
+        />
       )}
     </>
   );

@@ -1,11 +1,13 @@
 /** What the page reads of the API (docs/api.md), as it is made there, or the part that the page shows. */
 import type { DeviceView } from "../../src/devices/device-view.ts";
+import type { AccessState } from "../../src/gateways/gateway-access.ts";
+import type { QuotaShown } from "../../src/quota/quota-shown.ts";
 import type { DeadGroup as DeadDetails } from "../../src/views/dead-table.ts";
 import type { GatewayShown } from "../../src/views/gateway-shown.ts";
 import type { Loss } from "../../src/views/gateway-table.ts";
 import type { Value } from "./format.ts";
 
-export type { DeadDetails, Loss };
+export type { AccessState, DeadDetails, Loss, QuotaShown };
 export type Gateway = GatewayShown;
 
 export type Scope = "read" | "operate" | "admin";
@@ -97,6 +99,9 @@ export interface GatewayDetails extends Gateway {
   readonly recent: readonly (readonly [at: number, untakenEvents: number])[];
   readonly ledger: readonly LedgerRow[];
   readonly notices: readonly Notice[];
+  readonly said: DeviceDetails["said"];
+  readonly quota: QuotaShown | null;
+  readonly access: { readonly state: AccessState; readonly said: DeviceDetails["said"] } | null;
   readonly alerts: readonly Alert[];
 }
 
@@ -295,6 +300,26 @@ export interface RulesRevision {
 }
 
 export type DeadGroup = Omit<DeadDetails, "samples">;
+
+/** What a mapping makes of one letter. */
+export interface RedriveTrial {
+  readonly id: string;
+  readonly becomes: "redrive" | "judge" | "discard" | "refused";
+  readonly why: string;
+  readonly readings: readonly {
+    readonly device: string;
+    readonly metric: string;
+    readonly value: number | string | boolean | null;
+    readonly unit: string | null;
+  }[];
+}
+
+export interface RedriveOutcome {
+  readonly redriven: number;
+  readonly readings: number;
+  readonly discarded: number;
+  readonly refused: Readonly<Record<string, number>>;
+}
 
 /** Of /api/readings: what the columns of `points` are hangs on what was asked for. */
 export interface ReadingsAnswer {

@@ -193,7 +193,8 @@ function Footer({ onLeft }: { onLeft: () => void }) {
       ) : null}
       {session?.how === "cookie" ? (
         <span>
-          {session.name} ({session.scope}){" "}
+          {session.name}
+          {session.name === session.scope ? "" : ` (${session.scope})`}{" "}
           <button
             type="button"
             class="quiet"

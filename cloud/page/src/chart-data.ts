@@ -51,12 +51,16 @@ export function pointsOf(
   answer: ReadingsAnswer,
   place: { gateway: string; device: string; metric: string },
 ): { points: readonly Point[]; unit: string } {
-  const own = answer.series.find(
-    ({ gateway, device, metric }) =>
-      gateway === place.gateway && device === place.device && metric === place.metric,
-  );
   const at = (name: string) => answer.columns.indexOf(name);
   const [time, value, late, bad] = [at("time"), at("value"), at("late"), at("bad")];
+  // Where the unit has changed there is a series of each: that of now is the one to look at.
+  const last = ({ points }: ReadingsAnswer["series"][number]) => Number(points.at(-1)?.[time] ?? 0);
+  const [own] = answer.series
+    .filter(
+      ({ gateway, device, metric }) =>
+        gateway === place.gateway && device === place.device && metric === place.metric,
+    )
+    .sort((left, right) => last(right) - last(left));
   const quality = at("quality");
   const points = (own?.points ?? []).map((cells): Point => {
     const flag =

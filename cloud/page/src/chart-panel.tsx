@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Evidence, ShownReading } from "./api-types.ts";
 import type { Chart, Drawn } from "./chart.ts";
-import type { ChartColumns, Point } from "./chart-data.ts";
+import type { ChartColumns, Limit, Point } from "./chart-data.ts";
 import { columnsOf, flagWords } from "./chart-data.ts";
 import { preciseText, timeText, utcText } from "./format.ts";
 import { serverNow } from "./live.tsx";
@@ -77,13 +77,26 @@ export function EvidenceChart(props: {
 }) {
   const { readings, expected, unit } = props;
   const points = readings.map(({ at, value }): Point => [at, value, 0]);
+  const { low, high } = expected ?? {};
+  const isBand = low !== undefined && high !== undefined;
+  const bands = isBand ? [[points[0]?.[0] ?? 0, low, high] as const] : [];
+  const limits = [
+    { value: low, text: "expected from" },
+    { value: high, text: "expected up to" },
+  ];
   const drawn: Drawn = {
-    columns: columnsOf(points),
+    columns: columnsOf(points, bands),
     ...{ spans: [], isStepped: false, range: undefined },
-    limits: [
-      ...(expected?.low === undefined ? [] : [{ value: expected.low, text: "expected from" }]),
-      ...(expected?.high === undefined ? [] : [{ value: expected.high, text: "expected up to" }]),
-    ],
+    limits: isBand ? [] : limits.filter((limit): limit is Limit => limit.value !== undefined),
   };
-  return <ChartFrame drawn={drawn} label="The readings before it" unit={unit} height={200} />;
+  return (
+    <ChartFrame
+      drawn={drawn}
+      label={
+        isBand ? "The readings before it, and where they were expected" : "The readings before it"
+      }
+      unit={unit}
+      height={200}
+    />
+  );
 }

@@ -253,6 +253,7 @@ function drawLimits(plot: UPlot, palette: Palette, limits: readonly Limit[]): vo
   ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
   ctx.lineWidth = devicePixelRatio;
   ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
   for (const { value, text } of limits) {
     const y = plot.valToPos(value, "y", true);
     if (y < bbox.top || y > bbox.top + bbox.height) continue;
@@ -261,7 +262,7 @@ function drawLimits(plot: UPlot, palette: Palette, limits: readonly Limit[]): vo
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    ctx.fillText(text, bbox.left + 6 * devicePixelRatio, y - 4 * devicePixelRatio);
+    ctx.fillText(text, bbox.left + 6 * devicePixelRatio, y - 2 * devicePixelRatio);
   }
   ctx.restore();
 }

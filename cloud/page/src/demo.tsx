@@ -54,19 +54,19 @@ function Switch() {
         <FaultLine fault={act.fault} />
       </div>
       <Path link={link} gateway={gateway} />
-      {may("operate") ? null : (
+      {may("operate") ? (
+        <button
+          type="button"
+          class={isCut ? "primary" : "danger"}
+          disabled={act.isBusy}
+          onClick={() => void act.run(turn)}
+        >
+          <Icon name={isCut ? "link" : "cut"} />
+          {isCut ? "Mend the link" : "Cut the link"}
+        </button>
+      ) : (
         <p class="soft">Open the address that npm start printed: then you may.</p>
       )}
-      <button
-        type="button"
-        hidden={!may("operate")}
-        class={isCut ? "primary" : "danger"}
-        disabled={act.isBusy}
-        onClick={() => void act.run(turn)}
-      >
-        <Icon name={isCut ? "link" : "cut"} />
-        {isCut ? "Mend the link" : "Cut the link"}
-      </button>
       {since === null ? null : <Proof gateway={gateway} isCut={isCut} />}
     </section>
   );

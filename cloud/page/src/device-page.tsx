@@ -34,6 +34,7 @@ import {
 } from "./parts.tsx";
 import type { Route } from "./router.tsx";
 import { link, replaceQuery } from "./router.tsx";
+import { SayOf, saidText } from "./said.tsx";
 import { useData } from "./use-data.ts";
 
 interface Place {
@@ -58,19 +59,20 @@ export function DevicePage({ gateway, device, route }: Place & { route: Route })
       {answer === undefined ? (
         <Pending fault={fault} retry={reload} />
       ) : (
-        <Shown details={answer} route={route} />
+        <Shown details={answer} route={route} onSaid={reload} />
       )}
     </>
   );
 }
 
-function Shown({ details, route }: { details: DeviceDetails; route: Route }) {
+function Shown(props: { details: DeviceDetails; route: Route; onSaid: () => void }) {
+  const { details, route, onSaid } = props;
   const { gateway, device } = details;
   const series = useSeries({ gateway, device }, details.latest);
   const asked = route.query.get("metric");
   const metric =
     series.find((one) => one.metric === asked)?.metric ?? preferred(series)?.metric ?? "";
-  const alerts = details.alerts ?? [];
+  const alerts = useAlerts(gateway, details.series);
   return (
     <>
       {series.length === 0 ? (
@@ -92,12 +94,23 @@ function Shown({ details, route }: { details: DeviceDetails; route: Route }) {
       )}
       {alerts.length === 0 ? null : (
         <Panel title="Alerts">
-          <AlertList alerts={alerts} />
+          <AlertList alerts={alerts.slice(0, alertsShown)} />
         </Panel>
       )}
-      <Facts details={details} />
+      <Facts details={details} onSaid={onSaid} />
     </>
   );
+}
+
+const alertsShown = 6;
+const noAlerts: readonly Alert[] = [];
+
+/** Those that fire, and the last that did: a chart shows what was. */
+function useAlerts(gateway: string, device: string): readonly Alert[] {
+  const version = useFleet("alerts").alertVersion;
+  const query = new URLSearchParams({ gateway, device, limit: "200" });
+  const { answer } = useData<{ alerts: readonly Alert[] }>(`/api/alerts?${query}`, 0, version);
+  return answer?.alerts ?? noAlerts;
 }
 
 /** What the stream has, or, of a device that is not in it, what the API knew. */
@@ -406,7 +419,9 @@ function Legend(props: {
   );
 }
 
-function Facts({ details }: { details: DeviceDetails }) {
+function Facts({ details, onSaid }: { details: DeviceDetails; onSaid: () => void }) {
+  const { gateway, device, name, state, series, tags, site } = details;
+  const replaces = series === device ? "" : series;
   const { reason, since, intervalMs, eventsPerMinute, events, readings, late, sizeMean } = details;
   const { family, firmware, topics, firstSeen, lastSeen, replacedBy, said } = details;
   return (
@@ -420,13 +435,21 @@ function Facts({ details }: { details: DeviceDetails }) {
           ["A minute", `${roughText(eventsPerMinute)} messages of ${bytesText(sizeMean)}`],
           ["Taken", `${countText(events, "message")}, ${countText(readings, "reading")}`],
           ["Came late", wholeText(late)],
+          ["Site", site],
+          ["Tags", tags.join(", ")],
           ["Family", family],
           ["Firmware", firmware],
           ["Topics", topics.map((topic) => <code key={topic}>{topic}</code>)],
           ["First seen", <Time key="first" at={firstSeen} />],
+          ["Replaces", replaces],
           ["Replaced by", replacedBy],
-          ["Said", said === null ? undefined : `${said.act} by ${said.by}: ${said.note}`],
+          ["Said", saidText(said)],
         ]}
+      />
+      <SayOf
+        subject={{ gateway, device, name, replaces, isRetired: state === "retired" }}
+        onDone={onSaid}
+        onGone={() => location.replace(link("devices"))}
       />
     </Panel>
   );

@@ -1,13 +1,22 @@
 /** One gateway: its link, what waits there, what was lost and why, its clock, and its ledger. */
+import type { ComponentChildren } from "preact";
 import { AlertList } from "./alert-list.tsx";
-import type { Gateway, GatewayDetails, Loss, Notice } from "./api-types.ts";
-import { bytesText, countText, durationText, wholeText } from "./format.ts";
-import { BacklogText, LinkBadge } from "./gateway-table.tsx";
+import type {
+  AccessState,
+  Gateway,
+  GatewayDetails,
+  Loss,
+  Notice,
+  QuotaShown,
+} from "./api-types.ts";
+import { bytesText, countText, durationText, roughText, wholeText } from "./format.ts";
+import { BacklogText, LinkBadge, lostOf } from "./gateway-table.tsx";
 import { Icon } from "./icons.tsx";
 import { LedgerPanel } from "./ledger.tsx";
-import type { RowColumn } from "./parts.tsx";
+import type { RowColumn, Tone } from "./parts.tsx";
 import { Ago, Badge, Curve, FactList, Panel, Pending, Rows, Time } from "./parts.tsx";
 import { link } from "./router.tsx";
+import { SayOf, saidText } from "./said.tsx";
 import { useData } from "./use-data.ts";
 
 const pollMs = 2_000;
@@ -40,7 +49,7 @@ export function GatewayPage({ gateway: id }: { gateway: string }) {
       <div class="columns">
         <BacklogPanel gateway={answer} />
         <LossPanel losses={answer.losses} quarantined={answer.quarantined} dead={answer.dead} />
-        <FactsPanel gateway={answer} />
+        <FactsPanel gateway={answer} onSaid={reload} />
       </div>
       <LedgerPanel ledger={ledger} waiting={answer.backlog?.events ?? 0} />
       {alerts.length === 0 ? null : (
@@ -54,7 +63,7 @@ export function GatewayPage({ gateway: id }: { gateway: string }) {
 }
 
 function sentence({ state, backlog, losses, storedAt }: GatewayDetails) {
-  const lost = losses.reduce((sum, { events }) => sum + events, 0);
+  const { lost } = lostOf(losses);
   const lostText = lost === 0 ? "nothing was lost" : `${countText(lost, "event")} lost`;
   if (state === "retired") return "It was taken out of service.";
   if (state === "silent")
@@ -138,7 +147,7 @@ function LossPanel(props: { losses: readonly Loss[]; quarantined: number; dead: 
   );
 }
 
-function FactsPanel({ gateway }: { gateway: GatewayDetails }) {
+function FactsPanel({ gateway, onSaid }: { gateway: GatewayDetails; onSaid: () => void }) {
   const { clock, version, site, labels, epoch, firstSeen, events, readings, late } = gateway;
   return (
     <Panel title="Gateway">
@@ -147,16 +156,67 @@ function FactsPanel({ gateway }: { gateway: GatewayDetails }) {
           ["Heard", <Ago key="heard" at={gateway.storedAt} />],
           ["Clock", <ClockText key="clock" clock={clock} />],
           ["Version", version],
+          ["Let in", gateway.access === null ? null : <AccessText access={gateway.access} />],
+          ["Its own budget", budgetText(gateway)],
+          ...quotaFacts(gateway.quota),
           ["Site", site],
           ...Object.entries(labels).map(([label, value]) => [label, value] as const),
           ["Taken", `${countText(events, "event")}, ${countText(readings, "reading")}`],
           ["Came late", wholeText(late)],
           ["Epoch", <code key="epoch">{epoch}</code>],
           ["First seen", firstSeen === null ? undefined : <Time key="first" at={firstSeen} />],
+          ["Said", saidText(gateway.said)],
         ]}
+      />
+      <SayOf
+        subject={{
+          ...{ gateway: gateway.gateway, name: gateway.name },
+          isRetired: gateway.state === "retired",
+        }}
+        onDone={onSaid}
+        onGone={() => location.replace(link("gateways"))}
       />
     </Panel>
   );
+}
+
+const accessWords: Readonly<Record<Exclude<AccessState, "unlisted">, readonly [Tone, string]>> = {
+  permitted: ["good", "by its own key"],
+  revoked: ["critical", "no more"],
+  "no-key": ["off", "not yet: it has no key"],
+};
+
+function AccessText({ access }: { access: NonNullable<GatewayDetails["access"]> }) {
+  if (access.state === "unlisted") return <span class="soft">without a key of its own</span>;
+  const [tone, words] = accessWords[access.state];
+  return (
+    <span title={saidText(access.said)}>
+      <Badge tone={tone}>{words}</Badge>
+    </span>
+  );
+}
+
+function budgetText({ heartbeat }: GatewayDetails): string {
+  const budget = heartbeat?.budget;
+  if (budget === undefined) return "";
+  return `${bytesText(budget.bytes)} of ${bytesText(budget.bytesMax)} sent today`;
+}
+
+/** What bounds it, and how much of that it has used. */
+function quotaFacts(quota: QuotaShown | null): readonly (readonly [string, ComponentChildren])[] {
+  if (quota === null) return [];
+  const { eventsPerSecond, bytesPerDay, capBytesPerSecond, isOver, used } = quota;
+  const now = used === null ? "" : `${roughText(used.perSecond)} of `;
+  const today = used === null ? "" : `${bytesText(used.bytes)} of `;
+  const cap = capBytesPerSecond === null ? "" : `${bytesText(capBytesPerSecond)} a second`;
+  return [
+    ["A second", eventsPerSecond === null ? "" : `${now}${wholeText(eventsPerSecond)} events`],
+    ["Today", bytesPerDay === null ? "" : `${today}${bytesText(bytesPerDay)}`],
+    [
+      "Slowed down to",
+      cap === "" ? "" : isOver ? <Badge tone="warning">{cap}, over its quota</Badge> : cap,
+    ],
+  ];
 }
 
 function ClockText({ clock: { state, text } }: { clock: Gateway["clock"] }) {

@@ -66,13 +66,25 @@ export function BacklogText({ gateway: { backlog } }: { gateway: Gateway }) {
   );
 }
 
+/** What was made into averages is not gone. */
+export function lostOf(losses: Gateway["losses"]): { lost: number; averaged: number } {
+  const sum = { lost: 0, averaged: 0 };
+  for (const { reason, events } of losses)
+    sum[reason === "thinned" ? "averaged" : "lost"] += events;
+  return sum;
+}
+
 function LostText({ gateway: { losses = [] } }: { gateway: Gateway }) {
-  const lost = losses.reduce((sum, { events }) => sum + events, 0);
-  if (lost === 0) return <span class="soft">nothing</span>;
+  const { lost, averaged } = lostOf(losses);
+  if (lost + averaged === 0) return <span class="soft">nothing</span>;
   const text = losses.map(({ reason, events }) => `${wholeText(events)} ${reason}`).join(", ");
   return (
     <span title={text}>
-      <Badge tone="critical">{wholeText(lost)}</Badge>
+      {lost > 0 ? (
+        <Badge tone="critical">{wholeText(lost)}</Badge>
+      ) : (
+        <Badge tone="info">{wholeText(averaged)} averaged</Badge>
+      )}
     </span>
   );
 }

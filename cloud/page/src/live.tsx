@@ -1,5 +1,5 @@
 /** The one fleet of the page, fed by the stream; parts of the page are told what they look at. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Scope, Session } from "./api-types.ts";
 import type { Topic } from "./fleet.ts";
 import { Fleet } from "./fleet.ts";
@@ -38,7 +38,8 @@ export function listen(topics: readonly Topic[], listener: () => void): () => vo
 export function useFleet(...topics: readonly Topic[]): Fleet {
   const [, redraw] = useState(0);
   const key = topics.join();
-  useEffect(() => listen(topics, () => redraw((count) => count + 1)), [key]);
+  // Before anything else may come: what changed between drawing and listening would go unseen.
+  useLayoutEffect(() => listen(topics, () => redraw((count) => count + 1)), [key]);
   return fleet;
 }
 

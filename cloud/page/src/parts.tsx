@@ -1,6 +1,6 @@
 /** Small parts that every page is made of. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Severity } from "./api-types.ts";
 import { agoText, timeText, utcText, wholeText } from "./format.ts";
 import type { IconName } from "./icons.tsx";
@@ -237,7 +237,8 @@ export function Choice<Name extends string>(props: {
 export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren }) {
   const id = useId();
   const own = useRef<HTMLDialogElement>(null);
-  useEffect(() => own.current?.showModal(), []);
+  // At once: a quick hand types into it already.
+  useLayoutEffect(() => own.current?.showModal(), []);
   return (
     <dialog
       ref={own}

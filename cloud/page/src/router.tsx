@@ -2,7 +2,7 @@
  * Where one is: `#/devices/plant-1/press%203?metric=temperature`. The hash needs nothing of the
  * server, and what is behind it never reaches a log.
  */
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 
 export interface Route {
   /** Decoded; the first one names the page. */
@@ -33,7 +33,7 @@ export function link(...parts: readonly string[]): string {
 
 export function useRoute(): Route {
   const [route, setRoute] = useState(() => parseRoute(location.hash));
-  useEffect(() => {
+  useLayoutEffect(() => {
     const changed = () => setRoute(parseRoute(location.hash));
     addEventListener("hashchange", changed);
     return () => removeEventListener("hashchange", changed);

@@ -124,7 +124,7 @@ function useCheck(text: string): { check: RulesCheck | undefined; fault: string 
   const [found, setFound] = useState<{ text: string; check?: RulesCheck; fault?: string }>();
   useEffect(() => {
     const cancel = after(text === found?.text ? 0 : typingMs, () => {
-      if (text === found?.text) return;
+      if (text === found?.text || !may("operate")) return;
       send<RulesCheck>("POST", "/api/rules/check", { text }).then(
         (check) => setFound({ text, check }),
         (failure) => setFound({ text, fault: problemText(failure) }),
@@ -142,16 +142,18 @@ function Editor({ rules, onSaved }: { rules: Rules; onSaved: () => void }) {
   const isChanged = text !== base.text;
   // Another's save is taken over where nothing of ours would be lost by it.
   useEffect(() => {
-    if (isChanged || rules.text === base.text) return;
+    // An answer from before our own save is none of another's.
+    const isOld = rules.revision < base.revision;
+    if (isChanged || isOld || rules.text === base.text) return;
     setBase({ text: rules.text, revision: rules.revision });
     setText(rules.text);
   }, [rules, base, isChanged]);
   const { check, fault } = useCheck(text);
   const area = useRef<HTMLTextAreaElement>(null);
-  const isStale = rules.revision !== base.revision;
+  const isStale = rules.revision > base.revision;
   return (
     <Panel
-      title="Edit"
+      title={may("admin") ? "Edit" : "Text"}
       aside={
         isChanged ? (
           <button type="button" onClick={() => setText(base.text)}>
@@ -175,7 +177,9 @@ function Editor({ rules, onSaved }: { rules: Rules; onSaved: () => void }) {
         onInput={({ currentTarget: { value } }) => setText(value)}
       />
       <div id="rules-check" aria-live="polite">
-        <CheckText check={check} fault={fault} onPlace={(at) => select(area.current, text, at)} />
+        {may("operate") ? (
+          <CheckText check={check} fault={fault} onPlace={(at) => select(area.current, text, at)} />
+        ) : null}
       </div>
       {isStale ? (
         <p class="banner warning">

@@ -30,7 +30,16 @@ export function useData<Answer>(
   useEffect(() => {
     if (path === undefined) return;
     const ended = new AbortController();
-    const ask = () =>
+    // One at a time: an older answer must not come after a newer one.
+    let isAsking = false;
+    const ask = () => {
+      if (isAsking) return;
+      isAsking = true;
+      void answered().finally(() => {
+        isAsking = false;
+      });
+    };
+    const answered = () =>
       get<Answer>(path, ended.signal).then(
         (answer) =>
           setHeld((before) =>
@@ -45,8 +54,8 @@ export function useData<Answer>(
           );
         },
       );
-    void ask();
-    const cancel = periodMs > 0 ? everyWhileSeen(periodMs, () => void ask()) : () => {};
+    ask();
+    const cancel = periodMs > 0 ? everyWhileSeen(periodMs, ask) : () => {};
     return () => {
       ended.abort();
       cancel();

@@ -16,9 +16,11 @@ import type { ReservedRule } from "@causeway/shared/alert/reserved-alert.ts";
 import { firingOf, isReserved, resolvedOf } from "@causeway/shared/alert/reserved-alert.ts";
 import { inWords } from "@causeway/shared/detect/detector.ts";
 import type { Hole, OpenCondition } from "@causeway/shared/mark.ts";
+import type { LetterFill } from "../dead/partition-letters.ts";
 import type { Finding } from "../ingest/fold.ts";
 import type { ForkFinding } from "../ledger/forks.ts";
 import type { Settled } from "../ledger/ledger.ts";
+import type { Over } from "../quota/gateway-use.ts";
 
 /** G1. */
 export const quietMs = 30 * 60_000;
@@ -27,6 +29,13 @@ const openMax = 16;
 const allOthers = "other";
 const silent = "system-gateway-silent";
 const seriesFull = "system-series-full";
+const deadLetters = "system-dead-letters";
+const quota = "system-quota";
+/** The same for what is slowed down. */
+const quotaQuietMs = 5 * 60_000;
+/** Of their room: an alert begins, and ends. */
+const lettersNear = 0.8;
+const lettersCalm = 0.6;
 
 /** When and by what something became known. */
 export interface Moment {
@@ -97,6 +106,31 @@ export class GatewayConditions {
     return this.#goOn(seriesFull, [moment.cause], "series", count, moment, text);
   }
 
+  /** G1, by how full it is: it ends below `lettersCalm`, not after a quiet time. */
+  deadLetters(fill: LetterFill | undefined, at: number): readonly AlertTransition[] {
+    if (fill === undefined) return [];
+    const { share, count } = fill;
+    const moment = { at, cause: `${this.#gateway}/dead-letters` };
+    if (share < lettersCalm) return this.#end(({ rule }) => rule === deadLetters, moment);
+    if (share < lettersNear || this.#open.some(({ rule }) => rule === deadLetters)) return [];
+    const text = () =>
+      `${count} dead letters of the gateway take ${Math.round(share * 100)} % of their room: ` +
+      "redrive or discard them; beyond it the oldest of the largest group are only counted";
+    return this.#goOn(deadLetters, [moment.at], "letters", count, moment, text);
+  }
+
+  /** G1: it is over its quota; one begins where that is news, and goes on while it is so. */
+  quota(
+    what: "events" | "bytes",
+    over: Over | undefined,
+    moment: Moment,
+  ): readonly AlertTransition[] {
+    if (over === undefined) return [];
+    const isOpen = this.#open.some((open) => open.rule === quota && open.what === what);
+    if (!isOpen && !over.isNews) return [];
+    return this.#goOn(quota, [what, moment.cause], what, 1, moment, () => over.text);
+  }
+
   /** G4: nothing live came since `since`, in ms by the journal's ticks. */
   silence(since: number, { at, cause }: Moment): readonly AlertTransition[] {
     const text = () =>
@@ -120,7 +154,10 @@ export class GatewayConditions {
   /** G1: ends what has been quiet for long enough. */
   settle({ at, cause }: Moment): readonly AlertTransition[] {
     if (this.#open.length === 0) return [];
-    const isOver = ({ rule, lastAt }: OpenCondition) => rule !== silent && at - lastAt >= quietMs;
+    const isOver = ({ rule, lastAt }: OpenCondition) =>
+      rule !== silent &&
+      rule !== deadLetters &&
+      at - lastAt >= (rule === quota ? quotaQuietMs : quietMs);
     return this.#end(isOver, { at, cause });
   }
 
@@ -199,6 +236,8 @@ function lossText(what: string, count: number): string {
 function endText(rule: ReservedRule, count: number): string {
   if (rule === "system-identity-conflict") return "one machine alone goes on";
   if (rule === silent) return "the gateway is heard again";
+  if (rule === quota) return "it keeps to its quota again, and may send freely";
+  if (rule === deadLetters) return "there is room for dead letters again";
   if (rule === seriesFull) return `all readings are judged again; ${count} were not`;
   return `no more is lost; it was ${count} events in all`;
 }

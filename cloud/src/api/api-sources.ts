@@ -5,6 +5,7 @@ import type { OperationsView } from "@causeway/shared/operate/operations.ts";
 import type { Fleet, FleetDocument } from "@causeway/shared/rules/fleet.ts";
 import { compileFleet } from "@causeway/shared/rules/fleet.ts";
 import type { ViewSources } from "../devices/device-view.ts";
+import type { Telling } from "../notify/told-table.ts";
 import { standings } from "../operate/alert-standing.ts";
 import type { AlertShown } from "../views/alert-shown.ts";
 import { alertShown } from "../views/alert-shown.ts";
@@ -21,6 +22,8 @@ export interface ApiSources {
   readonly devices: (() => ViewSources) | undefined;
   /** What people say of alerts. */
   readonly operations: OperationsView;
+  /** Who was told of an alert. */
+  readonly tellingsOf: (alert: string) => readonly Telling[];
   /** Ms since 1970. */
   readonly now: () => number;
   /** A gateway is silent after so long; undefined: never. */

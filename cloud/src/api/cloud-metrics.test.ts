@@ -1,7 +1,13 @@
 // Names of metrics are a contract with dashboards and alert rules.
 import { expect, test } from "vitest";
 import { FleetView } from "../views/fleet-view.ts";
-import { clientMetrics, feedMetrics, receiverMetrics, viewMetrics } from "./cloud-metrics.ts";
+import {
+  clientMetrics,
+  feedMetrics,
+  letterMetrics,
+  receiverMetrics,
+  viewMetrics,
+} from "./cloud-metrics.ts";
 
 const feed = { sequence: 7, messages: 7, interruptions: 0, rebuilds: 0, waitingFor: undefined };
 const counts = { delivered: 3, retries: 1, dead: 0, outstanding: 2, alerts: 5, unfollowed: 0 };
@@ -10,6 +16,7 @@ const all = [
   ...viewMetrics(new FleetView().counters()),
   ...clientMetrics({ count: 1, dropped: 2 }),
   ...feedMetrics({ events: feed, alerts: feed, derived: feed }),
+  ...letterMetrics(new FleetView().deadGroups()),
   ...receiverMetrics([{ receiver: "ops", ...receiver }]),
 ];
 

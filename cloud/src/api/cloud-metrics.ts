@@ -2,6 +2,8 @@
 import type { Metric } from "@causeway/shared/metric.ts";
 import { metricsOf } from "@causeway/shared/metric.ts";
 import type { ReceiverStatus } from "../notify/nats-notifier.ts";
+import type { DeadGroup } from "../views/dead-table.ts";
+import { deadKinds } from "../views/dead-table.ts";
 import type { ViewCounters } from "../views/fleet-view.ts";
 import type { FeedStatus, ViewFeedStatus } from "../views/nats-view-feed.ts";
 
@@ -28,6 +30,15 @@ export function viewMetrics(counters: ViewCounters): readonly Metric[] {
     gauge("series", "Series shown", counters.series),
     gauge("open_alerts", "Alerts that are firing", counters.alertsOpen),
   ];
+}
+
+/** Open ones, by what they are. */
+export function letterMetrics(groups: readonly DeadGroup[]): readonly Metric[] {
+  return deadKinds.map((kind) => {
+    const own = groups.filter((group) => group.kind === kind);
+    const open = own.reduce((sum, { count, counted }) => sum + count + counted, 0);
+    return gauge("dead_letters_open", "Dead letters that nobody has settled", open, { kind });
+  });
 }
 
 export function clientMetrics({ count, dropped }: ClientCounts): readonly Metric[] {

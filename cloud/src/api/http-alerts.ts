@@ -7,6 +7,7 @@ import { circumstancesOf } from "@causeway/shared/operate/circumstances.ts";
 import type { Operations, OperationsView } from "@causeway/shared/operate/operations.ts";
 import type { Silence } from "@causeway/shared/operate/silence.ts";
 import { newSilence, silenceState } from "@causeway/shared/operate/silence.ts";
+import { placeFactsOf } from "@causeway/shared/rules/fleet.ts";
 import { severities } from "@causeway/shared/rules/severity.ts";
 import { z } from "zod";
 import type { AlertShown } from "../views/alert-shown.ts";
@@ -57,7 +58,7 @@ const listQuery = z.object({
   state: z.enum(["firing", "resolved"]).optional(),
   severity: z.enum(severities).optional(),
   ...{ gateway: searchText, device: searchText, site: searchText, rule: searchText },
-  ...{ limit: limitOf(100, 1_000), after },
+  ...{ tag: searchText, limit: limitOf(100, 1_000), after },
 });
 const idParams = z.object({ id: z.string().max(64) });
 /** As docs/alerts.md tells; what it says is checked as a whole. */
@@ -183,13 +184,15 @@ function alertList(
   viewer: RequestViewer,
   query: z.output<typeof listQuery>,
 ) {
-  const { state, limit, after: from, ...wanted } = query;
+  const { state, tag, limit, after: from, ...wanted } = query;
   const { view, fleet } = sources;
   const keys = Object.keys(wanted) as (keyof typeof wanted)[];
-  const fits = (alert: AlertShown) =>
-    keys.every((key) => wanted[key] === undefined || alert[key] === wanted[key]);
-  const firing = firingAlerts(sources, viewer, clock.wallMs()).filter(fits);
   const compiled = fleet();
+  const isTagged = ({ gateway, device }: AlertShown) =>
+    tag === undefined || placeFactsOf(compiled, gateway, device).tags.includes(tag);
+  const fits = (alert: AlertShown) =>
+    keys.every((key) => wanted[key] === undefined || alert[key] === wanted[key]) && isTagged(alert);
+  const firing = firingAlerts(sources, viewer, clock.wallMs()).filter(fits);
   const resolved = view.alertTable
     .resolved()
     .filter(({ last }) => viewer.sees(last.gateway))
@@ -210,7 +213,7 @@ function placeOf({ state, firingAt, resolvedAt, id }: AlertShown) {
 
 function alertDetails({ sources, clock }: AlertsApi, viewer: RequestViewer, id: string) {
   const entry = entryOf(sources, viewer, id);
-  const { view, fleet, fleetDocument, operations } = sources;
+  const { view, fleet, fleetDocument, operations, tellingsOf } = sources;
   const now = clock.wallMs();
   const compiled = fleet();
   const firing = firingAlerts(sources, viewer, now).find((alert) => alert.id === id);
@@ -223,7 +226,10 @@ function alertDetails({ sources, clock }: AlertsApi, viewer: RequestViewer, id: 
   return {
     ...(firing ?? alertShown(entry, compiled)),
     evidence: evidenceOf(entry),
-    timeline: timelineOf(entry, circumstancesOf(operations, fleetDocument()), now),
+    timeline: timelineOf(entry, {
+      ...{ circumstances: circumstancesOf(operations, fleetDocument()), now },
+      tellings: tellingsOf(id),
+    }),
     before,
   };
 }

@@ -2,9 +2,10 @@
 import { request } from "node:http";
 import { silentLogger } from "@causeway/shared/log.ts";
 import { transition } from "@causeway/shared/notify/testing/transition.ts";
+import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
 import { derivedEvent } from "@causeway/shared/testing/derived-event.ts";
 import { afterEach, expect, test, vi } from "vitest";
-import { FleetView } from "../views/fleet-view.ts";
+import { defaultViewBounds, FleetView } from "../views/fleet-view.ts";
 import { readings, taken } from "../views/testing/taken.ts";
 import type { HttpApiOptions } from "./http-api.ts";
 import { HttpApi } from "./http-api.ts";
@@ -154,6 +155,29 @@ test("the fleet is told as JSON", async () => {
     counts: { firing: 1 },
     alerts: [{ id: transition().id }],
   });
+});
+
+test("the latest values are found by site and tag, by those of routes too, and what gave way is told", async () => {
+  const view = new FleetView({ ...defaultViewBounds, seriesMax: 2 });
+  const tagged = [["gw-1", ["line-2"], ["c"]]] as const;
+  const fleet: FleetDocument = {
+    gateways: [{ match: ["gw-1"], site: "hall" }],
+    devices: [{ match: ["b"], tags: ["cold"] }],
+    service: { out: [], as: [], tags: tagged },
+  };
+  const url = await started({ view, fleet: () => fleet });
+  for (const [index, device] of ["a", "b", "c"].entries()) {
+    view.apply(taken({ position: index + 1, event: readings(device, { level: index }) }));
+  }
+  const latest = async (query: string): Promise<unknown> =>
+    (await fetch(`${url}/api/latest?${query}`)).json();
+  expect(await latest("tag=cold")).toMatchObject({ total: 1, series: [{ device: "b" }] });
+  expect(await latest("tag=line-2&site=hall")).toMatchObject({
+    ...{ total: 1, evicted: 1, series: [{ device: "c", site: "hall", tags: ["line-2"] }] },
+  });
+  expect(await latest("tag=line-2&site=yard")).toMatchObject({ total: 0, series: [] });
+  const overview: unknown = await (await fetch(`${url}/api/overview`)).json();
+  expect(overview).toMatchObject({ problems: [{ kind: "series-full" }] });
 });
 
 test("metrics are those of the process, the view and the engine, labels and all", async () => {

@@ -38,12 +38,13 @@ import { addAlerts, spokenOf } from "./http-alerts.ts";
 import type { HttpClients } from "./http-clients.ts";
 import type { ApiCommands } from "./http-commands.ts";
 import { addCommands } from "./http-commands.ts";
+import type { ApiDeadLetters } from "./http-dead-letters.ts";
 import { addDeadLetters } from "./http-dead-letters.ts";
 import { addDemo } from "./http-demo.ts";
 import type { ApiDevices } from "./http-devices.ts";
 import { addDevices } from "./http-devices.ts";
 import { addExpected } from "./http-expected.ts";
-import type { Troubles } from "./http-fleet.ts";
+import type { FleetApi, Troubles } from "./http-fleet.ts";
 import { addFleet } from "./http-fleet.ts";
 import type { ApiApp, DeclaredRoute } from "./http-guard.ts";
 import { addGuard, refuse } from "./http-guard.ts";
@@ -62,6 +63,7 @@ import type { LiveFacts } from "./live-stream.ts";
 import type { RequestFault } from "./problem.ts";
 import { Refused, statusOfCode } from "./problem.ts";
 import { apiSchemas, readySchema } from "./schemas.ts";
+import type { SessionStore } from "./session-store.ts";
 import { Sessions } from "./sessions.ts";
 import type { Scope, Token } from "./tokens.ts";
 import { Tokens } from "./tokens.ts";
@@ -91,17 +93,26 @@ export interface HttpApiOptions {
   readonly silentAfterMs?: number | undefined;
   readonly places?: ViewPlaces;
   readonly ledger?: (gateway: string) => Promise<readonly AuditLine[]>;
+  readonly quota?: FleetApi["quota"];
+  readonly access?: FleetApi["access"];
   readonly troubles?: () => Troubles;
   /** What people say of alerts; undefined where it cannot be said here. */
   readonly operations?: ApiOperations;
+  /** Who was told of an alert. */
+  readonly tellingsOf?: ApiSources["tellingsOf"];
   readonly reports?: ApiReports;
+  /** For all processes; its own alone by default. */
+  readonly sessionStore?: SessionStore;
   readonly rules?: ApiRules;
   readonly operators?: ApiOperators;
   readonly history?: HistoryDesk;
   readonly commands?: ApiCommands;
   readonly devices?: ApiDevices;
+  readonly deadLetters?: ApiDeadLetters;
   /** That rules in force hold a series to. */
   readonly limitsOf?: (place: SeriesPlace) => readonly SeriesLimit[];
+  /** Nothing but health and metrics, of a process that does other things. */
+  readonly healthOnly?: boolean;
   /** Of the switch that `npm start` has. */
   readonly demoUrl?: string | undefined;
 }
@@ -201,7 +212,7 @@ export class HttpApi {
     const app = this.#app;
     const sources = this.#sources;
     const facts = () => this.#facts();
-    const sessions = new Sessions(tokens, systemRandom);
+    const sessions = new Sessions(tokens, systemRandom, own.sessionStore);
     const { fleet } = sources;
     addGuard(app, {
       routes: this.#routes,
@@ -215,11 +226,12 @@ export class HttpApi {
     addTags(app);
     if (own.operators !== undefined) recordOperators(app, own.operators, clock);
     this.#addHealth();
+    if (own.healthOnly === true) return;
     addSessions(app, { tokens, sessions, clock });
-    const { ledger, troubles } = own;
-    addFleet(app, { sources, facts, engineMetrics, clock, ledger, troubles });
+    const { ledger, quota, access, troubles } = own;
+    addFleet(app, { sources, facts, engineMetrics, clock, ledger, quota, access, troubles });
     addAlerts(app, { sources, operations, clock });
-    addDeadLetters(app, sources.view);
+    addDeadLetters(app, sources.view, own.deadLetters);
     if (own.operators !== undefined) addOperators(app, own.operators);
     if (own.rules !== undefined) addRules(app, own.rules, clock);
     if (own.reports !== undefined) addReports(app, own.reports);
@@ -265,7 +277,8 @@ export class HttpApi {
     app.get("/metrics", { config: whole }, async (_request, reply) => {
       const { view, engineMetrics } = this.#options;
       const { count = 0, dropped = 0 } = this.#clients ?? {};
-      const own = [...viewMetrics(view.counters()), ...clientMetrics({ count, dropped })];
+      const shown = [...viewMetrics(view.counters()), ...clientMetrics({ count, dropped })];
+      const own = this.#options.healthOnly === true ? [] : shown;
       const metrics = [...engineMetrics(), ...own];
       return reply.type(this.#metrics.contentType).send(await this.#metrics.text(metrics));
     });
@@ -284,11 +297,12 @@ export class HttpApi {
 
 function sourcesOf(options: HttpApiOptions): ApiSources {
   const { view, fleet: fleetDocument = () => emptyFleet, devices, operations } = options;
-  const { clock, silentAfterMs } = options;
+  const { clock, silentAfterMs, tellingsOf = () => [] } = options;
   return {
     ...{ view, fleetDocument, fleet: compiledOf(fleetDocument), silentAfterMs },
     devices: devices?.sources,
     operations: operations?.view ?? new Operations(),
+    tellingsOf,
     now: () => clock.wallMs(),
   };
 }

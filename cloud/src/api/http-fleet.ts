@@ -3,9 +3,12 @@ import type { Clock } from "@causeway/shared/clock.ts";
 import { CodedError } from "@causeway/shared/errors.ts";
 import type { Metric } from "@causeway/shared/metric.ts";
 import { isGatewayId } from "@causeway/shared/names.ts";
+import { placeFactsOf } from "@causeway/shared/rules/fleet.ts";
 import { z } from "zod";
 import type { AuditLine } from "../cli/audit.ts";
 import { listDevices, listGateways } from "../devices/device-view.ts";
+import type { GatewayAccess } from "../gateways/gateway-access.ts";
+import type { QuotaShown } from "../quota/quota-shown.ts";
 import type { ViewCounters } from "../views/fleet-view.ts";
 import { defaultViewBounds } from "../views/fleet-view.ts";
 import type { GatewayShown } from "../views/gateway-shown.ts";
@@ -33,6 +36,10 @@ export interface FleetApi {
   readonly clock: Clock;
   /** What is committed of a gateway's ledger; undefined where there is none to ask. */
   readonly ledger?: ((gateway: string) => Promise<readonly AuditLine[]>) | undefined;
+  /** What it may send and has sent; null where nothing bounds it. */
+  readonly quota?: ((gateway: string) => Promise<QuotaShown | null>) | undefined;
+  /** By which key it may connect; undefined where that is not known here. */
+  readonly access?: ((gateway: string) => GatewayAccess) | undefined;
   readonly troubles?: (() => Troubles) | undefined;
 }
 
@@ -64,7 +71,7 @@ const gatewaysQuery = z.object({
 });
 const latestQuery = z.object({
   ...{ gateway: searchText, device: searchText, metric: searchText, site: searchText },
-  ...{ limit: limitOf(1_000, seriesMost), after },
+  ...{ tag: searchText, limit: limitOf(1_000, seriesMost), after },
 });
 const derivedQuery = z.object({ limit: limitOf(50, defaultViewBounds.derivedMax) });
 const gatewayParams = z.object({ gateway: z.string().max(128) });
@@ -114,7 +121,7 @@ export function addFleet(app: ApiApp, parts: FleetApi): void {
     "/api/latest",
     { schema: { querystring: latestQuery, response: { 200: latestSchema } }, config: own },
     (request) => {
-      const { gateway, device, metric, site, limit, after: from } = request.query;
+      const { gateway, device, metric, site, tag, limit, after: from } = request.query;
       const { sees } = viewerOf(request);
       const fleet = sources.fleet();
       const wanted = view
@@ -124,12 +131,18 @@ export function addFleet(app: ApiApp, parts: FleetApi): void {
             (gateway === undefined || row.gateway === gateway) &&
             (device === undefined || row.device === device) &&
             (metric === undefined || row.metric === metric) &&
-            (site === undefined || fleet.gateway(row.gateway).site === site) &&
             sees(row.gateway),
+        )
+        .map((row) => ({ ...row, ...placeFactsOf(fleet, row.gateway, row.device) }))
+        .filter(
+          (row) =>
+            (site === undefined || row.site === site) &&
+            (tag === undefined || row.tags.includes(tag)),
         );
       const place = (row: (typeof wanted)[number]) => ({ value: row.version, id: "" });
       const page = pageOf(wanted, place, { limit, order: "desc", after: from });
-      return { total: wanted.length, series: page.rows, next: page.next };
+      const evicted = view.counters().seriesEvicted;
+      return { total: wanted.length, evicted, series: page.rows, next: page.next };
     },
   );
 
@@ -180,6 +193,7 @@ function overviewOf({ sources, facts, clock, troubles }: FleetApi, viewer: Reque
   const now = clock.wallMs();
   const findings = findingsOf({
     ...{ reasons, gateways, alerts, deadGroups, refusedRules, receivers, now },
+    hasEvicted: isWhole && view.counters().seriesEvicted > 0,
   });
   const states = statesOf(gateways);
   const bySeverity = { critical: 0, warning: 0, info: 0 };
@@ -221,7 +235,7 @@ function devicesOf({ devices }: ApiSources, viewer: RequestViewer) {
 }
 
 async function gatewayDetails(
-  { sources, clock, ledger }: FleetApi,
+  { sources, clock, ledger, quota, access }: FleetApi,
   viewer: RequestViewer,
   id: string,
 ) {
@@ -240,6 +254,8 @@ async function gatewayDetails(
   return {
     ...shown,
     recent: sources.view.gateway(id)?.recent ?? [],
+    quota: (await quota?.(id)) ?? null,
+    access: accessShown(access?.(id)),
     ledger: lines
       .filter(({ epoch }) => epochs.includes(epoch))
       .toReversed()
@@ -250,4 +266,10 @@ async function gatewayDetails(
     said: said === undefined ? null : { act: said.act, by: said.by, note: said.note, at: said.at },
     alerts: alerts.slice(0, alertsShown),
   };
+}
+
+function accessShown(access: GatewayAccess | undefined) {
+  if (access === undefined) return null;
+  const { access: state, key, said } = access;
+  return { state, key, said };
 }

@@ -7,10 +7,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DeviceBook } from "@causeway/shared/devices/device-facts.ts";
-import { silentLogger } from "@causeway/shared/log.ts";
 import { gatewayId } from "@causeway/shared/names.ts";
 import { transition } from "@causeway/shared/notify/testing/transition.ts";
-import { systemClock } from "@causeway/shared/system-clock.ts";
 import { fastify } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { Browser, Page } from "playwright-core";
@@ -23,6 +21,7 @@ import { event, heartbeat, readings, taken } from "../views/testing/taken.ts";
 import type { HttpApiOptions } from "./http-api.ts";
 import { HttpApi } from "./http-api.ts";
 import { addPage, contentSecurityPolicy, readPage } from "./http-page.ts";
+import { apiOptions } from "./testing/http-api.ts";
 import { until, untilText, violations } from "./testing/page-browser.ts";
 import { openBrowser, openPage } from "./testing/system-browser.ts";
 
@@ -88,21 +87,18 @@ afterEach(() => api.stop());
 
 async function serve(more: Partial<HttpApiOptions> = {}): Promise<HttpApi> {
   const book = new DeviceBook();
-  const started = new HttpApi({
-    address: { host: "127.0.0.1", port: 0 },
-    view,
-    ready: () => ({ ready: isReady, reasons: isReady ? [] : ["the engine is starting"] }),
-    engineMetrics: () => [],
-    version: "0.1.0",
-    log: silentLogger,
-    clock: systemClock(),
-    silentAfterMs: 180_000,
-    devices: {
-      sources: () => ({ registry, book, now: Date.now(), silentAfterMs: 180_000 }),
-      store: { say: () => Promise.reject(new Error("not here")) },
-    },
-    ...more,
-  });
+  const started = new HttpApi(
+    apiOptions({
+      view,
+      ready: () => ({ ready: isReady, reasons: isReady ? [] : ["the engine is starting"] }),
+      silentAfterMs: 180_000,
+      devices: {
+        sources: () => ({ registry, book, now: Date.now(), silentAfterMs: 180_000 }),
+        store: { say: () => Promise.reject(new Error("not here")) },
+      },
+      ...more,
+    }),
+  );
   await started.start();
   return started;
 }
@@ -241,6 +237,30 @@ describe.skipIf(executablePath === undefined)("the page", () => {
     await untilText(page, ".virtual tbody tr[aria-rowindex]", /press-|boat/);
     expect((await row.boundingBox())?.width).toBeGreaterThan(340);
     expect((await row.locator("a").boundingBox())?.width).toBeGreaterThan(40);
+    await page.context().close();
+  });
+
+  test("says of a gateway who lets it in, and what slows it down", async () => {
+    await api.stop();
+    const said = { act: "revoked", by: "ann", note: "stolen", at: 1 };
+    const use = { bytes: 3_145_728, events: 9, perSecond: 2.5 };
+    api = await serve({
+      access: () => ({
+        ...{ access: "revoked", site: "", labels: {}, key: null, said, revoked: [] },
+      }),
+      quota: async () => ({
+        ...{ eventsPerSecond: 500, bytesPerDay: 10_485_760, capBytesPerSecond: 4_096 },
+        ...{ isOver: true, used: use, zone: "UTC" },
+      }),
+    });
+    fill();
+    const { page } = await show("#/gateways/plant-1");
+    await untilText(page, "main", /Let in\s+no more/);
+    const shown = await text(page, "main");
+    expect(shown).toMatch(/A second\s+2\.5 of 500 events/);
+    expect(shown).toMatch(/Today\s+3\.0 MiB of 10\.0 MiB/);
+    expect(shown).toMatch(/Slowed down to\s+4\.0 KiB a second, over its quota/);
+    expect(await violations(page)).toEqual([]);
     await page.context().close();
   });
 

@@ -44,7 +44,7 @@ export function addSessions(app: ApiApp, { tokens, sessions, clock }: SessionsAp
         throw new Refused(429, "too many wrong tokens came from this address");
       }
       const { body } = request;
-      const begun = "code" in body ? sessions.redeem(body.code, now) : beginBy(body, now);
+      const begun = "code" in body ? await sessions.redeem(body.code, now) : beginBy(body, now);
       if (begun === undefined) {
         attempts.failed(request.ip, now);
         throw new Refused(401, "code" in body ? usedUp : "there is no such token");
@@ -68,11 +68,16 @@ export function addSessions(app: ApiApp, { tokens, sessions, clock }: SessionsAp
     (request) => tell(viewerOf(request)),
   );
 
-  app.delete("/api/session", { config: { ...open, act: "session.end" } }, (request, reply) => {
-    if (request.viewer !== null) sessions.end(request.viewer);
-    void reply.clearCookie(cookieName(request), { path: "/" });
-    return reply.code(204).send();
-  });
+  app.delete(
+    "/api/session",
+    { config: { ...open, act: "session.end" } },
+    async (request, reply) => {
+      // The browser forgets it whatever else comes of it.
+      void reply.clearCookie(cookieName(request), { path: "/" });
+      if (request.viewer !== null) await sessions.end(request.viewer, clock.wallMs());
+      return reply.code(204).send();
+    },
+  );
 
   app.post(
     "/api/session/links",
@@ -88,7 +93,7 @@ export function addSessions(app: ApiApp, { tokens, sessions, clock }: SessionsAp
       if (tokens.named(viewer.name) === undefined)
         throw new Refused(409, "nobody needs a link here: ask with a token");
       const scope = lesser(request.body.scope ?? viewer.scope, viewer.scope);
-      const { code, expiresAt } = sessions.code(viewer, scope, clock.wallMs());
+      const { code, expiresAt } = await sessions.code(viewer, scope, clock.wallMs());
       return reply.code(201).send({ path: `/login?code=${code}`, expiresAt });
     },
   );
@@ -97,7 +102,7 @@ export function addSessions(app: ApiApp, { tokens, sessions, clock }: SessionsAp
     "/login",
     { exposeHeadRoute: false, schema: { querystring: loginQuery, hide: true }, config: open },
     async (request, reply) => {
-      const begun = sessions.redeem(request.query.code, clock.wallMs());
+      const begun = await sessions.redeem(request.query.code, clock.wallMs());
       // One that was used leads to the page as well, which asks for a token where it wants one.
       if (begun !== undefined) setCookie(request, reply, begun);
       return reply.redirect("/", 303);

@@ -1,5 +1,6 @@
 /** The changes of the fleet as Server-Sent Events. */
 import type { Clock } from "@causeway/shared/clock.ts";
+import { placeFactsOf } from "@causeway/shared/rules/fleet.ts";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { ApiSources } from "./api-sources.ts";
@@ -35,7 +36,7 @@ const kinds = z
   .pipe(z.array(z.enum(streamKinds)).min(1))
   .optional();
 const streamQuery = z.object({
-  ...{ site: searchText, gateway: searchText, device: searchText, kinds },
+  ...{ site: searchText, gateway: searchText, device: searchText, tag: searchText, kinds },
   "last-event-id": z.string().max(256).optional(),
 });
 type StreamQuery = z.output<typeof streamQuery>;
@@ -95,14 +96,15 @@ function openStream(reply: FastifyReply): void {
 }
 
 /** "" for all there is. */
-function keyOf({ site, gateway, device, kinds }: StreamQuery, { sites }: RequestViewer): string {
-  const wanted = [site, gateway, device, kinds, sites ?? undefined];
+function keyOf(query: StreamQuery, { sites }: RequestViewer): string {
+  const { site, gateway, device, tag, kinds } = query;
+  const wanted = [site, gateway, device, tag, kinds, sites ?? undefined];
   return wanted.every((own) => own === undefined) ? "" : JSON.stringify(wanted);
 }
 
 function filterOf(
   { fleet }: ApiSources,
-  { site, gateway, device, kinds }: StreamQuery,
+  { site, gateway, device, tag, kinds }: StreamQuery,
   { sites, sees }: RequestViewer,
 ): StreamFilter {
   return {
@@ -112,6 +114,8 @@ function filterOf(
       (gateway === undefined || own === gateway) &&
       (site === undefined || own === `@${site}` || fleet().gateway(own).site === site) &&
       sees(own),
-    wantsDevice: (_gateway, own) => device === undefined || own === device,
+    wantsDevice: (place, own) =>
+      (device === undefined || own === device) &&
+      (tag === undefined || placeFactsOf(fleet(), place, own).tags.includes(tag)),
   };
 }

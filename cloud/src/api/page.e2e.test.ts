@@ -83,6 +83,30 @@ describe.skipIf(executablePath === undefined)("the page of npm start", () => {
     expect(await violations(page)).toEqual([]);
   });
 
+  test("a device is given a name, is taken out of service and is forgotten", async () => {
+    await send("attic", '{"temperature": 12}');
+    await go("#/devices/demo/attic");
+    await until(page, ".said button:has-text('Rename')");
+    await tabTo(page, "Rename");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("Under the roof");
+    await page.getByLabel("Your name").fill("ann");
+    expect(await violations(page)).toEqual([]);
+    await page.keyboard.press("Enter");
+    await untilText(page, "h1", /^Under the roof$/);
+    await untilText(page, ".facts", /renamed by ann/);
+    await page.getByRole("button", { name: "Take out of service" }).click();
+    await page.getByLabel("Note").fill("winter");
+    await page.getByRole("dialog").getByRole("button", { name: "Take out of service" }).click();
+    await untilText(page, ".facts", /retired by ann: winter/);
+    await until(page, ".said button:has-text('Back in service')");
+    await page.getByRole("button", { name: "Forget" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Forget" }).click();
+    await untilText(page, "h1", /^Devices$/);
+    await go("#/devices?q=attic");
+    await untilText(page, ".head", /0 devices/);
+  });
+
   test("an alert is acknowledged by keyboard, and silenced by mouse", async () => {
     await send("kitchen", '{"temperature": 55}');
     await go("#/alerts");
@@ -93,10 +117,9 @@ describe.skipIf(executablePath === undefined)("the page of npm start", () => {
     expect(await page.locator(".timeline").innerText()).toMatch(/fired/i);
     await tabTo(page, "Acknowledge");
     await page.keyboard.press("Enter");
-    await tabTo(page, "Your name").catch(() => page.getByLabel("Your name").focus());
-    await page.getByLabel("Your name").fill("ann");
-    await page.keyboard.press("Tab");
     await page.keyboard.type("on my way");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("ann");
     expect(await violations(page)).toEqual([]);
     await page.keyboard.press("Enter");
     await until(page, "article .badge:has-text('acknowledged')");
@@ -153,6 +176,37 @@ describe.skipIf(executablePath === undefined)("the page of npm start", () => {
     await page.getByRole("button", { name: "As bytes" }).click();
     await untilText(page, "pre", /^0000 {2}7b 22 74/);
     expect(await violations(page)).toEqual([]);
+  });
+
+  test("what could not be read is redriven with a mapping, by keyboard, and becomes a reading", async () => {
+    await tabTo(page, "Try");
+    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.type(
+      "- topic: devices/{device}/telemetry\n  adapter: plain\n  metric: said\n",
+    );
+    await tabTo(page, "Try");
+    await page.keyboard.press("Enter");
+    await untilText(page, ".trials", /broken said = \{"temperature": 21\.5\}\}/);
+    expect(await violations(page)).toEqual([]);
+    await tabTo(page, "Redrive all");
+    await page.keyboard.press("Enter");
+    await untilText(page, ".done", /1 message redriven, 1 reading/);
+    await until(page, ".empty");
+    await go("#/devices/demo/broken");
+    await untilText(page, "main", /said/);
+  });
+
+  test("what is of no use is discarded, with a reason", async () => {
+    await send("noise", "{{");
+    await go("#/dead-letters");
+    await page.locator(".alert a").first().focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Discard all" }).click();
+    await page.getByLabel("Reason").fill("a test");
+    await page.getByLabel("Your name").fill("ann");
+    expect(await violations(page)).toEqual([]);
+    await page.keyboard.press("Enter");
+    await untilText(page, ".done", /1 message discarded/);
   });
 
   test("all of it without a word of complaint from the browser", () => {

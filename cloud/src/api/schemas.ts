@@ -3,7 +3,9 @@ import { qualities } from "@causeway/shared/event.ts";
 import { severities } from "@causeway/shared/rules/severity.ts";
 import { z } from "zod";
 import { deviceStates } from "../devices/device-state.ts";
+import { accessStates } from "../gateways/gateway-access.ts";
 import { operatorResults } from "../operate/operators-entry.ts";
+import { timelineKinds } from "../views/alert-shown.ts";
 import { deadKinds } from "../views/dead-table.ts";
 import { scopes } from "./tokens.ts";
 
@@ -67,7 +69,7 @@ const bySeverity = z.object({ critical: count, warning: count, info: count });
 const stateCounts = z.record(z.enum(deviceStates), count);
 export const problemKinds = [
   ...["not-ready", "gateway-silent", "backlog", "loss", "clock", "identity", "alert"],
-  ...["rules-refused", "dead-letters", "receiver"],
+  ...["rules-refused", "dead-letters", "receiver", "series-full"],
 ] as const;
 export const overviewSchema = named(
   "Overview",
@@ -97,6 +99,8 @@ export const overviewSchema = named(
 const heartbeat = z.object({
   ...{ receivedAt: time, untakenEvents: count, outboxBytes: count, appended: count },
   ...{ quarantined: count, takenAgoMs: z.number().nullable() },
+  drainMs: z.number().nullable().optional(),
+  budget: z.object({ bytes: count, bytesMax: count }).optional(),
 });
 export const trends = ["draining", "growing", "steady", "unknown"] as const;
 export const clockStates = ["set", "behind", "ahead", "restored", "undated", "unknown"] as const;
@@ -155,7 +159,6 @@ const evidence = z.object({
   ...{ score: z.number().optional(), durationMs: z.number().optional() },
   worst: shown.optional(),
 });
-export const timelineWords = ["fired", "resolved", "acknowledged", "silenced"] as const;
 export const alertDetailsSchema = named(
   "AlertDetails",
   z.object({
@@ -163,8 +166,9 @@ export const alertDetailsSchema = named(
     evidence: evidence.nullable(),
     timeline: list(
       z.object({
-        ...{ at: time, what: z.enum(timelineWords), text: z.string() },
+        ...{ at: time, what: z.enum(timelineKinds), text: z.string() },
         ...{ by: z.string().optional(), note: z.string().optional() },
+        receiver: z.string().optional(),
       }),
     ),
     before: list(alertSchema),
@@ -179,11 +183,22 @@ export const ledgerSchema = list(
     stretches: list(z.object({ from: count, to: count, state: z.string(), reason: z.string() })),
   }),
 );
+const quota = z.object({
+  ...{ eventsPerSecond: z.number().nullable(), bytesPerDay: z.number().nullable() },
+  ...{ capBytesPerSecond: count.nullable(), isOver: z.boolean() },
+  used: z.object({ bytes: count, events: count, perSecond: z.number() }).nullable(),
+  zone: z.string(),
+});
+const access = z.object({
+  ...{ state: z.enum(accessStates), key: z.string().nullable() },
+  said: z.object({ act: z.string(), by: z.string(), note: z.string(), at: time }).nullable(),
+});
 export const gatewayDetailsSchema = named(
   "GatewayDetails",
   z.object({
     ...gateway,
     recent: list(z.tuple([time, count]).readonly()),
+    ...{ quota: quota.nullable(), access: access.nullable() },
     ...{ ledger: ledgerSchema, notices, said, alerts: list(alertSchema) },
   }),
 );
@@ -202,9 +217,12 @@ export const seriesSchema = named(
     ...{ qualityReason: z.string().optional(), observedAt: timeOrNone, receivedAt: time },
     timeQuality: z.enum(["synchronised", "unsynchronised"]),
     ...{ late: z.boolean(), event: z.string(), recent: list(z.number()) },
+    ...{ site: z.string().optional(), tags: list(z.string()).optional() },
   }),
 );
-export const latestSchema = z.object({ total: count, series: list(seriesSchema), next });
+export const latestSchema = z.object({
+  ...{ total: count, evicted: count, series: list(seriesSchema), next },
+});
 
 const device = {
   ...{ gateway: z.string(), device: z.string(), name: z.string(), series: z.string() },
@@ -337,7 +355,10 @@ export type { deadKinds };
 const deadGroup = {
   ...{ id: z.string(), kind: z.enum(deadKinds), gateway: z.string().nullable() },
   ...{ receiver: z.string().nullable(), reason: z.string(), detail: z.string() },
-  ...{ count: z.number(), firstAt: time, lastAt: time },
+  /** Of their topics; where levels have digits, a + stands for all of them. */
+  topic: z.string().nullable(),
+  /** Those that are kept, and those that are only counted besides. */
+  ...{ count: z.number(), counted: z.number(), firstAt: time, lastAt: time },
 };
 export const deadGroupsSchema = z.object({
   groups: list(named("DeadGroup", z.object(deadGroup))),
@@ -356,6 +377,30 @@ export const deadGroupSchema = named(
     ),
   }),
 );
+
+const redriveOutcome = {
+  ...{ tried: count, redriven: count, readings: count, discarded: count },
+  /** They stay open, by why. */
+  refused: z.record(z.string(), count),
+};
+/** What a mapping makes of the newest letters of a group; nothing is changed by it. */
+export const redriveTrialSchema = z.object({
+  trials: list(
+    z.object({
+      ...{ id: z.string(), becomes: z.enum(["redrive", "judge", "discard", "refused"]) },
+      /** Why it is dropped, or stays open. */
+      why: z.string(),
+      readings: list(
+        z.object({
+          ...{ device: z.string(), metric: z.string(), unit: z.string().nullable() },
+          value: z.union([z.number(), z.string(), z.boolean(), z.null()]),
+        }),
+      ),
+    }),
+  ),
+});
+export const redrivenSchema = z.object(redriveOutcome);
+export const discardedSchema = z.object({ discarded: count });
 
 export const operatorsSchema = z.object({
   entries: list(

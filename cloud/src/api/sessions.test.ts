@@ -23,12 +23,12 @@ test("a cookie is known again by every process that has its token, until it is o
   expect(other.find(value, now + sessionMs)).toBeUndefined();
 });
 
-test("it ends with its token, with another secret of that, and where it was ended", () => {
+test("it ends with its token, with another secret of that, and where it was ended", async () => {
   const sessions = sessionsOf([shift]);
   const { value, viewer } = sessions.begin(shift, "operate", now);
   expect(sessionsOf([chief]).find(value, now)).toBeUndefined();
   expect(sessionsOf([{ ...shift, secret: "new" }]).find(value, now)).toBeUndefined();
-  sessions.end(viewer);
+  await sessions.end(viewer, now);
   expect(sessions.find(value, now)).toBeUndefined();
 });
 
@@ -51,16 +51,19 @@ test("a cookie in which a letter was changed is none", () => {
     expect(sessions.find(wrong, now)).toBeUndefined();
 });
 
-test("a code is good once and for a short time, for no more than was asked", () => {
+test("a code is good once and for a short time, for no more than was asked", async () => {
   const sessions = sessionsOf([chief]);
   const { viewer } = sessions.begin(chief, "admin", now);
-  const { code, expiresAt } = sessions.code(viewer, "read", now);
+  const { code, expiresAt } = await sessions.code(viewer, "read", now);
   expect(expiresAt).toBe(now + codeMs);
-  expect(sessions.redeem(code, now)?.viewer).toMatchObject({ name: "chief", scope: "read" });
-  expect(sessions.redeem(code, now)).toBeUndefined();
-  const late = sessions.code(viewer, "read", now).code;
-  expect(sessions.redeem(late, now + codeMs)).toBeUndefined();
-  expect(sessions.redeem("guess", now)).toBeUndefined();
+  expect((await sessions.redeem(code, now))?.viewer).toMatchObject({
+    name: "chief",
+    scope: "read",
+  });
+  expect(await sessions.redeem(code, now)).toBeUndefined();
+  const late = (await sessions.code(viewer, "read", now)).code;
+  expect(await sessions.redeem(late, now + codeMs)).toBeUndefined();
+  expect(await sessions.redeem("guess", now)).toBeUndefined();
 });
 
 test("the word for changes is of one session alone", () => {

@@ -4,18 +4,19 @@
  *   P1  A session lives in its cookie alone, signed by a key that is made of the token: it outlasts a
  *       restart, counts for every process that has the token, and ends with it.
  *   P2  It never allows more than its token, as that is set now.
- *   P3  One that was ended is not admitted again by the process that was told so.
- *   P4  A code is good once and for a short time, and is forgotten by a restart.
+ *   P3  One that was ended is not admitted again, by any process.
+ *   P4  A code is good once and for a short time, at whichever process.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Random } from "@causeway/shared/random.ts";
+import { z } from "zod";
+import type { SessionStore } from "./session-store.ts";
+import { MemorySessionStore } from "./session-store.ts";
 import type { Scope, Token, Tokens, Viewer } from "./tokens.ts";
 import { lesser, scopes } from "./tokens.ts";
 
 export const sessionMs = 12 * 3_600_000;
 export const codeMs = 10 * 60_000;
-/** Of codes, and of sessions that were ended; the oldest go. */
-const keptMax = 1_000;
 const version = "1";
 
 export interface SessionCookie {
@@ -23,22 +24,22 @@ export interface SessionCookie {
   readonly viewer: Viewer;
 }
 
-interface Code {
-  readonly token: string;
-  readonly scope: Scope;
-  readonly expiresAt: number;
-}
+const codeSchema = z.object({ token: z.string(), scope: z.enum(scopes), expiresAt: z.number() });
 
 export class Sessions {
   readonly #tokens: Tokens;
   readonly #random: Pick<Random, "hex">;
-  readonly #codes = new Map<string, Code>();
-  /** P3. */
-  readonly #ended = new Map<string, number>();
+  /** P3, P4. */
+  readonly #store: SessionStore;
 
-  constructor(tokens: Tokens, random: Pick<Random, "hex">) {
+  constructor(
+    tokens: Tokens,
+    random: Pick<Random, "hex">,
+    store: SessionStore = new MemorySessionStore(),
+  ) {
     this.#tokens = tokens;
     this.#random = random;
+    this.#store = store;
   }
 
   begin(token: Token, scope: Scope, now: number): SessionCookie {
@@ -59,13 +60,14 @@ export class Sessions {
     if (token === undefined) return undefined;
     if (!isSame(signature, sign(token, parts.slice(0, 5).join(".")))) return undefined;
     const expiresAt = Number.parseInt(expiresText, 36);
-    if (!(expiresAt > now) || this.#ended.has(id)) return undefined;
+    if (!(expiresAt > now) || this.#store.hasEnded(id)) return undefined;
     return viewerOf(token, scope, expiresAt, id);
   }
 
   /** P3. */
-  end({ session, expiresAt }: Viewer): void {
-    if (session !== null) keep(this.#ended, session, expiresAt ?? 0);
+  async end({ session, expiresAt }: Viewer, now: number): Promise<void> {
+    const at = { now, expiresAt: expiresAt ?? now + sessionMs };
+    if (session !== null) await this.#store.end(session, at);
   }
 
   /** What a page sends with each request that changes something; "" where there is no session. */
@@ -80,18 +82,23 @@ export class Sessions {
   }
 
   /** P4. */
-  code({ name }: Viewer, scope: Scope, now: number): { code: string; expiresAt: number } {
+  async code(
+    { name }: Viewer,
+    scope: Scope,
+    now: number,
+  ): Promise<{ code: string; expiresAt: number }> {
     const code = this.#random.hex(32);
     const expiresAt = now + codeMs;
-    keep(this.#codes, code, { token: name, scope, expiresAt });
+    const text = JSON.stringify({ token: name, scope, expiresAt });
+    await this.#store.keepCode(code, text, { now, expiresAt });
     return { code, expiresAt };
   }
 
   /** P4. */
-  redeem(code: string, now: number): SessionCookie | undefined {
-    const known = this.#codes.get(code);
-    if (known === undefined) return undefined;
-    this.#codes.delete(code);
+  async redeem(code: string, now: number): Promise<SessionCookie | undefined> {
+    const text = await this.#store.takeCode(code);
+    if (text === undefined) return undefined;
+    const known = codeSchema.parse(JSON.parse(text));
     const token = this.#tokens.named(known.token);
     if (token === undefined || known.expiresAt <= now) return undefined;
     return this.begin(token, known.scope, now);
@@ -113,10 +120,4 @@ function sign({ name, secret }: Token, said: string): string {
 function isSame(one: string, other: string): boolean {
   const [left, right] = [Buffer.from(one), Buffer.from(other)];
   return left.length === right.length && timingSafeEqual(left, right);
-}
-
-function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > keptMax && oldest !== undefined) map.delete(oldest);
 }

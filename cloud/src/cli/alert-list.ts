@@ -1,59 +1,26 @@
 /** What `causeway-cloud alerts` prints: each alert once, in its last state. */
 import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import { placeText } from "@causeway/shared/notify/message.ts";
+import type { AlertState } from "../views/alert-shown.ts";
+import { alertState } from "../views/alert-shown.ts";
+import type { AlertEntry } from "../views/alert-table.ts";
 
-export interface AlertLine {
-  readonly id: string;
-  readonly state: "firing" | "resolved";
-  readonly rule: string;
-  readonly severity: string;
-  readonly gateway: string;
-  readonly device: string;
-  readonly metric: string;
-  readonly firingAt: number;
-  readonly resolvedAt: number | null;
-  readonly value: AlertTransition["value"];
-  readonly unit: string | null;
-  readonly reason: string;
-  readonly late: boolean;
-  /** When the newest transition of a late one was decided, in ms. */
-  readonly knownAt?: number;
-  readonly flapping?: true;
-  /** A rule at the gateway found it. */
-  readonly raisedBy?: "edge";
+export interface AlertLine extends AlertState {
   /** Of the newest transition. */
   readonly evidence?: AlertTransition["evidence"];
 }
 
 /** In the order in which they began to fire. */
 export function alertLines(transitions: readonly AlertTransition[]): readonly AlertLine[] {
-  const lines = new Map<string, AlertLine>();
-  for (const transition of transitions) {
-    const known = lines.get(transition.id);
-    const { id, state, rule, severity, gateway, device, metric, firingAt, late } = transition;
-    const { flapping, evidence, raisedBy, knownAt } = transition;
-    const first = known ?? transition;
-    lines.set(id, {
-      id,
-      state,
-      rule,
-      severity,
-      gateway,
-      device,
-      metric,
-      firingAt,
-      resolvedAt: state === "resolved" ? transition.at : null,
-      value: first.value,
-      unit: first.unit ?? null,
-      reason: first.reason,
-      late,
-      ...(late && knownAt !== undefined ? { knownAt } : {}),
-      ...(flapping === undefined ? {} : { flapping }),
-      ...(raisedBy === undefined ? {} : { raisedBy }),
-      ...(evidence === undefined ? {} : { evidence }),
-    });
+  const entries = new Map<string, AlertEntry>();
+  for (const last of transitions) {
+    const { first } = entries.get(last.id) ?? { first: last };
+    entries.set(last.id, { first, last });
   }
-  return [...lines.values()];
+  return [...entries.values()].map((entry) => {
+    const { evidence } = entry.last;
+    return { ...alertState(entry), ...(evidence === undefined ? {} : { evidence }) };
+  });
 }
 
 /** Enough of an id to name an alert by. */

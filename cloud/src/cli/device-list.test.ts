@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { DeviceDetails, DeviceView, GatewayDetails } from "../devices/device-view.ts";
+import { accessOf, withAccess } from "../gateways/gateway-access.ts";
+import { encodeEntry, GatewayBook, gatewayRequest } from "../gateways/gateway-entry.ts";
 import { deviceDetailLines, deviceText, gatewayDetailLines, gatewayText } from "./device-list.ts";
 
 const now = Date.UTC(2026, 10, 21, 12);
@@ -37,6 +39,8 @@ const gateway: GatewayDetails = {
   ...{ beyond: 0, notices: [] },
 };
 
+const unlisted = accessOf(new GatewayBook(), "plant-3");
+
 test("the page shows lists as they are printed", () => {
   const old = {
     device: "oven-1",
@@ -49,7 +53,7 @@ test("the page shows lists as they are printed", () => {
     deviceText(view({ name: "Oven by the door", series: "oven-1" }), now),
     deviceText(view({ ...old, lastSeen: now - 3 * 3_600_000 }), now),
     deviceText(view({ ...plug, eventsPerMinute: 0.2, lastSeen: now - 360_000 }), now),
-    gatewayText(gateway, now),
+    gatewayText({ ...gateway, ...unlisted }, now),
   ];
   for (const line of lines) expect(page.split("\n")).toContain(line);
 });
@@ -81,5 +85,28 @@ test("one device is told with its topics, metrics, notices, and who said what", 
     "beyond    3 readings of metrics that are not listed",
     `said      renamed by ann at ${at}: moved`,
   ]);
-  expect(gatewayDetailLines({ ...gateway, notices: found.notices }, now)).toHaveLength(2);
+  expect(gatewayDetailLines({ ...gateway, ...unlisted, notices: found.notices }, now)).toHaveLength(
+    2,
+  );
+});
+
+test("a gateway's line tells whether its key is in force, also of one that was never heard of", () => {
+  const book = new GatewayBook();
+  const key = "UAOC5KQFVIQTLM4B7CDLU22YZ6NCO6IM7KTVYS77Y5NYGN4EGE6CBVM2";
+  const said = { act: "add", by: "ann", note: "", labels: { zone: "cold" }, site: "hall" };
+  for (const request of [
+    { ...said, gateway: "plant-3", key },
+    { ...said, gateway: "plant-4" },
+  ]) {
+    const entry = book.after(gatewayRequest(request), now);
+    book.take(entry.gateway, encodeEntry(entry));
+  }
+  const [heard, unheard] = withAccess([gateway], book);
+  if (heard === undefined || unheard === undefined) throw new Error("both are listed");
+  expect(gatewayText(heard, now)).toContain("plant-3  at hall  permitted  3 devices");
+  expect(gatewayDetailLines(unheard, now)).toEqual([
+    "unheard  plant-4  at hall  no-key",
+    "labels    zone=cold",
+    "said      added by ann at 2026-11-21T12:00:00.000Z",
+  ]);
 });

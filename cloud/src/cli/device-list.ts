@@ -1,5 +1,6 @@
 /** What `causeway-cloud devices` and `gateways` print for people. */
 import type { DeviceDetails, DeviceView, GatewayDetails } from "../devices/device-view.ts";
+import type { GatewayAccess, UnheardGateway } from "../gateways/gateway-access.ts";
 
 export function deviceText(view: DeviceView, now: number): string {
   const { gateway, device, state, family, eventsPerMinute, lastSeen } = view;
@@ -38,10 +39,7 @@ export function deviceDetailLines(found: DeviceDetails, now: number): readonly s
     ...notices.map(noticeText),
   ];
   if (beyond > 0) lines.push(`beyond    ${beyond} readings of metrics that are not listed`);
-  if (said !== null) {
-    const note = said.note === "" ? "" : `: ${said.note}`;
-    lines.push(`said      ${said.act} by ${said.by} at ${when(said.at)}${note}`);
-  }
+  if (said !== null) lines.push(saidText(said));
   return lines;
 }
 
@@ -50,21 +48,41 @@ function noticeText({ name, detail, at, count }: DeviceDetails["notices"][number
   return `notice    ${when(at)}${times}  ${name}${detail === "" ? "" : `: ${detail}`}`;
 }
 
-export function gatewayText(found: GatewayDetails, now: number): string {
-  const { gateway, state, devices, events, late, name, version, storedAt } = found;
-  const words = [
-    state.padEnd(7),
-    gateway,
-    `${devices} devices`,
-    `${events} events`,
-    `${late} late`,
-  ];
+type ListedGateway = (GatewayDetails | UnheardGateway) & GatewayAccess;
+
+export function gatewayText(found: ListedGateway, now: number): string {
+  const { gateway, state, access, site } = found;
+  const place = site === "" ? "" : `  at ${site}`;
+  // Where no keys are used, nothing is to be said of them.
+  const may = access === "unlisted" ? "" : `  ${access}`;
+  const head = `${state.padEnd(7)}  ${gateway}${place}${may}`;
+  if (found.state === "unheard") return head;
+  const { devices, events, late, name, version, storedAt } = found;
+  const words = [head, `${devices} devices`, `${events} events`, `${late} late`];
   const own = name === "" ? "" : `  "${name}"`;
   return `${words.join("  ")}  heard ${ago(now - storedAt)}  ${version}${own}`.trimEnd();
 }
 
-export function gatewayDetailLines(found: GatewayDetails, now: number): readonly string[] {
-  return [gatewayText(found, now), ...found.notices.map(noticeText)];
+export function gatewayDetailLines(found: ListedGateway, now: number): readonly string[] {
+  const { key, labels, revoked, said } = found;
+  const told = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+  return [
+    gatewayText(found, now),
+    ...(key === null ? [] : [`key       ${key}`]),
+    ...(told.length === 0 ? [] : [`labels    ${told.join(" ")}`]),
+    ...revoked.map((old) => `revoked   ${old.key} at ${when(old.at)}`),
+    ...(said === null ? [] : [saidText(said)]),
+    ...(found.state === "unheard" ? [] : found.notices.map(noticeText)),
+  ];
+}
+
+function saidText({
+  act,
+  by,
+  at,
+  note,
+}: Omit<NonNullable<DeviceDetails["said"]>, "act"> & { readonly act: string }): string {
+  return `said      ${act} by ${by} at ${when(at)}${note === "" ? "" : `: ${note}`}`;
 }
 
 function rateText(perMinute: number): number {

@@ -1,10 +1,9 @@
 /** `causeway-cloud devices` and `gateways`: the registry, and what people say of it. */
-import { hostname, userInfo } from "node:os";
 import { factsRequest } from "@causeway/shared/devices/device-facts.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import { silentLogger } from "@causeway/shared/log.ts";
-import { devicesStream, registryStream } from "@causeway/shared/subjects.ts";
+import { devicesStream, gatewaysStream, registryStream } from "@causeway/shared/subjects.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { deviceStates } from "../devices/device-state.ts";
@@ -13,10 +12,15 @@ import { deviceDetails, listDevices, listGateways } from "../devices/device-view
 import { NatsDeviceFacts } from "../devices/nats-device-facts.ts";
 import { readRegistry } from "../devices/nats-registry-load.ts";
 import { defaultRegistryBounds } from "../devices/registry.ts";
+import { withAccess } from "../gateways/gateway-access.ts";
+import { NatsGateways } from "../gateways/nats-gateways.ts";
 import { deviceDetailLines, deviceText, gatewayDetailLines, gatewayText } from "./device-list.ts";
 import type { CommandParts } from "./nats-commands.ts";
 import { connected, streamInfo } from "./nats-commands.ts";
+import type { GatewayFlags, GatewayParts } from "./nats-gateways.ts";
+import { accessActs, gatewayAccess } from "./nats-gateways.ts";
 import { recordAct } from "./nats-operators.ts";
+import { author } from "./system-author.ts";
 
 export interface DeviceFlags {
   readonly json?: boolean;
@@ -42,8 +46,7 @@ interface Opened {
 export const deviceActs =
   "list, show GATEWAY DEVICE, rename GATEWAY DEVICE [NAME], replace GATEWAY OLD NEW, " +
   "retire, return or forget GATEWAY DEVICE";
-export const gatewayActs =
-  "list, show GATEWAY, rename GATEWAY [NAME], retire, return or forget GATEWAY";
+export const gatewayActs = `list, show GATEWAY, ${accessActs}, rename GATEWAY [NAME], retire, return or forget GATEWAY`;
 
 /** Throws CLI_USAGE, DEVICE_UNKNOWN and OPERATION_INVALID. */
 export function devices(
@@ -83,11 +86,13 @@ export function devices(
 
 /** Throws CLI_USAGE, DEVICE_UNKNOWN and OPERATION_INVALID. */
 export function gateways(
-  parts: DeviceParts,
+  parts: DeviceParts & GatewayParts,
   act: string,
   args: readonly string[],
-  flags: DeviceFlags,
+  flags: DeviceFlags & GatewayFlags,
 ): Promise<number> {
+  const access = gatewayAccess(parts, act, args, flags);
+  if (access !== undefined) return access;
   const [gateway = "", name] = args;
   const place = { gateway, device: "" };
   if (act === "rename" && args.length >= 1 && args.length <= 2)
@@ -96,8 +101,10 @@ export function gateways(
   if (said !== undefined) return say(parts, place, { act: said }, flags);
   const isKnown = act === "list" ? args.length === 0 : act === "show" && args.length === 1;
   if (!isKnown) throw usage(`gateways ${act}: write gateways ${gatewayActs}`);
-  return opened(parts, flags, async ({ sources }) => {
-    const all = listGateways(sources);
+  return opened(parts, flags, async ({ connection, sources }) => {
+    await streamInfo(connection, gatewaysStream);
+    const own = new NatsGateways(jetstream(connection), await jetstreamManager(connection));
+    const all = withAccess(listGateways(sources), (await own.load()).book);
     const found = act === "list" ? all : all.filter((one) => one.gateway === gateway);
     if (act === "show" && found.length === 0) throw unknown(`gateway ${gateway}`, "gateways list");
     for (const one of found) {
@@ -133,7 +140,7 @@ function say(
   said: Readonly<Record<string, string>>,
   flags: DeviceFlags,
 ): Promise<number> {
-  const by = flags.by ?? `${userInfo().username}@${hostname()}`;
+  const by = author(flags.by);
   const request = factsRequest({ ...said, by, note: flags.note });
   return opened(parts, flags, async ({ connection, sources, facts }) => {
     const row = sources.registry.gateways.get(place.gateway);

@@ -1,5 +1,5 @@
 /** `causeway-cloud operators`, and what commands say of themselves there. */
-import { hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import { operateStream } from "@causeway/shared/subjects.ts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
@@ -9,6 +9,7 @@ import type { OperatorsEntry } from "../operate/operators-entry.ts";
 import { entryText } from "../operate/operators-entry.ts";
 import type { CommandParts } from "./nats-commands.ts";
 import { connected, streamInfo } from "./nats-commands.ts";
+import { userName } from "./system-author.ts";
 
 export function operators(
   parts: CommandParts,
@@ -35,7 +36,7 @@ export async function recordAct(
   { clock, warn }: Pick<CommandParts, "clock" | "warn">,
   done: Pick<OperatorsEntry, "act" | "on" | "detail">,
 ): Promise<void> {
-  const { username: who } = userInfo();
+  const who = userName();
   const place = { how: "cli", from: hostname(), scope: "nats" };
   const entry = { at: clock.wallMs(), who, ...place, result: "done" as const, ...done };
   try {

@@ -1,5 +1,4 @@
 /** `causeway-cloud silence`, and `alerts ack`: what people say about alerts. */
-import { hostname, userInfo } from "node:os";
 import { CodedError } from "@causeway/shared/errors.ts";
 import { newAcknowledgement } from "@causeway/shared/operate/acknowledgement.ts";
 import { matchersText } from "@causeway/shared/operate/labels.ts";
@@ -14,13 +13,9 @@ import { connected, readTransitions, streamInfo } from "./nats-commands.ts";
 import { recordAct } from "./nats-operators.ts";
 import type { SilenceFlags } from "./silence.ts";
 import { inFlags, silenceRequest, unknownLabels } from "./silence.ts";
+import { author } from "./system-author.ts";
 
 const idDigits = 12;
-
-/** Who sits at this machine, where no one else is named. */
-function author(given: string | undefined): string {
-  return given ?? `${userInfo().username}@${hostname()}`;
-}
 
 export async function operationsStore(connection: NatsConnection): Promise<NatsOperationsStore> {
   for (const stream of [silencesStream, acksStream]) await streamInfo(connection, stream);

@@ -14,6 +14,7 @@ import {
   readersStream,
   registryStream,
   rulesStream,
+  sessionsStream,
   silencesStream,
   telemetryStream,
 } from "@causeway/shared/subjects.ts";
@@ -40,6 +41,7 @@ const shown = [
   registryStream,
   silencesStream,
   acksStream,
+  sessionsStream,
   operateStream,
 ] as const;
 

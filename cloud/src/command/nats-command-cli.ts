@@ -1,7 +1,6 @@
 /** `causeway-cloud command`: send, list, show. */
 import type { KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { hostname, userInfo } from "node:os";
 import { sleep } from "@causeway/shared/clock.ts";
 import { isCommandId, newCommand, withPayload } from "@causeway/shared/command/command.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
@@ -12,6 +11,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import type { CommandParts } from "../cli/nats-commands.ts";
 import { connected, engineStore, streamInfo } from "../cli/nats-commands.ts";
 import { recordAct } from "../cli/nats-operators.ts";
+import { author } from "../cli/system-author.ts";
 import type { CommandState } from "./command-state.ts";
 import { commandLine, commandText, isFinal } from "./command-state.ts";
 import { NatsCommandStore } from "./nats-command-store.ts";
@@ -58,7 +58,7 @@ export function sendCommand(
 ): Promise<number> {
   const now = parts.clock.wallMs();
   const { expires, id, reply } = flags;
-  const by = flags.by ?? `${userInfo().username}@${hostname()}`;
+  const by = author(flags.by);
   const asked = { gateway, device, name, reply, by };
   const own = {
     ...(expires === undefined ? {} : { expires }),

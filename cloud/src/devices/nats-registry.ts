@@ -178,7 +178,7 @@ export class NatsRegistry {
     this.#show(session, from - 1);
     const subjects = registrySubjects;
     for await (const message of readJournal(connection, jetstream, {
-      ...{ stream: telemetryStream, subjects, from, signal },
+      ...{ stream: telemetryStream, subjects, from, signal, turn: clock },
     })) {
       progress();
       for (const folded of journal.fold(message)) registry.take(folded, message.storedAt);

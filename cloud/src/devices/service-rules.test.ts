@@ -11,11 +11,13 @@ import {
 import { silentLogger } from "@causeway/shared/log.ts";
 import { decodeMark } from "@causeway/shared/mark.ts";
 import type { Service } from "@causeway/shared/rules/fleet.ts";
-import { emptyFleet } from "@causeway/shared/rules/fleet.ts";
+import { compileFleet, emptyFleet } from "@causeway/shared/rules/fleet.ts";
 import { rulesSchema } from "@causeway/shared/rules/rule.ts";
 import { expect, test } from "vitest";
 import { Partition } from "../engine/partition.ts";
 import { noCounts } from "../engine/partition-counters.ts";
+import type { GatewayEntry } from "../gateways/gateway-entry.ts";
+import { encodeEntry, GatewayBook, gatewayRequest } from "../gateways/gateway-entry.ts";
 import { loadedFrom } from "../rules/rules-document.ts";
 import { journalMessage, readingEvent } from "../testing/journal-writer.ts";
 import { ServiceRules, serviceOf } from "./service-rules.ts";
@@ -236,4 +238,30 @@ test("tags of so many devices are told, the same ones whatever the order", () =>
   ]);
   expect(serviceOf(book, tags(devices.toReversed()))).toEqual(service);
   expect(serviceOf(book)).toBeUndefined();
+});
+
+test("where gateways belong that were added comes with the rules, in groups, the same whatever the order", () => {
+  const bookOf = (names: readonly string[]) => {
+    const gateways = new GatewayBook();
+    for (const gateway of names) {
+      const place = gateway === "bare" ? {} : { site: "hall", labels: { zone: "cold" } };
+      const request = gatewayRequest({ act: "add", gateway, by: "ann", ...place });
+      gateways.take(gateway, encodeEntry(gateways.after(request, 0)));
+    }
+    return gateways;
+  };
+  const names = ["g2", "bare", "g1", "g3"];
+  const service = serviceOf(new DeviceBook(), undefined, bookOf(names));
+  expect(service?.places).toEqual([["hall", { zone: "cold" }, ["g1", "g2", "g3"]]]);
+  expect(serviceOf(new DeviceBook(), undefined, bookOf(names.toReversed()))).toEqual(service);
+  expect(serviceOf(new DeviceBook(), undefined, bookOf(["bare"]))).toBeUndefined();
+
+  const gateways = new GatewayBook();
+  const own = new ServiceRules(new DeviceBook(), silentLogger, undefined, gateways);
+  const before = own.of(configured).ruleSet.name;
+  for (const { gateway } of bookOf(names).all())
+    gateways.take(gateway, encodeEntry(bookOf(names).of(gateway) as GatewayEntry));
+  const { fleet, ruleSet } = own.of(configured);
+  expect(ruleSet.name).not.toBe(before);
+  expect(compileFleet(fleet).gateway("g2")).toEqual({ site: "hall", labels: { zone: "cold" } });
 });

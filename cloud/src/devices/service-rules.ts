@@ -6,6 +6,7 @@ import type { DeviceBook } from "@causeway/shared/devices/device-facts.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Service } from "@causeway/shared/rules/fleet.ts";
+import { GatewayBook } from "../gateways/gateway-entry.ts";
 import type { LoadedRules } from "../rules/rules-document.ts";
 import { loadedFrom } from "../rules/rules-document.ts";
 
@@ -21,14 +22,37 @@ export interface TagSource {
 const noTags: TagSource = { tagsVersion: 0, tagged: () => [] };
 
 /** Undefined where there is nothing to be said. */
-export function serviceOf(book: DeviceBook, source = noTags): Service | undefined {
+export function serviceOf(
+  book: DeviceBook,
+  source = noTags,
+  gateways = new GatewayBook(),
+): Service | undefined {
   const out = book.outOfService().map(({ gateway, device }) => [gateway, device] as const);
   const as = book
     .successions()
     .map(({ gateway, device, as: own }) => [gateway, device, own] as const);
   const tags = boundedTags(source.tagged());
-  if (out.length === 0 && as.length === 0 && tags.length === 0) return undefined;
-  return { out: bounded(out), as: bounded(as), ...(tags.length === 0 ? {} : { tags }) };
+  const places = placesOf(gateways);
+  if (Math.max(out.length, as.length, tags.length, places.length) === 0) return undefined;
+  const told = {
+    ...(tags.length === 0 ? {} : { tags }),
+    ...(places.length === 0 ? {} : { places }),
+  };
+  return { out: bounded(out), as: bounded(as), ...told };
+}
+
+/** Gateways of one site and the same labels are told together. */
+function placesOf(gateways: GatewayBook): NonNullable<Service["places"]> {
+  const told = gateways
+    .all()
+    .filter(({ site, labels }) => site !== undefined || Object.keys(labels).length > 0);
+  const groups = Map.groupBy(told, ({ site = "", labels }) => JSON.stringify([site, labels]));
+  return [...groups]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .flatMap(([, own]) => {
+      const [{ site = "", labels } = { labels: {} }] = own;
+      return [[site, labels, own.map(({ gateway }) => gateway)] as const];
+    });
 }
 
 /** So many devices; in an order of their own, as their groups are. */
@@ -65,12 +89,19 @@ export class ServiceRules {
   #made:
     | { readonly of: LoadedRules; readonly seen: readonly unknown[]; readonly rules: LoadedRules }
     | undefined;
+  readonly #gateways: GatewayBook;
   readonly #tags: () => TagSource | undefined;
   #begun = noTags;
 
   /** `tags` are undefined until they are known. */
-  constructor(book: DeviceBook, log: Logger, tags: () => TagSource | undefined = () => noTags) {
+  constructor(
+    book: DeviceBook,
+    log: Logger,
+    tags: () => TagSource | undefined = () => noTags,
+    gateways = new GatewayBook(),
+  ) {
     this.#book = book;
+    this.#gateways = gateways;
     this.#log = log;
     this.#tags = tags;
   }
@@ -83,7 +114,7 @@ export class ServiceRules {
 
   of(loaded: LoadedRules): LoadedRules {
     const source = this.#tags() ?? this.#begun;
-    const seen = [this.#book.version, source, source.tagsVersion];
+    const seen = [this.#book.version, this.#gateways.version, source, source.tagsVersion];
     const isSame = seen.every((one, at) => one === this.#made?.seen[at]);
     if (this.#made?.of !== loaded || !isSame)
       this.#made = { of: loaded, seen, rules: this.#with(loaded, source) };
@@ -91,7 +122,7 @@ export class ServiceRules {
   }
 
   #with(loaded: LoadedRules, source: TagSource): LoadedRules {
-    const service = serviceOf(this.#book, source);
+    const service = serviceOf(this.#book, source, this.#gateways);
     const tagged = (service?.tags ?? []).reduce((count, [, , ids]) => count + ids.length, 0);
     const rows = [service?.out.length ?? 0, service?.as.length ?? 0, tagged];
     if (Math.max(...rows) >= serviceRowsMax)
@@ -103,7 +134,10 @@ export class ServiceRules {
       return withService(loaded, service);
     } catch (failure) {
       const fields = { reason: reasonOf(failure) };
-      this.#log.error(fields, "rules are not told what is out of service: too much is");
+      this.#log.error(
+        fields,
+        "rules are not told what is said of gateways and devices: too much is",
+      );
       return loaded;
     }
   }

@@ -13,6 +13,7 @@ const checkpoint: Checkpoint = {
     { sequence: 500, identity },
     { sequence: 400, identity: { subject: "clk", nonce: undefined } },
   ],
+  ahead: { sequence: 503, identity },
   tick: { n: 17, at: 1_767_225_600_000, steadySince: 1_767_225_500_000 },
   rules: "0123",
   snapshot: {
@@ -21,6 +22,7 @@ const checkpoint: Checkpoint = {
     shards: 2,
     hash: "feed",
     rules: "0123",
+    tick: { n: 16, at: 1_767_225_595_000 },
   },
 };
 
@@ -35,9 +37,10 @@ test("one of a build without ticks and places is read", () => {
   expect(decodeCheckpoint(text)).toEqual({
     ...checkpoint,
     places: [],
+    ahead: undefined,
     tick: undefined,
     rules: undefined,
-    snapshot: { ...checkpoint.snapshot, rules: undefined },
+    snapshot: { ...checkpoint.snapshot, rules: undefined, tick: undefined },
   });
 });
 

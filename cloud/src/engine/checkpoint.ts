@@ -4,10 +4,15 @@
  *   { "v": 1, "fence": n, "commit": n, "seq": journal sequence, "nonce": hex,
  *     "places": [[journal sequence, subject, nonce], …], the newest first: the message at `seq` and
  *               older ones at growing distances,
+ *     "ahead": [journal sequence, subject, nonce] where marks cover some of what follows "seq",
  *     "tick": [number, time, time since which they came without a gap] of the last one seen,
  *     "rules": name of the rule set then in force,
+ *     "began": name of the one by which the journal was read from its start,
  *     "snap": [generation, journal sequence, subject and nonce of the message there,
- *              count of shards, hash, name of the rule set] }
+ *              count of shards, hash, name of the rule set,
+ *              number and time of the last tick],
+ *     "trial": [starts that came to nothing, [[journal sequence, position, tries], …] begun alone and not
+ *               got over, [[journal sequence, id], …] judged no more]; absent while there is nothing }
  *
  * Every write carries a fresh nonce, so that after any doubt the engine can tell its own write from
  * one that has the same numbers after a rollback.
@@ -15,6 +20,8 @@
 import { CodedError } from "@causeway/shared/errors.ts";
 import type { SeenTick } from "../ticks/tick.ts";
 import type { Place } from "./place.ts";
+import type { Trial } from "./trial.ts";
+import { trialOf, trialRow } from "./trial.ts";
 
 export interface Checkpoint {
   /** Grows with every take-over. */
@@ -26,11 +33,20 @@ export interface Checkpoint {
   readonly nonce: string;
   /** Messages by which the journal is known again, the newest first. */
   readonly places: readonly Place[];
+  /**
+   * Marks may cover messages up to this one: of a commit that had no room for the whole partition, or
+   * the whole of this message.
+   */
+  readonly ahead: Place | undefined;
   readonly tick: SeenTick | undefined;
   /** Name of the rule set by which alerts were judged; undefined before the first tick. */
   readonly rules: string | undefined;
+  /** By this rule set the journal is read from its start; fixed at the first take-over. */
+  readonly began?: string | undefined;
   /** Undefined where there is none, or none that this build can read. */
   readonly snapshot: SnapshotReference | undefined;
+  /** Undefined where no start came to nothing. */
+  readonly trial?: Trial | undefined;
 }
 
 export interface SnapshotReference {
@@ -41,6 +57,8 @@ export interface SnapshotReference {
   readonly hash: string;
   /** Name of the rule set in force; undefined before the first tick. */
   readonly rules: string | undefined;
+  /** The last one up to the place. */
+  readonly tick: SeenTick | undefined;
 }
 
 export const noCheckpoint: Checkpoint = {
@@ -49,13 +67,15 @@ export const noCheckpoint: Checkpoint = {
   sequence: 0,
   nonce: "",
   places: [],
+  ahead: undefined,
   tick: undefined,
   rules: undefined,
   snapshot: undefined,
 };
 
 export function encodeCheckpoint(checkpoint: Checkpoint): string {
-  const { fence, commit, sequence, nonce, places, tick, rules, snapshot } = checkpoint;
+  const { fence, commit, sequence, nonce, places, ahead, tick, rules, began } = checkpoint;
+  const { snapshot, trial } = checkpoint;
   return JSON.stringify({
     v: 1,
     fence,
@@ -63,15 +83,19 @@ export function encodeCheckpoint(checkpoint: Checkpoint): string {
     seq: sequence,
     nonce,
     places: places.map(rowOf),
+    ahead: ahead && rowOf(ahead),
     tick: tick && [tick.n, tick.at, ...(tick.steadySince === undefined ? [] : [tick.steadySince])],
     rules,
+    began,
     snap: snapshot && [
       snapshot.generation,
       ...rowOf(snapshot.place),
       snapshot.shards,
       snapshot.hash,
       snapshot.rules ?? null,
+      snapshot.tick && [snapshot.tick.n, snapshot.tick.at],
     ],
+    trial: trial && trialRow(trial),
   });
 }
 
@@ -82,7 +106,7 @@ function rowOf({ sequence, identity: { subject, nonce } }: Place) {
 /** Throws BATCH_VERSION_UNKNOWN or BATCH_MALFORMED. */
 export function decodeCheckpoint(text: string): Checkpoint {
   const parsed = JSON.parse(text) as Record<string, unknown>;
-  const { v, fence, commit, seq, nonce, places, tick, rules, snap } = parsed;
+  const { v, fence, commit, seq, nonce, places, ahead, tick, rules, began, snap, trial } = parsed;
   if (v !== 1) throw new CodedError("BATCH_VERSION_UNKNOWN", `a checkpoint of version ${v}`);
   if (typeof fence !== "number" || typeof commit !== "number" || typeof seq !== "number") {
     throw new CodedError(
@@ -96,9 +120,12 @@ export function decodeCheckpoint(text: string): Checkpoint {
     sequence: seq,
     nonce: String(nonce),
     places: Array.isArray(places) ? places.flatMap((row) => placeOf(row) ?? []) : [],
+    ahead: placeOf(ahead),
     tick: tickOf(tick),
     rules: typeof rules === "string" ? rules : undefined,
+    ...(typeof began === "string" ? { began } : {}),
     snapshot: snapshotOf(snap),
+    ...(trial === undefined ? {} : { trial: trialOf(trial) }),
   };
 }
 
@@ -119,9 +146,10 @@ function tickOf(row: unknown): SeenTick | undefined {
 /** A snapshot that cannot be read is none: the journal is read from its start instead. */
 function snapshotOf(snap: unknown): SnapshotReference | undefined {
   if (!Array.isArray(snap)) return undefined;
-  const [generation, sequence, subject, nonce, shards, hash, rules] = snap as unknown[];
+  const [generation, sequence, subject, nonce, shards, hash, rules, tick] = snap as unknown[];
   const place = placeOf([sequence, subject, nonce]);
   if (typeof generation !== "string" || place === undefined) return undefined;
   if (typeof shards !== "number" || typeof hash !== "string") return undefined;
-  return { generation, place, shards, hash, rules: typeof rules === "string" ? rules : undefined };
+  const named = typeof rules === "string" ? rules : undefined;
+  return { generation, place, shards, hash, rules: named, tick: tickOf(tick) };
 }

@@ -6,10 +6,9 @@
 import { epochOrdinal } from "@causeway/shared/batch-codec.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import type { Doubt } from "@causeway/shared/mark.ts";
+import { doubtKinds } from "@causeway/shared/mark.ts";
 
 const doubtsMax = 16;
-/** What waits behind a refused batch must not hide that it was refused. */
-const kinds: readonly Doubt["kind"][] = ["refused", "expected"];
 
 interface LogOfEpoch {
   readonly epoch: string;
@@ -21,7 +20,7 @@ export class Doubts {
 
   /** Something of it was taken, so it has no doubt any more. */
   movedOn(place: LogOfEpoch): void {
-    for (const kind of kinds) this.#byKey.delete(keyOf(place, kind));
+    for (const kind of doubtKinds) this.#byKey.delete(keyOf(place, kind));
   }
 
   /** Replaces the log's last one of its kind. */
@@ -33,7 +32,7 @@ export class Doubts {
     if (this.#byKey.size > doubtsMax && oldest !== undefined) this.#byKey.delete(oldest);
   }
 
-  /** Refused ones first: a gateway answers the first doubt that names a batch of its own. */
+  /** What waits behind a refused batch must not hide that it was refused. */
   all(): readonly Doubt[] {
     return [...this.#byKey.values()].sort(byEpoch);
   }
@@ -44,6 +43,7 @@ function keyOf({ epoch, log }: LogOfEpoch, kind: Doubt["kind"]): string {
 }
 
 function byEpoch(left: Doubt, right: Doubt): number {
-  if (left.kind !== right.kind) return left.kind === "refused" ? -1 : 1;
+  if (left.kind !== right.kind)
+    return doubtKinds.indexOf(left.kind) - doubtKinds.indexOf(right.kind);
   return (epochOrdinal(left.epoch) ?? 0) - (epochOrdinal(right.epoch) ?? 0);
 }

@@ -180,6 +180,48 @@ describe("a replay", () => {
     expect(world.alerts()).toEqual([]);
   });
 
+  test("without a snapshot judges by what came before the first tick was judged by (T5)", async () => {
+    const world = new EngineWorld();
+    const plain = { name: "plain", detector: "limits", hi: 900, metrics: ["*"] };
+    const slow = { ...plain, name: "slow", hi: 50, hysteresis: 20 };
+    const [before, after] = [rulesSchema.parse([plain]), rulesSchema.parse([plain, slow])];
+    for (const rules of [before, after]) await keep(world, rules);
+    world.engine(before);
+    await world.clock.advance(10);
+    world.reading(1, 60);
+    world.tick(after);
+    world.reading(2, 40); // normal to a rule that has not seen 60
+    await world.clock.advance(500);
+    const second = world.engine(after);
+    await world.clock.advance(500);
+    world.reading(3, 40);
+    await world.clock.advance(500);
+    expect(second.status()).toMatchObject({ replayed: 2, events: 1 });
+    expect(world.alerts()).toEqual([]);
+  });
+
+  test("of ticks that the snapshot has seen changes nothing, though the journal went back (T2)", async () => {
+    const world = new EngineWorld();
+    const slow = { name: "slow", detector: "limits", hi: 50, hysteresis: 20, metrics: ["*"] };
+    const rules = rulesSchema.parse([slow]);
+    for (const each of [rules, coldRules]) await keep(world, each);
+    const first = world.engine();
+    await world.clock.advance(10);
+    for (const each of [rules, coldRules, rules]) {
+      world.tick(each);
+      await world.clock.advance(500);
+    }
+    world.reading(1, 60);
+    await world.clock.advance(500);
+    await first.stop();
+    world.journal.rollBack(3);
+    world.reading(2, 40); // normal to a rule that has not seen 60
+    world.engine();
+    await world.clock.advance(500);
+    expect(world.through()).toBe(2);
+    expect(world.alerts().map((told) => told.split(" ")[1])).toEqual(["firing"]);
+  });
+
   test("keeps alerts open by the rules of their commit, whatever its process would have (T5)", async () => {
     const world = new EngineWorld();
     await keep(world, hotRules);

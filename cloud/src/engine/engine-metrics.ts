@@ -1,6 +1,7 @@
 /** The engine's status as Prometheus metrics. */
 import type { Metric } from "@causeway/shared/metric.ts";
 import { metricsOf } from "@causeway/shared/metric.ts";
+import type { GroupLeases } from "../leases/leases.ts";
 import type { EngineStatus } from "./engine.ts";
 import type { RuleCounts } from "./rule-counts.ts";
 
@@ -23,10 +24,24 @@ export function ruleMetrics(rules: ReadonlyMap<string, Readonly<RuleCounts>>): r
   ]);
 }
 
+/** What keeps the process from being ready; one that others leave nothing to is. */
+export function engineReasons(status: EngineStatus, leases: GroupLeases): readonly string[] {
+  const { phase, lastFault, missingRules } = status;
+  const isSpare = phase === "standby" && leases.isFresh() && leases.wanted().size === 0;
+  const why = lastFault === undefined ? "" : `: ${lastFault}`;
+  return [
+    ...(phase === "running" || isSpare ? [] : [`the engine is ${phase}${why}`]),
+    ...(missingRules === undefined
+      ? []
+      : [`rule set ${missingRules} is missing: restart the cloud to announce its rules`]),
+  ];
+}
+
 export function engineMetrics(status: EngineStatus): readonly Metric[] {
   const missing = status.missingRules === undefined ? 0 : 1;
   return [
     gauge("running", "1 while the engine reads the journal", status.phase === "running" ? 1 : 0),
+    gauge("partitions", "Of the 64, how many this process has", status.partitions),
     gauge("journal_sequence", "Last journal message worked off", status.sequence),
     counter("commits_total", "Commits", status.commits),
     counter("snapshots_total", "Snapshots of partitions stored", status.snapshots),
@@ -41,13 +56,18 @@ export function engineMetrics(status: EngineStatus): readonly Metric[] {
     ),
     counter("repeats_total", "Batches that held nothing new", status.repeats),
     counter("doubts_total", "Batches that could not be taken", status.doubts),
-    counter("dead_letters_total", "Events or batches that could not be read", status.dead),
+    counter("dead_letters_total", "Dead letters that were opened", status.dead),
     counter("alert_transitions_total", "Alerts that fired or were resolved", status.transitions),
     counter("shadow_transitions_total", "The same of rules in shadow", status.shadowed),
     counter(
       "alerts_refused_total",
       "Abnormal readings whose alert a gateway had no room for among its open ones: nobody is told",
       status.alertsRefused,
+    ),
+    counter(
+      "slowdowns_total",
+      "Times that a gateway beyond its quota was told what it may send",
+      status.slowdowns,
     ),
     counter("derived_events_total", "Events that rules emitted", status.derived),
     counter(

@@ -20,9 +20,9 @@ import { bootOffset, journalMessage } from "../testing/journal-writer.ts";
 import { ruleSetName } from "../ticks/rule-sets.ts";
 import type { CommitMessage } from "./engine-store.ts";
 import { derivedCharactersMax } from "./gateway-output.ts";
-import type { PartitionSettings } from "./partition.ts";
 import { Partition } from "./partition.ts";
 import { noCounts } from "./partition-counters.ts";
+import type { PartitionSettings } from "./partition-settings.ts";
 import { EngineWorld } from "./testing/engine-world.ts";
 
 const door = {

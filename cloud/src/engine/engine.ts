@@ -2,14 +2,12 @@
  * The engine reads the journal and commits what follows from it: marks, alerts, derived events, dead
  * letters.
  *
- *   E1  Nothing is committed by an engine that was fenced: every commit expects the checkpoints that
- *       this engine itself wrote last.
- *   E2  After any refusal or doubt the tenure ends: everything in memory is dropped, the partitions
- *       are taken over anew, and the journal is read again under what was committed.
- *   E3  While one commit is under way the next one gathers; alerts do not wait, the rest at most
- *       `gatherMs`.
- *   E4  A snapshot is named by a commit only once all of it is stored, and older ones are deleted
- *       only after that commit.
+ *   E1  Nothing is committed by an engine that was fenced (commits.ts).
+ *   E2  After any doubt, and a refusal that is not E9's, the tenure ends: everything in memory is
+ *       dropped, the partitions are taken over anew, and the journal is read again under what was
+ *       committed.
+ *   E3  Alerts do not wait for a commit, the rest a moment (commits.ts).
+ *   E4  A snapshot counts once a commit has named it (housekeeping.ts).
  *   E5  Whenever the store may be another one, as after every loss of the connection, nothing is
  *       committed before each checkpoint is found to be the one that this engine wrote last.
  *   E6  The journal's last message is compared each time that the reading begins anew: before, since
@@ -17,60 +15,71 @@
  *       message comes, since the journal may change in between.
  *   E7  Rules are those that the last tick names. Where they cannot be loaded, it goes on by those
  *       it has and says so.
- *   E8  One that commits nothing for a minute looks whether it was fenced: its successor may have
- *       died since, and while the journal is full nothing comes that it would have to commit.
+ *   E8  One that commits nothing for a minute looks whether it was fenced (housekeeping.ts).
+ *   E9  Where several engines run, leases say which partitions are whose, and each can lose some and
+ *       get others while the rest go on. What is given up is committed, and has a snapshot, before
+ *       the lease is. What another engine took is not taken back within `retakeMs`, unless the lease
+ *       was lost and given again, so that two never fence each other in turn.
  */
-import type { Cancel, Clock } from "@causeway/shared/clock.ts";
+import type { Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { clockSubject, parseStoredTelemetry } from "@causeway/shared/subjects.ts";
+import { clockSubject, parseStoredTelemetry, partitionCount } from "@causeway/shared/subjects.ts";
+import { Suspects } from "../dead/suspects.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
+import type { GroupLeases } from "../leases/leases.ts";
 import type { NamedRules } from "../ticks/rule-sets.ts";
 import type { Tick } from "../ticks/tick.ts";
 import { decodeTick } from "../ticks/tick.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import type { CommitMessage } from "./engine-store.ts";
+import { takeAlone } from "./alone.ts";
+import { Commits } from "./commits.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import type { PartitionCounters } from "./partition-counters.ts";
 import { noCounts } from "./partition-counters.ts";
-import type { Place } from "./place.ts";
-import { isSame, withPlace } from "./place.ts";
+import { isSame } from "./place.ts";
 import type { RuleCounts } from "./rule-counts.ts";
 import { RuleCountsBook } from "./rule-counts.ts";
-import { encodeSnapshot, snapshotHash } from "./snapshot.ts";
-import type { Held, TakeOverParts } from "./take-over.ts";
-import { checkpointMessage, committedAt, takeOver } from "./take-over.ts";
+import type { Held, TakenOver, TakeOverParts } from "./take-over.ts";
+import { takeOver } from "./take-over.ts";
+import { placeOf, Tenure } from "./tenure.ts";
+import { isSuspected } from "./trial.ts";
 
 export interface EngineParts extends TakeOverParts {
-  /** Reads the journal from a sequence on; throws when it is interrupted. */
-  readonly journal: (from: number, signal: AbortSignal) => AsyncIterable<JournalMessage>;
+  /**
+   * Reads what the journal has of some partitions, of all where none are named, and its ticks, from a
+   * sequence on; throws when it is interrupted.
+   */
+  readonly journal: (
+    from: number,
+    signal: AbortSignal,
+    partitions?: readonly number[],
+  ) => AsyncIterable<JournalMessage>;
+  /** E9. Without them every partition is this engine's. */
+  readonly leases?: GroupLeases | undefined;
   readonly clock: Clock;
   /** Done before every take-over: a server that lost its disk comes back without streams. */
   readonly prepare?: () => Promise<void>;
 }
 
-const gatherMs = 100;
-const commitMessagesMax = 400;
-/** With the output of one gateway more a commit stays below 4 MB. */
-const commitCharactersMax = 1_024 * 1_024;
-/** Journal messages taken since the last commit began; at the bound reading waits for the commit. */
-const uncommittedMessagesMax = 1_000;
 const retakeSchedule = { firstMs: 250, maxMs: 15_000, factor: 2 };
-/** After another engine's commit was found, so that two engines do not fence each other in turn. */
+/** After another engine's commit was found, where there are no leases. */
 const fencedWaitMs = 10_000;
+/** E9. Longer than a lease lasts, so that it is known by then whose it is. */
+const retakeMs = 6_000;
+const leaseLookMs = 1_000;
 const reopenSchedule = { firstMs: 100, maxMs: 5_000, factor: 2 };
 /** In a row; then all is prepared anew, as for a server that came back without its streams. */
 const reopenAttemptsMax = 10;
-/** A busy partition is snapshot so often, an idle one has its snapshot's place moved on. */
-const snapshotEveryMs = 10_000;
-const idleEveryMs = 60_000;
-const hurriedEveryMs = 5_000;
-const housekeepEveryMs = 1_000;
+const allPartitions = Array.from({ length: partitionCount }, (_, partition) => partition);
 
-export type EnginePhase = "starting" | "running" | "interrupted" | "stopped";
+export type EnginePhase = "starting" | "standby" | "running" | "interrupted" | "stopped";
 
 export interface EngineStatus extends Readonly<PartitionCounters> {
+  /** In standby there is no partition for it. */
   readonly phase: EnginePhase;
+  /** Of the 64, how many it has. */
+  readonly partitions: number;
   readonly sequence: number;
   readonly commits: number;
   readonly snapshots: number;
@@ -84,33 +93,25 @@ export interface EngineStatus extends Readonly<PartitionCounters> {
   readonly lastFault: string | undefined;
 }
 
-/** One span between two take-overs. */
-interface Tenure {
-  readonly held: ReadonlyMap<number, Held>;
-  readonly ended: AbortController;
-  fault: unknown;
-  /** The store's session in which the checkpoints were found to be this engine's own (E5). */
-  session: number;
-  /** The journal message worked off last. */
-  last: Place | undefined;
-  /** Behind it, older ones by which the journal is known again. */
-  places: readonly Place[];
-  committing: Promise<void> | undefined;
-  committedAtMs: number;
-  checkedAtMs: number;
-  scheduled: Cancel | undefined;
-  readonly dirty: Set<Held>;
-  /** With shards of older generations to delete. */
-  readonly stale: Set<Held>;
-  uncommitted: number;
-  housekeeping: Promise<void> | undefined;
-  nextHousekeeping: Cancel | undefined;
+/** A tenure and what works on it. */
+interface Serving {
+  readonly tenure: Tenure;
+  readonly commits: Commits;
+  readonly housekeeping: Housekeeping;
+  /** Ends the reading, so that partitions can go and join. */
+  pause: AbortController;
+  /** E9. Taken over, and to join at the next pause. */
+  gained: TakenOver | undefined;
+  gaining: Promise<void> | undefined;
 }
+
+/** For those that are being taken over. */
+const none: ReadonlySet<number> = new Set();
 
 export class Engine {
   readonly #parts: EngineParts;
   readonly #stopping = new AbortController();
-  #tenure: Tenure | undefined;
+  #serving: Serving | undefined;
   /** Undefined until somebody has decided; until then the marks keep theirs. */
   #cap: { readonly bytesPerSecond: number | undefined } | undefined;
   #isHurried = false;
@@ -125,9 +126,13 @@ export class Engine {
   #missingRules: string | undefined;
   #lastFault: string | undefined;
   readonly #counters = noCounts();
+  /** Being taken over. */
+  #taking = none;
+  /** E9. When a partition that was lost may be taken again, in ms of the boot. */
+  readonly #fencedUntil = new Map<number, number>();
 
   constructor(parts: EngineParts) {
-    this.#parts = parts;
+    this.#parts = { suspects: new Suspects(), ...parts };
   }
 
   start(): void {
@@ -144,6 +149,7 @@ export class Engine {
   status(): EngineStatus {
     return {
       phase: this.#phase,
+      partitions: this.#serving?.tenure.held.size ?? 0,
       sequence: this.#sequence,
       commits: this.#commits,
       snapshots: this.#snapshots,
@@ -159,14 +165,15 @@ export class Engine {
   /** By rule; empty between two tenures. */
   ruleCounts(): ReadonlyMap<string, Readonly<RuleCounts>> {
     const book = new RuleCountsBook();
-    for (const { partition } of this.#tenure?.held.values() ?? []) partition.countRules(book);
+    for (const { partition } of this.#serving?.tenure.held.values() ?? [])
+      partition.countRules(book);
     return book.all();
   }
 
-  /** The fence of each partition; undefined between two tenures. */
+  /** The fence of each partition that it holds; undefined between two tenures. */
   holding(): ReadonlyMap<number, number> | undefined {
-    const tenure = this.#tenure;
-    if (tenure === undefined || tenure.ended.signal.aborted) return undefined;
+    const { tenure } = this.#serving ?? {};
+    if (tenure === undefined || tenure.ended.aborted) return undefined;
     return new Map([...tenure.held].map(([number, { checkpoint }]) => [number, checkpoint.fence]));
   }
 
@@ -174,16 +181,16 @@ export class Engine {
   setCap(bytesPerSecond: number | undefined): void {
     if (this.#cap !== undefined && this.#cap.bytesPerSecond === bytesPerSecond) return;
     this.#cap = { bytesPerSecond };
-    if (this.#tenure !== undefined) this.#capMarks(this.#tenure);
+    if (this.#serving !== undefined) this.#capMarks(this.#serving);
   }
 
-  #capMarks(tenure: Tenure): void {
+  #capMarks({ tenure, commits }: Serving): void {
     if (this.#cap === undefined) return;
     for (const held of tenure.held.values()) {
       held.partition.setCap(this.#cap.bytesPerSecond);
       if (held.partition.isDirty) tenure.dirty.add(held);
     }
-    if (tenure.dirty.size > 0) this.#schedule(tenure, false);
+    if (tenure.dirty.size > 0) commits.schedule(false);
   }
 
   /** The places of snapshots hold a journal back that is nearly full: they move on sooner. */
@@ -192,126 +199,294 @@ export class Engine {
   }
 
   async #run(): Promise<void> {
-    const { clock, random, log } = this.#parts;
+    const { clock, random, log, leases } = this.#parts;
+    const unwatch = leases?.onChange(() => this.#look());
+    leases?.inUse(() => this.#inUse());
     for (let attempt = 1; !this.#stopping.signal.aborted; attempt++) {
       let waitMs = 0;
       try {
-        this.#phase = "starting";
-        const tenure = await this.#begin();
+        const serving = await this.#begin();
+        if (serving === undefined) break;
         attempt = 0;
-        this.#tenure = tenure;
-        this.#capMarks(tenure);
-        await this.#serve(tenure);
+        this.#serving = serving;
+        this.#capMarks(serving);
+        await this.#serve(serving);
       } catch (failure) {
         this.#phase = "interrupted";
         this.#lastFault = reasonOf(failure);
         if (failure instanceof CodedError && failure.code === "ENGINE_FENCED")
-          waitMs = fencedWaitMs;
+          waitMs = this.#fencedWaitMs();
         log.warn({ reason: this.#lastFault }, "the engine takes its partitions over again");
       }
-      this.#tenure = undefined;
+      this.#serving = undefined;
       waitMs += retryDelayMs(retakeSchedule, Math.max(1, attempt), random);
       await sleep(clock, waitMs, this.#stopping.signal);
     }
+    unwatch?.();
   }
 
-  async #begin(): Promise<Tenure> {
-    const { clock, log, prepare } = this.#parts;
+  /** E9. Leases say better than a long wait who is to go on. */
+  #fencedWaitMs(): number {
+    const lost = [...(this.#serving?.tenure.held.keys() ?? [])];
+    this.#noteFenced(lost);
+    return this.#parts.leases === undefined ? fencedWaitMs : 0;
+  }
+
+  #noteFenced(partitions: readonly number[]): void {
+    const until = this.#parts.clock.bootMs() + retakeMs;
+    for (const partition of partitions) this.#fencedUntil.set(partition, until);
+  }
+
+  #inUse(): ReadonlySet<number> {
+    const { tenure, gained } = this.#serving ?? {};
+    return new Set([
+      ...(tenure?.held.keys() ?? []),
+      ...(gained?.held.keys() ?? []),
+      ...this.#taking,
+    ]);
+  }
+
+  async #takeOver(numbers: readonly number[]): Promise<TakenOver> {
+    this.#taking = new Set(numbers);
+    try {
+      const taken = await takeOver(
+        this.#parts,
+        numbers,
+        this.#counters,
+        this.#parts.clock.bootMs(),
+      );
+      this.#takeOvers++;
+      return taken;
+    } finally {
+      this.#taking = none;
+    }
+  }
+
+  /** E9. What should be this engine's and may be taken now; nothing on the word of old leases. */
+  #takeable(): readonly number[] {
+    const { leases, clock } = this.#parts;
+    if (leases === undefined) return allPartitions;
+    if (!leases.isFresh()) return [];
+    const [wanted, nowMs] = [leases.wanted(), clock.bootMs()];
+    for (const [number, until] of this.#fencedUntil)
+      if (until <= nowMs || !wanted.has(number)) this.#fencedUntil.delete(number);
+    return [...wanted].filter((number) => !this.#fencedUntil.has(number));
+  }
+
+  /** Undefined where it is stopped before there is anything to do. */
+  async #begin(): Promise<Serving | undefined> {
+    const { log, prepare } = this.#parts;
+    this.#phase = "starting";
+    const numbers = await this.#awaitPartitions();
+    if (numbers.length === 0) return undefined;
     await prepare?.();
-    const { held, places, session } = await takeOver(this.#parts, this.#counters, clock.bootMs());
-    this.#takeOvers++;
-    log.info({ fence: held.get(0)?.checkpoint.fence }, "partitions taken over");
-    return {
-      held,
-      ended: new AbortController(),
-      fault: undefined,
-      session,
-      last: undefined,
-      places,
-      committing: undefined,
-      committedAtMs: clock.bootMs() - gatherMs,
-      checkedAtMs: clock.bootMs(),
-      scheduled: undefined,
-      dirty: new Set(),
-      stale: new Set(),
-      uncommitted: 0,
-      housekeeping: undefined,
-      nextHousekeeping: undefined,
-    };
+    const taken = await this.#takeOver(numbers);
+    log.info({ partitions: numbers.length, fence: fenceOf(taken) }, "partitions taken over");
+    return this.#serviceOf(new Tenure(taken));
+  }
+
+  async #awaitPartitions(): Promise<readonly number[]> {
+    const { clock } = this.#parts;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const numbers = this.#takeable();
+      if (numbers.length > 0) return numbers;
+      this.#phase = "standby";
+      await sleep(clock, leaseLookMs / 10, signal);
+    }
+    return [];
+  }
+
+  #serviceOf(tenure: Tenure): Serving {
+    const { store, clock, random, log, leases } = this.#parts;
+    const parts = { store, clock, random, log };
+    const commits = new Commits(
+      {
+        ...parts,
+        isShared: leases !== undefined,
+        committed: () => void this.#commits++,
+        fenced: (partitions) => this.#noteFenced(partitions),
+      },
+      tenure,
+    );
+    const housekeeping = new Housekeeping(
+      {
+        ...parts,
+        stored: () => void this.#snapshots++,
+        look: () => this.#look(),
+        isHurried: () => this.#isHurried,
+      },
+      tenure,
+      commits,
+    );
+    const pause = new AbortController();
+    return { tenure, commits, housekeeping, pause, gained: undefined, gaining: undefined };
+  }
+
+  /** E9. Asks for a pause where partitions are to go, and takes over those that are to come. */
+  #look(): void {
+    const { leases } = this.#parts;
+    const serving = this.#serving;
+    if (leases === undefined || serving === undefined) return;
+    const { held } = serving.tenure;
+    const wanted = leases.wanted();
+    if ([...held.keys()].some((number) => !wanted.has(number))) serving.pause.abort();
+    const missing = this.#takeable().filter((number) => !held.has(number));
+    if (missing.length === 0 || serving.gaining !== undefined || serving.gained !== undefined)
+      return;
+    serving.gaining = this.#gain(serving, missing).finally(() => {
+      serving.gaining = undefined;
+    });
+  }
+
+  async #gain(serving: Serving, numbers: readonly number[]): Promise<void> {
+    const { log } = this.#parts;
+    try {
+      serving.gained = await this.#takeOver(numbers);
+      log.info({ partitions: numbers.length }, "more partitions taken over");
+      serving.pause.abort();
+    } catch (failure) {
+      log.warn({ reason: reasonOf(failure) }, "more partitions cannot be taken over yet");
+    }
+  }
+
+  /** E9. While nothing is read. */
+  async #rearrange(serving: Serving): Promise<void> {
+    const { tenure, commits } = serving;
+    const { leases, store } = this.#parts;
+    if (leases === undefined) return;
+    serving.pause = new AbortController();
+    const wanted = leases.wanted();
+    const beyond = [...tenure.held.values()].filter((held) => !wanted.has(held.partition.number));
+    if (beyond.length > 0) await this.#giveUp(serving, beyond);
+    const { gained } = serving;
+    if (gained === undefined) return;
+    await commits.drain();
+    serving.gained = undefined;
+    // What was read of the store before it became another one is taken over anew.
+    if (gained.session !== tenure.session || gained.session !== store.session()) return;
+    tenure.join(gained);
+    this.#capMarks(serving);
+  }
+
+  async #giveUp({ tenure, housekeeping }: Serving, beyond: readonly Held[]): Promise<void> {
+    const { leases, log } = this.#parts;
+    await housekeeping.release(beyond);
+    if (tenure.ended.aborted) return;
+    for (const held of beyond) tenure.drop(held);
+    const numbers = beyond.map(({ partition }) => partition.number);
+    leases?.done();
+    log.info({ partitions: numbers.length, left: tenure.held.size }, "partitions given up");
   }
 
   /** Reads until the tenure ends; interruptions of the reading alone do not end it. */
-  async #serve(tenure: Tenure): Promise<void> {
+  async #serve(serving: Serving): Promise<void> {
+    const { tenure, commits, housekeeping } = serving;
     const { clock, random } = this.#parts;
-    const signal = AbortSignal.any([this.#stopping.signal, tenure.ended.signal]);
-    this.#scheduleHousekeeping(tenure);
+    const signal = AbortSignal.any([this.#stopping.signal, tenure.ended]);
+    housekeeping.schedule();
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
-        await this.#checkStore(tenure);
+        await this.#rearrange(serving);
+        if (tenure.held.size === 0) break;
+        await commits.checkStore();
         await this.#checkJournal(tenure);
         this.#phase = "running";
-        let isChecked = false;
-        for await (const message of this.#parts.journal(firstWanted(tenure), signal)) {
+        await this.#read(serving, signal, () => {
           attempt = 1;
-          if (!isChecked) await this.#checkJournal(tenure);
-          isChecked = true;
-          if (message.subject === clockSubject) await this.#takeTick(tenure, message);
-          else this.#takeOrEnd(tenure, message);
-          if (isFull(tenure)) await this.#commitNow(tenure);
-          if (tenure.ended.signal.aborted) break;
-        }
+        });
+        if (serving.pause.signal.aborted) attempt = 0;
       } catch (failure) {
-        if (failure instanceof CodedError || attempt >= reopenAttemptsMax) end(tenure, failure);
+        if (failure instanceof CodedError || attempt >= reopenAttemptsMax) tenure.end(failure);
         this.#phase = "interrupted";
         this.#lastFault = reasonOf(failure);
         await sleep(clock, retryDelayMs(reopenSchedule, attempt, random), signal);
       }
     }
-    tenure.nextHousekeeping?.();
-    await tenure.housekeeping;
-    await this.#drain(tenure);
+    await housekeeping.end();
+    await serving.gaining;
+    await commits.drain();
     if (tenure.fault !== undefined) throw tenure.fault;
-    await this.#release(tenure);
+    await this.#giveUp(serving, [...tenure.held.values()]);
+  }
+
+  async #read(serving: Serving, signal: AbortSignal, progress: () => void): Promise<void> {
+    const { tenure, commits } = serving;
+    const until = AbortSignal.any([signal, serving.pause.signal]);
+    const partitions = [...tenure.held.keys()];
+    let isChecked = false;
+    for await (const message of this.#parts.journal(tenure.next, until, partitions)) {
+      progress();
+      if (!isChecked) await this.#checkJournal(tenure);
+      isChecked = true;
+      if (message.subject === clockSubject) await this.#takeTick(serving, message);
+      else await this.#takeOrEnd(serving, message);
+      if (tenure.isFull) await commits.now();
+      if (until.aborted) break;
+    }
   }
 
   /** A message that was half worked off must not be passed over: the tenure ends. */
-  #takeOrEnd(tenure: Tenure, message: JournalMessage): void {
+  async #takeOrEnd(serving: Serving, message: JournalMessage): Promise<void> {
     try {
-      this.#take(tenure, message);
+      if (await this.#tookAlone(serving, message)) return;
+      while (!this.#take(serving, message)) await serving.commits.drain();
     } catch (failure) {
-      end(tenure, failure);
+      serving.tenure.end(failure);
     }
   }
 
-  #take(tenure: Tenure, message: JournalMessage): void {
+  /** C1. */
+  async #tookAlone(serving: Serving, message: JournalMessage): Promise<boolean> {
+    const { tenure, commits } = serving;
     const source = parseStoredTelemetry(message.subject);
     const held = source === undefined ? undefined : tenure.held.get(source.partition);
-    if (held !== undefined) held.partition.take(message);
-    this.#pass(tenure, message);
-    if (held === undefined || !held.partition.isDirty) return;
-    tenure.dirty.add(held);
-    tenure.uncommitted++;
-    this.#schedule(tenure, held.partition.isUrgent);
+    const { suspects } = this.#parts;
+    if (held === undefined || suspects === undefined || !isSuspected(held.trial)) return false;
+    if (message.sequence > held.partition.sequence)
+      await takeAlone({ tenure, commits, suspects }, held, message);
+    if (!tenure.ended.aborted) this.#pass(tenure, message);
+    return true;
   }
 
-  #pass(tenure: Tenure, { sequence, subject, header }: JournalMessage): void {
-    tenure.last = { sequence, identity: { subject, nonce: header("Cw-Nonce") } };
-    this.#sequence = sequence;
+  /** False where a commit has to be between this and the rest of the message (P7). */
+  #take({ tenure, commits }: Serving, message: JournalMessage): boolean {
+    if (tenure.ended.aborted) return true;
+    const source = parseStoredTelemetry(message.subject);
+    const held = source === undefined ? undefined : tenure.held.get(source.partition);
+    const isWhole = held === undefined || held.partition.take(message);
+    if (isWhole) this.#pass(tenure, message);
+    else tenure.partial = placeOf(message);
+    if (held === undefined || !held.partition.isDirty) return isWhole;
+    tenure.dirty.add(held);
+    tenure.uncommitted++;
+    commits.schedule(held.partition.isUrgent);
+    return isWhole;
+  }
+
+  #pass(tenure: Tenure, message: JournalMessage): void {
+    tenure.pass(message);
+    this.#sequence = message.sequence;
   }
 
   /** E7. Throws where the rules may be there and cannot be asked for: the tick comes again. */
-  async #takeTick(tenure: Tenure, message: JournalMessage): Promise<void> {
+  async #takeTick(serving: Serving, message: JournalMessage): Promise<void> {
     const tick = this.#tickIn(message);
     const rules = tick === undefined ? undefined : await this.#rulesNamed(tick.rules);
     try {
-      if (tick !== undefined) this.#tickAll(tenure, message.sequence, tick, rules);
-      this.#pass(tenure, message);
+      if (tick !== undefined) this.#tickAll(serving, message.sequence, tick, rules);
+      this.#pass(serving.tenure, message);
     } catch (failure) {
-      end(tenure, failure);
+      serving.tenure.end(failure);
     }
   }
 
-  #tickAll(tenure: Tenure, sequence: number, tick: Tick, rules: NamedRules | undefined): void {
+  #tickAll(
+    { tenure, commits }: Serving,
+    sequence: number,
+    tick: Tick,
+    rules: NamedRules | undefined,
+  ): void {
     this.#tick = tick.n;
     for (const held of tenure.held.values()) {
       const { partition } = held;
@@ -319,7 +494,7 @@ export class Engine {
       this.#rules = partition.rules;
       if (!partition.isDirty) continue;
       tenure.dirty.add(held);
-      this.#schedule(tenure, partition.isUrgent);
+      commits.schedule(partition.isUrgent);
     }
   }
 
@@ -345,42 +520,6 @@ export class Engine {
     return alerting === undefined ? undefined : { name, alerting };
   }
 
-  /** E5. */
-  async #checkStore(tenure: Tenure): Promise<void> {
-    const { store } = this.#parts;
-    const session = store.session();
-    if (session === tenure.session) return;
-    await this.#checkOwn(tenure);
-    tenure.session = session;
-  }
-
-  async #checkOwn(tenure: Tenure): Promise<void> {
-    const found = await this.#parts.store.loadCheckpoints([...tenure.held.keys()]);
-    for (const [number, { checkpoint, lastSequence }] of tenure.held) {
-      const own = found.get(number);
-      if (own?.lastSequence === lastSequence && own.checkpoint.nonce === checkpoint.nonce) continue;
-      const what = `checkpoint ${number} is not the one that was written last`;
-      // Only a higher fence is another engine's, for which this one has to wait.
-      const isFenced = (own?.checkpoint.fence ?? 0) > checkpoint.fence;
-      throw new CodedError(isFenced ? "ENGINE_FENCED" : "ENGINE_ROLLED_BACK", what);
-    }
-  }
-
-  /** E8. A commit meanwhile finds out by itself. */
-  async #checkIdle(tenure: Tenure): Promise<void> {
-    const { committedAtMs } = tenure;
-    const nowMs = this.#parts.clock.bootMs();
-    const isIdle = nowMs - Math.max(committedAtMs, tenure.checkedAtMs) >= idleEveryMs;
-    if (!isIdle || tenure.committing !== undefined) return;
-    tenure.checkedAtMs = nowMs;
-    try {
-      await this.#checkOwn(tenure);
-    } catch (failure) {
-      const isSure = failure instanceof CodedError && tenure.committedAtMs === committedAtMs;
-      if (isSure) end(tenure, failure);
-    }
-  }
-
   /** E6. A journal that was rolled back holds another message, or none, where this one stood. */
   async #checkJournal(tenure: Tenure): Promise<void> {
     const last = tenure.last ?? tenure.places[0];
@@ -389,191 +528,9 @@ export class Engine {
     const what = `the journal no longer has the message read at ${last.sequence}`;
     throw new CodedError("JOURNAL_ROLLED_BACK", what);
   }
-
-  /** E3. */
-  #schedule(tenure: Tenure, urgent: boolean): void {
-    if (tenure.committing !== undefined) return;
-    const { clock } = this.#parts;
-    const waitMs = urgent ? 0 : Math.max(0, tenure.committedAtMs + gatherMs - clock.bootMs());
-    if (tenure.scheduled !== undefined && waitMs > 0) return;
-    tenure.scheduled?.();
-    const begin = () => {
-      tenure.scheduled = undefined;
-      if (tenure.committing === undefined && !tenure.ended.signal.aborted)
-        this.#beginCommit(tenure);
-    };
-    if (waitMs > 0) tenure.scheduled = clock.after(waitMs, begin);
-    else clock.soon(begin);
-  }
-
-  /** Holds reading back at the bound, also while a commit is only scheduled. */
-  async #commitNow(tenure: Tenure): Promise<void> {
-    if (tenure.committing === undefined) this.#beginCommit(tenure);
-    await tenure.committing;
-  }
-
-  #beginCommit(tenure: Tenure): void {
-    if (tenure.dirty.size === 0) return;
-    tenure.committedAtMs = this.#parts.clock.bootMs();
-    tenure.uncommitted = 0;
-    tenure.committing = this.#commit(tenure)
-      .catch((failure) => end(tenure, failure))
-      .finally(() => {
-        tenure.committing = undefined;
-        const urgent = [...tenure.dirty].some(({ partition }) => partition.isUrgent);
-        if (tenure.dirty.size > 0 && !tenure.ended.signal.aborted) this.#schedule(tenure, urgent);
-      });
-  }
-
-  async #commit(tenure: Tenure): Promise<void> {
-    await this.#checkStore(tenure);
-    if (tenure.last !== undefined) tenure.places = withPlace(tenure.places, tenure.last);
-    const messages: CommitMessage[] = [];
-    const written: { held: Held; checkpoint: Checkpoint }[] = [];
-    let charactersLeft = commitCharactersMax;
-    for (const held of tenure.dirty) {
-      const room = commitMessagesMax - messages.length - written.length;
-      if (room <= 0 || charactersLeft <= 0) break;
-      const commit = held.checkpoint.commit + 1;
-      const collected = held.partition.collect(commit, room, charactersLeft);
-      messages.push(...collected.messages);
-      charactersLeft -= collected.characters;
-      if (collected.complete) tenure.dirty.delete(held);
-      const checkpoint = this.#checkpointAfter(tenure, held, commit, collected.complete);
-      written.push({ held, checkpoint });
-    }
-    for (const { held, checkpoint } of written) {
-      messages.push(checkpointMessage(held.partition.number, checkpoint, held.lastSequence));
-    }
-    const last = committedAt(await this.#parts.store.commit(messages), "a commit was not taken");
-    this.#commits++;
-    for (const [index, { held, checkpoint }] of written.entries()) {
-      const replaced = held.checkpoint.snapshot?.generation;
-      held.checkpoint = checkpoint;
-      held.lastSequence = last - written.length + 1 + index;
-      if (checkpoint.snapshot === held.snapshot) held.snapshot = undefined;
-      if (replaced !== checkpoint.snapshot?.generation) tenure.stale.add(held);
-    }
-  }
-
-  /** Only a whole commit may say how far the partition is, or name a snapshot (E4). */
-  #checkpointAfter(tenure: Tenure, held: Held, commit: number, complete: boolean): Checkpoint {
-    const { checkpoint, partition } = held;
-    const nonce = this.#parts.random.hex(16);
-    if (!complete) return { ...checkpoint, commit, nonce };
-    const snapshot = held.snapshot ?? checkpoint.snapshot;
-    const whole = { ...checkpoint, commit, nonce, snapshot };
-    const sequence = tenure.last?.sequence ?? 0;
-    if (sequence < checkpoint.sequence) return whole; // a replay is no news
-    const { seenTick: tick, alertRules: rules } = partition;
-    return { ...whole, sequence, places: tenure.places, tick, rules };
-  }
-
-  /** What is left behind costs space and nothing else; the next snapshot tries again. */
-  async #deleteOlder(tenure: Tenure, { partition, checkpoint }: Held): Promise<void> {
-    try {
-      await this.#checkStore(tenure);
-      await this.#parts.store.purgeShards(partition.number, checkpoint.snapshot?.generation ?? "");
-    } catch (failure) {
-      this.#parts.log.warn({ reason: reasonOf(failure) }, "older snapshots were not deleted");
-    }
-  }
-
-  #scheduleHousekeeping(tenure: Tenure): void {
-    tenure.nextHousekeeping = this.#parts.clock.after(housekeepEveryMs, () => {
-      tenure.housekeeping = this.#housekeep(tenure)
-        .catch((failure) => {
-          this.#parts.log.warn({ reason: reasonOf(failure) }, "a snapshot was not stored");
-        })
-        .finally(() => {
-          tenure.housekeeping = undefined;
-          if (!tenure.ended.signal.aborted && !this.#stopping.signal.aborted) {
-            this.#scheduleHousekeeping(tenure);
-          }
-        });
-    });
-  }
-
-  async #housekeep(tenure: Tenure): Promise<void> {
-    await this.#checkIdle(tenure);
-    for (const held of tenure.stale) {
-      tenure.stale.delete(held);
-      await this.#deleteOlder(tenure, held);
-    }
-    for (const held of tenure.held.values()) {
-      if (tenure.ended.signal.aborted || this.#stopping.signal.aborted) return;
-      const isBusy = held.partition.changedAt > held.snapshotSequence;
-      const everyMs = isBusy ? snapshotEveryMs : idleEveryMs;
-      const dueMs = held.snapshotAtMs + (this.#isHurried ? hurriedEveryMs : everyMs);
-      if (this.#parts.clock.bootMs() < dueMs) continue;
-      await this.#snapshot(tenure, held, isBusy);
-      this.#schedule(tenure, false);
-    }
-  }
-
-  /** Of an idle partition only the place in the journal moves on. */
-  async #snapshot(tenure: Tenure, held: Held, isBusy: boolean): Promise<void> {
-    const { last: place } = tenure;
-    // In a replay a partition may be ahead of what is read just now.
-    if (place === undefined || place.sequence < held.partition.sequence) return;
-    const { store, random, clock } = this.#parts;
-    const { checkpoint, partition } = held;
-    held.snapshotAtMs = clock.bootMs();
-    const newest = held.snapshot ?? checkpoint.snapshot;
-    if (!isBusy && newest !== undefined) {
-      held.snapshot = { ...newest, place };
-    } else {
-      const generation = `${checkpoint.fence}-${random.hex(8)}`;
-      const shards = encodeSnapshot(partition.number, generation, partition.snapshot());
-      const named = { shards: shards.length, hash: snapshotHash(shards) };
-      const reference = { generation, place, ...named, rules: partition.rules };
-      const { sequence } = partition;
-      await store.saveShards(shards); // only what is stored counts as a snapshot
-      held.snapshotSequence = sequence;
-      held.snapshot = reference;
-      this.#snapshots++;
-    }
-    tenure.dirty.add(held);
-  }
-
-  async #drain(tenure: Tenure): Promise<void> {
-    tenure.scheduled?.();
-    await tenure.committing;
-    while (tenure.dirty.size > 0 && !tenure.ended.signal.aborted) {
-      this.#beginCommit(tenure);
-      await tenure.committing;
-    }
-  }
-
-  /** Spares the next engine the replay; without it nothing is wrong. */
-  async #release(tenure: Tenure): Promise<void> {
-    try {
-      for (const held of tenure.held.values()) {
-        const isBusy = held.partition.changedAt > held.snapshotSequence;
-        await this.#snapshot(tenure, held, isBusy);
-      }
-      await this.#drain(tenure);
-    } catch (failure) {
-      this.#parts.log.warn({ reason: reasonOf(failure) }, "no snapshot at the end");
-    }
-  }
 }
 
-/** E2. */
-function end(tenure: Tenure, fault: unknown): void {
-  tenure.fault ??= fault;
-  tenure.ended.abort();
-}
-
-/** So much is not committed that reading waits for the commit. */
-function isFull({ uncommitted, dirty }: Tenure): boolean {
-  if (uncommitted >= uncommittedMessagesMax) return true;
-  for (const { partition } of dirty) if (partition.isFull) return true;
-  return false;
-}
-
-/** Behind the last message, or behind the oldest snapshot. */
-function firstWanted({ last, held }: Tenure): number {
-  if (last !== undefined) return last.sequence + 1;
-  return Math.min(...[...held.values()].map(({ snapshotSequence }) => snapshotSequence)) + 1;
+function fenceOf({ held }: TakenOver): number | undefined {
+  const [first] = held.values();
+  return first?.checkpoint.fence;
 }

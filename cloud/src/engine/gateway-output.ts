@@ -1,6 +1,6 @@
 /**
- * What a gateway's, or a site's, next commit tells: transitions, derived events, dead letters and
- * what its site has to know, packed by subject. Rules in shadow write under `shadow.>` and nowhere
+ * What a gateway's, or a site's, next commit tells: transitions, derived events and what
+ * its site has to know, packed by subject. Rules in shadow write under `shadow.>` and nowhere
  * else.
  */
 
@@ -11,12 +11,11 @@ import { isRuleName } from "@causeway/shared/names.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
 import type { SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
 import { subjects } from "@causeway/shared/subjects.ts";
-import type { DeadItem } from "../ingest/fold.ts";
 import type { SiteMoment } from "../site/site-message.ts";
 import { placeOfSite } from "../site/site-message.ts";
 import type { CommitMessage } from "./engine-store.ts";
 
-/** Closed alerts, derived events, dead letters and what sites are told stay for 30 days. */
+/** Closed alerts, derived events and what sites are told stay for 30 days. */
 const historyTtlSeconds = 30 * 24 * 3_600;
 /** A packed message is cut here, well below the server's max_payload. */
 const messageCharactersMax = 256 * 1_024;
@@ -28,7 +27,7 @@ export const derivedCharactersMax = 2 * 1_024 * 1_024;
 /** The same of what a site is told. */
 const inputCharactersMax = 1_024 * 1_024;
 
-type ListName = "transitions" | "events" | "derived" | "letters" | "inputs";
+type ListName = "transitions" | "events" | "derived" | "inputs";
 
 /** Items of one list of the messages on one subject, as JSON. */
 interface Packed {
@@ -93,9 +92,10 @@ export class GatewayOutput {
     return true;
   }
 
-  addDead(letter: DeadItem): void {
-    const subject = subjects.deadLetter(this.#partition, this.#gateway);
-    this.#add(subject, "letters", JSON.stringify(letter));
+  /** Of what goes with it in other messages. */
+  weigh(characters: number): void {
+    this.#characters += characters;
+    this.#waiting.characters += characters;
   }
 
   /** How many there is no room for: their numbers are missing, so the site is told that they do. */
@@ -135,8 +135,7 @@ export class GatewayOutput {
     const packed = this.#packed.get(key) ?? { subject, list, head, items: [] };
     packed.items.push(text);
     this.#packed.set(key, packed);
-    this.#characters += text.length;
-    this.#waiting.characters += text.length;
+    this.weigh(text.length);
   }
 }
 

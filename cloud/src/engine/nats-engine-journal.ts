@@ -1,5 +1,10 @@
 /** Stream TLM as the engine reads it. */
-import { clockSubject, telemetryStream } from "@causeway/shared/subjects.ts";
+import {
+  clockSubject,
+  partitionCount,
+  subjects,
+  telemetryStream,
+} from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { readJournal } from "../ingest/nats-journal.ts";
@@ -12,9 +17,14 @@ export function engineJournal(
   jetstream: JetStreamClient,
   manager: JetStreamManager,
 ): Pick<EngineParts, "journal" | "messageAt" | "firstSequence"> {
-  const whole = { stream: telemetryStream, subjects: ["tlm.>", clockSubject] };
   return {
-    journal: (from, signal) => readJournal(connection, jetstream, { ...whole, from, signal }),
+    journal: (from, signal, partitions) => {
+      const isAll = partitions === undefined || partitions.length === partitionCount;
+      const own = isAll ? ["tlm.>"] : partitions.map(subjects.partition);
+      const subjectsRead = [...own, clockSubject];
+      const request = { stream: telemetryStream, subjects: subjectsRead, from, signal };
+      return readJournal(connection, jetstream, { ...request, turn: "first" });
+    },
     messageAt: async (sequence) => {
       await connection.rtt();
       return messageAt(manager, sequence);

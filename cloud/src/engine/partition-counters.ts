@@ -12,6 +12,8 @@ export interface PartitionCounters {
   shadowed: number;
   /** Abnormal readings whose alert there was no room for: nobody is told. */
   alertsRefused: number;
+  /** Caps that were told for the sake of quotas. */
+  slowdowns: number;
   derived: number;
   /** Derived events that one journal message had no room for. */
   derivedRefused: number;
@@ -37,6 +39,7 @@ export function noCounts(): PartitionCounters {
     transitions: 0,
     shadowed: 0,
     alertsRefused: 0,
+    slowdowns: 0,
     derived: 0,
     derivedRefused: 0,
     siteInputs: 0,

@@ -6,30 +6,43 @@
  *       letters go in one.
  *   P2  An event that a committed mark covers, and a tick that a commit has seen, change detector
  *       state and nothing else. A mark says which tick its gateway has seen, for a commit that had
- *       no room for all gateways.
+ *       no room for all gateways. A tick that the snapshot has seen changes nothing at all.
  *   P3  Rules change at a tick, and nowhere else.
  *   P4  A hole that a replay passes is told once: it is remembered until a snapshot is behind it.
  *   P5  A mark's size is bounded, whatever a gateway does: of doubts and holes the newest are kept.
  *   P6  What rules by site are told of a gateway goes in its commit, and once: what was sent before is
  *       a part of detector state. Ticks for them come from the last partition alone, in a
  *       commit behind what the others tell of the same moment.
+ *   P7  A message may span commits: what it has beyond `readingsMax` readings is taken after the next.
  */
 
 import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
+import type { BatchHead } from "@causeway/shared/batch-codec.ts";
 import type { EpochPage } from "@causeway/shared/epoch-page.ts";
-import { encodeEpochPage } from "@causeway/shared/epoch-page.ts";
 import type { Doubt, Hole, Mark } from "@causeway/shared/mark.ts";
-import { encodeMark } from "@causeway/shared/mark.ts";
 import type { SiteInput } from "@causeway/shared/rules/pattern/site-filter.ts";
-import { partitionCount, siteClockSubject, subjects } from "@causeway/shared/subjects.ts";
+import { partitionCount, siteClockSubject } from "@causeway/shared/subjects.ts";
 import { GatewayConditions } from "../alert/gateway-conditions.ts";
-import type { RulesState, Told } from "../alert/gateway-step.ts";
+import type { Told } from "../alert/gateway-step.ts";
 import { takeEvent, takeTick } from "../alert/gateway-step.ts";
-import type { DeadItem, Folded, TakenEvent } from "../ingest/fold.ts";
+import type { CarefulState } from "../dead/careful.ts";
+import { isAlertsChanged, judgeCarefully } from "../dead/careful.ts";
+import type { DeadLetter } from "../dead/dead-letter.ts";
+import {
+  failedLetter,
+  failedTick,
+  quarantinedLetter,
+  unreadableLetter,
+} from "../dead/dead-letter.ts";
+import type { Redriven } from "../dead/fold-redrive.ts";
+import { PartitionLetters } from "../dead/partition-letters.ts";
+import { Suspects } from "../dead/suspects.ts";
+import type { Folded, TakenEvent } from "../ingest/fold.ts";
 import { foldMessage, Ledgers } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
-import type { LedgerBounds } from "../ledger/bounds.ts";
+import type { Judgement } from "../ledger/ledger.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
+import { GatewayUse } from "../quota/gateway-use.ts";
 import type { NamedRules } from "../ticks/rule-sets.ts";
 import type { SeenTick, Tick } from "../ticks/tick.ts";
 import { encodeTick, isAfter, seenAfter } from "../ticks/tick.ts";
@@ -39,13 +52,17 @@ import type { CommitMessage } from "./engine-store.ts";
 import type { Waiting } from "./gateway-output.ts";
 import { GatewayOutput } from "./gateway-output.ts";
 import type { PartitionCounters } from "./partition-counters.ts";
+import type { Collected, PartitionSettings } from "./partition-settings.ts";
 import type { RuleCountsBook } from "./rule-counts.ts";
 import type { GatewaySnapshot } from "./snapshot.ts";
+import { stateMessages } from "./state-messages.ts";
 
 /** Characters of output that wait in a partition; from there on reading waits for a commit. */
 const outputCharactersMax = 1_024 * 1_024;
 /** P5. A hole may be told again after a crash. */
 const holesMax = 64;
+/** Of one message, before a commit: each of them may be told by every rule. */
+const readingsMax = 10_000;
 /** P6. Who reads none for so long finds newer ones. */
 const siteClockTtlSeconds = 3_600;
 const noTick: SeenTick = { n: 0, at: 0 };
@@ -55,7 +72,7 @@ export type PagesOf = (gateway: string) => readonly EpochPage[];
 
 const noPages: PagesOf = () => [];
 
-interface GatewayState extends RulesState {
+interface GatewayState extends CarefulState {
   conditions: GatewayConditions;
   /** What the journal lost since the snapshot, and was told (P4). */
   holes: readonly Hole[];
@@ -63,22 +80,7 @@ interface GatewayState extends RulesState {
   /** The newest tick that had its effect on it (P2). */
   seenTick: SeenTick | undefined;
   readonly doubts: Doubts;
-  /** Bytes per second that its mark allows; undefined is no bound. */
-  cap: number | undefined;
-}
-
-export interface Collected {
-  readonly messages: readonly CommitMessage[];
-  readonly characters: number;
-  /** Nothing is left. */
-  readonly complete: boolean;
-}
-
-export interface PartitionSettings {
-  /** The usual ones where they are not given. */
-  readonly ledgerBounds?: LedgerBounds | undefined;
-  /** A gateway of which nothing live came for so long is told as silent; undefined: never. */
-  readonly silentAfterMs?: number | undefined;
+  readonly use: GatewayUse;
 }
 
 export class Partition {
@@ -89,6 +91,8 @@ export class Partition {
   #seenTick: SeenTick | undefined;
   readonly #ledgers: Ledgers;
   readonly #settings: PartitionSettings;
+  readonly letters: PartitionLetters;
+  readonly #suspects: Suspects;
   readonly #states = new Map<string, GatewayState>();
   readonly #dirty = new Set<string>();
   readonly #counters: PartitionCounters;
@@ -118,6 +122,8 @@ export class Partition {
   ) {
     this.number = number;
     this.#settings = settings;
+    this.letters = new PartitionLetters(number, settings.letterBounds);
+    this.#suspects = settings.suspects ?? new Suspects();
     this.#ledgers = new Ledgers(settings.ledgerBounds);
     this.#rules = rules;
     this.#alertRules = rules;
@@ -130,6 +136,7 @@ export class Partition {
     gateways: readonly GatewaySnapshot[],
     sequence: number,
     pages: PagesOf = noPages,
+    tick?: SeenTick,
   ): void {
     for (const { gateway, mark, detection } of gateways) {
       const { ledgerBounds } = this.#settings;
@@ -138,6 +145,9 @@ export class Partition {
     }
     this.#sequence = sequence;
     this.#changedAt = sequence;
+    if (tick === undefined) return;
+    this.#ticked = tick;
+    this.#tickAt = tick.at;
   }
 
   /** What the newest commit had seen; before alerts are restored. */
@@ -154,16 +164,14 @@ export class Partition {
     state.conditions = new GatewayConditions(mark.gateway, mark.open);
     state.holes = mark.holes ?? [];
     state.seenTick = mark.tick;
-    state.cap = mark.cap;
+    state.use.restore(mark.use, mark.cap);
   }
 
   /** Every gateway whose mark says otherwise gets a new one. */
   setCap(cap: number | undefined): void {
     this.#cap = cap;
     for (const [gateway, state] of this.#states) {
-      if (state.cap === cap) continue;
-      state.cap = cap;
-      this.#dirty.add(gateway);
+      if (state.use.capStream(cap)) this.#dirty.add(gateway);
     }
   }
 
@@ -209,6 +217,11 @@ export class Partition {
     return this.#seenTick;
   }
 
+  /** The newest tick that is in what a snapshot holds. */
+  get ticked(): SeenTick | undefined {
+    return this.#ticked === noTick ? undefined : this.#ticked;
+  }
+
   countRules(book: RuleCountsBook): void {
     for (const { detection } of this.#states.values()) {
       const { evaluationErrors, refused } = detection.patterns.counts;
@@ -228,31 +241,51 @@ export class Partition {
     });
   }
 
-  /** Messages up to the snapshot's are passed over. */
-  take(message: JournalMessage): void {
-    if (message.sequence <= this.#sequence) return;
+  /**
+   * Messages up to the snapshot's are passed over. False where there was more in it than a commit has
+   * room for: then it is to be called again, after a commit.
+   */
+  take(message: JournalMessage, most = readingsMax): boolean {
+    if (message.sequence <= this.#sequence) return true;
     const replaying = message.sequence <= this.#replayUntil;
     if (!replaying) this.#passReplay(message.storedAt);
-    this.#sequence = message.sequence;
     this.#at = message.storedAt;
     this.#changedAt = message.sequence;
-    this.#counters.messages++;
-    const folded = foldMessage(this.#ledgers, message);
-    if (folded === undefined) return;
+    const folded = foldMessage(this.#ledgers, message, most);
+    const isWhole = folded?.isCut !== true;
+    if (isWhole) {
+      this.#sequence = message.sequence;
+      this.#counters.messages++;
+    }
+    if (folded !== undefined) this.#takeFolded(message, folded, replaying);
+    return isWhole;
+  }
+
+  /** What its ledger says of a batch. */
+  judge(gateway: string, { epoch, log, from, to }: BatchHead): Judgement {
+    return this.#ledgers.of(gateway).judge(epoch, log, from, to);
+  }
+
+  #takeFolded(message: JournalMessage, folded: Folded, replaying: boolean): void {
     const { gateway } = folded.source;
     const state = this.#state(gateway);
     state.output.begin();
     for (const taken of folded.taken) this.#takeEvent(state, taken);
+    if (folded.redriven !== undefined) this.#redrive(state, folded.redriven, gateway);
+    else state.use.count(message, folded, this.#settings.quotaZone ?? "UTC");
     this.#tellConditions(folded, message.storedAt);
     const isNews = this.#ledgers.of(gateway).takeNews();
-    if (replaying) return;
+    // Of a commit that had no room for all the rest has its effect now.
+    const hasEffect = folded.dead.length > 0 || folded.taken.some(({ effect }) => effect);
+    if (replaying && !hasEffect) return;
     const isHeard = folded.epoch !== undefined && this.#ledgers.of(gateway).hear(folded.epoch);
-    const nothing = folded.taken.length === 0 && folded.dead.length === 0;
+    const { taken, dead, redriven } = folded;
+    const nothing = taken.length === 0 && dead.length === 0 && redriven === undefined;
     if (nothing && folded.doubt === undefined) this.#counters.repeats++;
     if (!nothing || folded.doubt !== undefined || isNews || isHeard) this.#dirty.add(gateway);
-    this.#addDead(gateway, folded.dead);
-    const [first] = folded.taken;
-    if (first !== undefined) state.doubts.movedOn(first);
+    for (const item of dead) this.#addLetter(gateway, unreadableLetter(item, message));
+    const [first] = taken;
+    if (first !== undefined && redriven === undefined) state.doubts.movedOn(first);
     if (folded.doubt !== undefined) this.#noteDoubt(state, folded.doubt);
   }
 
@@ -262,6 +295,7 @@ export class Partition {
     if (sequence > this.#replayUntil) this.#passReplay(tick.at);
     this.#sequence = sequence;
     this.#at = tick.at;
+    if (!isAfter(tick, this.#ticked)) return;
     this.#tickAt = tick.at;
     this.#ticked = tick;
     const rules = named ?? this.#rules;
@@ -296,21 +330,26 @@ export class Partition {
     const { revision } = patterns;
     const next = state.detection.site?.next;
     const { refused } = state.alerts;
-    const told = takeTick(alerting, state, moment, hasEffect);
+    const what = { gateway, id: `${gateway} ${moment.id}` };
+    const told = judgeCarefully(this.#suspects, alerting, state, what, () =>
+      takeTick(alerting, state, moment, hasEffect),
+    );
     this.#counters.alertsRefused += state.alerts.refused - refused;
     const isChanged = patterns.revision !== revision || state.detection.site?.next !== next;
     if (isChanged) this.#changedAt = this.#sequence;
     if (!hasEffect) return;
     state.seenTick = tick;
-    this.#tell(gateway, state, told);
+    if ("tries" in told) this.#addLetter(gateway, failedTick(gateway, tick, this.#sequence, told));
+    else this.#tell(gateway, state, told);
     this.#tellTransitions(
       gateway,
       state,
       state.conditions.settle({ at: tick.at, cause: moment.id }),
     );
     this.#tellSilence(gateway, state, { at: tick.at, cause: moment.id });
+    this.#judgeUse(gateway, state, { at: tick.at, cause: moment.id });
     // What was only pending ends untold, and must not be pending again after a take-over.
-    if (alerting.changed(state.alerts)) this.#dirty.add(gateway);
+    if (isAlertsChanged(this.#rules.alerting, state)) this.#dirty.add(gateway);
   }
 
   /** While ticks stayed away nobody could be heard: the time is counted from when they came again. */
@@ -325,6 +364,17 @@ export class Partition {
     const since = Math.max(heardAt, this.#seenTick?.steadySince ?? moment.at);
     if (moment.at - since < silentAfterMs) return;
     this.#tellTransitions(gateway, state, state.conditions.silence(heardAt, moment));
+  }
+
+  /** What a gateway sends beyond its quota is slowed down, and told. */
+  #judgeUse(gateway: string, state: GatewayState, moment: { at: number; cause: string }): void {
+    const { quotaOf, quotaZone = "UTC" } = this.#settings;
+    const { conditions, use } = state;
+    const { isChanged, events, bytes } = use.judge(quotaOf?.(gateway), moment.at, quotaZone);
+    if (isChanged) this.#dirty.add(gateway);
+    if (isChanged && use.isOver) this.#counters.slowdowns++;
+    this.#tellTransitions(gateway, state, conditions.quota("events", events, moment));
+    this.#tellTransitions(gateway, state, conditions.quota("bytes", bytes, moment));
   }
 
   /** Detectors that are the same in both sets go on. */
@@ -400,6 +450,7 @@ export class Partition {
       for (const { data } of own) characters += data.length;
       this.#dirty.delete(gateway);
       output.clear();
+      this.letters.committed(gateway);
     }
     const complete = this.#dirty.size === 0;
     if (complete) this.#urgent = false;
@@ -449,7 +500,8 @@ export class Partition {
       output: new GatewayOutput(this.number, gateway, this.#waiting),
       seenTick: undefined,
       doubts: new Doubts(),
-      cap: this.#cap,
+      use: new GatewayUse(this.#cap),
+      isAlertsChanged: false,
     };
     this.#states.set(gateway, state);
     return state;
@@ -460,18 +512,25 @@ export class Partition {
     if (!taken.late) state.detection.heardAt = this.#tickAt;
     const { refused } = state.alerts;
     const { readingsBeyond } = state.detection;
-    const told = takeEvent(this.#rules.alerting, state, taken);
+    const { alerting } = this.#rules;
+    const told = judgeCarefully(this.#suspects, alerting, state, taken, () =>
+      takeEvent(alerting, state, taken),
+    );
     this.#counters.alertsRefused += state.alerts.refused - refused;
     if (!taken.effect) {
       this.#counters.replayed++;
       return;
     }
     this.#counters.events++;
-    const { event } = taken;
+    const { event, gateway } = taken;
     if (event.kind === "reading" && event.device !== null) {
       this.#counters.readings += event.readings.length;
     }
-    this.#tell(taken.gateway, state, told);
+    const place = { sequence: this.#changedAt, storedAt: this.#at };
+    const quarantined = quarantinedLetter(taken, place);
+    if (quarantined !== undefined) this.#addLetter(gateway, quarantined);
+    if ("tries" in told) this.#addLetter(gateway, failedLetter(taken, place, told));
+    else this.#tell(gateway, state, told);
     const { detection, conditions } = state;
     const beyond = detection.readingsBeyond - readingsBeyond;
     if (beyond <= 0) return;
@@ -480,11 +539,28 @@ export class Partition {
     this.#tellTransitions(taken.gateway, state, full);
   }
 
-  #addDead(gateway: string, dead: readonly DeadItem[]): void {
-    if (dead.length === 0) return;
-    const { output } = this.#state(gateway);
-    for (const letter of dead) output.addDead(letter);
-    this.#counters.dead += dead.length;
+  #addLetter(gateway: string, letter: DeadLetter): void {
+    this.#state(gateway).output.weigh(this.letters.add(gateway, letter));
+    this.#counters.dead++;
+    this.#dirty.add(gateway);
+  }
+
+  /** Letters are closed in the commit that has what was made of them. */
+  #redrive(state: GatewayState, redriven: Redriven, gateway: string): void {
+    const { effect, judged, message } = redriven;
+    if (effect) this.letters.settle(gateway, redriven, this.#at);
+    const tries = new Map(message.items.map((item) => [item.id, item.tries]));
+    for (const taken of judged) {
+      this.#suspects.forget(taken.id, tries.get(taken.id));
+      this.#takeEvent(state, taken);
+    }
+  }
+
+  /** The bounds of letters are kept, and somebody told before one is reached. */
+  #boundLetters(gateway: string, state: GatewayState): void {
+    for (const other of this.letters.bound()) this.#dirty.add(other);
+    const fill = this.letters.fill(gateway);
+    this.#tellTransitions(gateway, state, state.conditions.deadLetters(fill, this.#at));
   }
 
   #noteDoubt({ doubts }: GatewayState, doubt: Doubt): void {
@@ -495,36 +571,23 @@ export class Partition {
   /** P1. Undefined where they are more than `room`: alerts that were encoded count as committed. */
   #messagesOf(gateway: string, commit: number, room: number): CommitMessage[] | undefined {
     const state = this.#state(gateway);
-    const isOpenChanged = this.#rules.alerting.changed(state.alerts);
+    const isOpenChanged = isAlertsChanged(this.#rules.alerting, state);
+    this.#boundLetters(gateway, state);
     const ledger = this.#ledgers.of(gateway);
     const restarts = state.conditions.restarts(ledger.settle(), this.#at);
     this.#tellTransitions(gateway, state, restarts);
-    const messages = state.output.messages();
+    const messages = [...state.output.messages(), ...this.letters.messages(gateway)];
     const others = (isOpenChanged ? 2 : 1) + ledger.changedPages;
     if (messages.length + others > room) return undefined;
-    messages.push(...ledger.takePages().map((page) => this.#pageMessage(page)));
-    const head = ledger.mark(commit, state.doubts.all(), state.cap);
-    const mark = encodeMark({
-      ...head,
-      open: state.conditions.open,
-      holes: state.holes,
-      tick: state.seenTick,
-    });
-    if (isOpenChanged) {
-      const subject = subjects.openAlerts(this.number, gateway);
-      messages.push({
-        subject,
-        data: this.#rules.alerting.encodeAlerts(state.alerts),
-        rollup: true,
-      });
-    }
-    messages.push({ subject: subjects.mark(this.number, gateway), data: mark, rollup: true });
-    return messages;
-  }
-
-  #pageMessage(page: EpochPage): CommitMessage {
-    const subject = subjects.epochPage(this.number, page.gateway, page.number);
-    return { subject, data: encodeEpochPage(page), rollup: true };
+    const { conditions, holes, seenTick: tick, use } = state;
+    const head = ledger.mark(commit, state.doubts.all(), use.cap);
+    const isUseTold = use.isOver || this.#settings.quotaOf?.(gateway) !== undefined;
+    const told = isUseTold ? { use: use.told() } : {};
+    const mark = { ...head, open: conditions.open, holes, tick, ...told };
+    const openAlerts = isOpenChanged ? this.#rules.alerting.encodeAlerts(state.alerts) : undefined;
+    if (isOpenChanged) state.isAlertsChanged = false;
+    const facts = { pages: ledger.takePages(), openAlerts, mark };
+    return [...messages, ...stateMessages(this.number, gateway, facts)];
   }
 }
 

@@ -2,32 +2,38 @@
  * Takes partitions over: raises the fence, then loads snapshots, marks and open alerts.
  *
  *   T1  The fence is raised before anything is read, so nobody else can commit in between.
- *   T2  A snapshot counts whenever its shards are those that a commit named: it holds the ledger of
- *       its instant, so what it has seen is a repeat, wherever the journal is read from.
+ *   T2  A snapshot counts whenever its shards are those that a commit named: it holds the ledger and
+ *       the tick of its instant, so what it has seen is a repeat, wherever the journal is read from.
  *   T3  The journal is read behind the newest place that is found again in it, and no later than
  *       the snapshot's; from its first message where none is. What a commit had read beyond that
  *       place is gone: nothing there is a replay.
  *   T4  A place below the journal's first message is a gap, which is counted and told.
- *   T5  Detectors go on by the rules of the snapshot, alerts by those of the checkpoint.
+ *   T5  Detectors go on by the rules of the snapshot, or without one by those by which the journal was
+ *       first read from its start; alerts by those of the checkpoint.
  *   T6  A page that a mark counts and that is not there is told: its epochs count as never taken.
+ *   T7  Where the last commit was one of several for the same messages, all of these are a replay as far
+ *       as marks cover them, and the rest of each has its effect.
  */
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
-import { parseGatewaySubject, partitionCount, subjects } from "@causeway/shared/subjects.ts";
+import { parseGatewaySubject, subjects } from "@causeway/shared/subjects.ts";
+import { restoreLetters } from "../dead/restore-letters.ts";
 import type { CommittedLedgers } from "../ledger/committed.ts";
 import { loadLedgers } from "../ledger/committed.ts";
 import type { NamedRules, RuleSets } from "../ticks/rule-sets.ts";
 import type { Checkpoint, SnapshotReference } from "./checkpoint.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import type { CommitMessage, CommitOutcome, EngineStore } from "./engine-store.ts";
-import type { PartitionSettings } from "./partition.ts";
 import { Partition } from "./partition.ts";
 import type { PartitionCounters } from "./partition-counters.ts";
+import type { PartitionSettings } from "./partition-settings.ts";
 import type { MessageIdentity, Place } from "./place.ts";
-import { joinPlaces, newestFound, withPlace } from "./place.ts";
+import { isSame, joinPlaces, newestFound, withPlace } from "./place.ts";
 import type { GatewaySnapshot } from "./snapshot.ts";
 import { decodeSnapshot, snapshotHash } from "./snapshot.ts";
+import type { Trial } from "./trial.ts";
+import { noTrial, trialAtStart, triesMax } from "./trial.ts";
 
 export interface TakeOverParts extends PartitionSettings {
   readonly store: EngineStore;
@@ -52,6 +58,10 @@ export interface Held {
   /** Journal message that the newest snapshot covers. */
   snapshotSequence: number;
   snapshotAtMs: number;
+  readonly takenAtMs: number;
+  trial: Trial;
+  /** Messages that were tried alone in this tenure. */
+  alone: number;
 }
 
 export interface TakenOver {
@@ -70,11 +80,12 @@ interface Fenced {
 
 export async function takeOver(
   parts: TakeOverParts,
+  numbers: readonly number[],
   counters: PartitionCounters,
   nowMs: number,
 ): Promise<TakenOver> {
   const session = parts.store.session();
-  const fenced = await raiseFence(parts, session);
+  const fenced = await raiseFence(parts, numbers, session);
   const find = remembering(parts.messageAt);
   const committed = await loadLedgers(parts.store);
   tellMissing(parts, committed);
@@ -84,6 +95,8 @@ export async function takeOver(
   const held = new Map(begun.map((own) => [own.held.partition.number, own.held]));
   await tellGap(parts, begun, counters);
   await restoreCommitted(parts.store, held, committed);
+  const letters = new Map([...held].map(([number, own]) => [number, own.partition.letters]));
+  await restoreLetters(parts.store, letters, parts.log);
   const places = joinPlaces([...held.values()].map(({ checkpoint }) => checkpoint.places));
   return { held, places, session };
 }
@@ -121,13 +134,15 @@ async function beginPartition(
   const found = await newestFound(known, find);
   const reached = found?.sequence ?? 0;
   const alertRules = await rulesOf(parts, checkpoint.rules);
-  const detectionRules = await rulesOf(parts, named?.rules ?? checkpoint.rules);
-  const partition = new Partition(number, detectionRules, reached, counters, parts);
+  const detectionRules = await rulesOf(parts, named?.rules ?? checkpoint.began);
+  const ahead = await aheadOf(checkpoint, reached, find);
+  const replayUntil = ahead?.sequence ?? reached;
+  const partition = new Partition(number, detectionRules, replayUntil, counters, parts);
   partition.restoreCommitted(alertRules, checkpoint.tick);
   const snapshot = await usableSnapshot(parts, number, named, found);
   if (snapshot !== undefined) {
-    const { sequence } = snapshot.reference.place;
-    partition.restoreSnapshot(snapshot.gateways, sequence, pagesOf);
+    const { place, tick } = snapshot.reference;
+    partition.restoreSnapshot(snapshot.gateways, place.sequence, pagesOf, tick);
   }
   const held: Held = {
     partition,
@@ -136,15 +151,29 @@ async function beginPartition(
       sequence: reached,
       // The place found may be the snapshot's, and older ones may have been purged since.
       places: found === undefined ? [] : withPlace(places, found),
+      ahead,
       snapshot: snapshot?.reference,
     },
     lastSequence,
     snapshot: undefined,
     snapshotSequence: snapshot?.reference.place.sequence ?? 0,
     snapshotAtMs: nowMs,
+    takenAtMs: nowMs,
+    trial: checkpoint.trial ?? noTrial,
+    alone: 0,
   };
   const newest = Math.max(0, ...known.map(({ sequence }) => sequence));
   return { held, newest, isFound: found !== undefined };
+}
+
+/** T7. */
+async function aheadOf(
+  { ahead }: Checkpoint,
+  reached: number,
+  find: Find,
+): Promise<Place | undefined> {
+  if (ahead === undefined || ahead.sequence <= reached) return undefined;
+  return isSame(await find(ahead.sequence), ahead.identity) ? ahead : undefined;
 }
 
 /** T6. */
@@ -189,17 +218,19 @@ function nextWanted({ held, newest, isFound }: Begun, first: number): number {
 
 /** T1. */
 async function raiseFence(
-  { store, random }: TakeOverParts,
+  { store, random, suspects, ruleSets }: TakeOverParts,
+  numbers: readonly number[],
   session: number,
 ): Promise<readonly Fenced[]> {
-  const numbers = Array.from({ length: partitionCount }, (_, partition) => partition);
   const found = await store.loadCheckpoints(numbers);
   const raised = [...found].map(([number, { checkpoint, lastSequence }]) => {
-    const { fence } = checkpoint;
+    const { fence, rules, began = rules ?? ruleSets.own, trial: before = noTrial } = checkpoint;
+    const trial = trialAtStart(before, suspects?.isOwnFence(number, fence) ?? false);
+    for (const [, id] of trial.dead) suspects?.condemn(id, triesMax);
     return {
       number,
       lastSequence,
-      checkpoint: { ...checkpoint, fence: fence + 1, nonce: random.hex(16) },
+      checkpoint: { ...checkpoint, fence: fence + 1, nonce: random.hex(16), began, trial },
     };
   });
   const messages = raised.map(({ number, checkpoint, lastSequence }) =>
@@ -208,6 +239,7 @@ async function raiseFence(
   if (store.session() !== session) throw new Error("the connection broke at the take-over");
   const last = committedAt(await store.commit(messages), "the fence was not raised");
   const first = last - messages.length + 1;
+  for (const { number, checkpoint } of raised) suspects?.noteFence(number, checkpoint.fence);
   return raised.map((own, index) => ({ ...own, lastSequence: first + index }));
 }
 

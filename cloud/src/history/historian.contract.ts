@@ -87,7 +87,7 @@ export function describeHistorian(name: string, make: () => Promise<HistorianPla
         rowFor({ metric: "yes", value: true, time, observedAt: time - 1, late: true }),
         rowFor({ metric: "no", value: false, time, observedAt: time, lane: "history" }),
         rowFor({ metric: "text", value: "o'ne\n\u00e4\u{1f600}", time, lane: "priority" }),
-        rowFor({ metric: "empty", value: "", time }),
+        rowFor({ metric: "empty", value: "", time, lane: "redrive", late: true }),
         rowFor({ metric: "none", value: null, time, quality: "bad", reason: "nan" }),
         rowFor({ metric: "far", value: 1e300, time, timeQuality: "unsynchronised" }),
         rowFor({ metric: "old", value: 1, time: Date.UTC(2001, 1, 1), receivedAt: time }),

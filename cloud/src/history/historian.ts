@@ -9,7 +9,7 @@
  *   H4  A series is one metric of one device in one unit; numbers of two units never mix.
  *   H5  Answers come in pieces, and end early where the signal is aborted.
  */
-import type { Lane, Log, Quality } from "@causeway/shared/event.ts";
+import type { JournalLane, Log, Quality } from "@causeway/shared/event.ts";
 import type { Mark } from "@causeway/shared/mark.ts";
 import type { Place } from "../engine/place.ts";
 import type { TimeQuality } from "../ingest/fold.ts";
@@ -58,7 +58,7 @@ export interface Point {
   readonly quality: Quality;
   readonly reason?: string | undefined;
   readonly timeQuality: TimeQuality;
-  readonly lane: Lane;
+  readonly lane: JournalLane;
   readonly late: boolean;
   readonly window?: ThinnedWindow | undefined;
 }

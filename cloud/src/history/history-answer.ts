@@ -130,27 +130,19 @@ export async function* jsonAnswer(
 }
 
 /** A JSON object a line; the last one says so where there is more. */
-export async function* linesAnswer(
+export function linesAnswer(
   historian: Historian,
   series: readonly Series[],
   plan: QueryPlan,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const columns = columnsOf[plan.kind];
-  let rows = 0;
-  for await (const some of answerRows(historian, series, plan, signal)) {
-    let text = "";
-    for (const { series: own, cells } of some) {
-      if (rows++ === plan.limit) {
-        yield `${text}${JSON.stringify({ truncated: true, limit: plan.limit })}\n`;
-        return;
-      }
-      const named = Object.fromEntries(columns.map((name, at) => [name, cells[at] ?? null]));
-      const { gateway, device, metric, unit } = own;
-      text += `${JSON.stringify({ gateway, device, metric, unit, ...named })}\n`;
-    }
-    yield text;
-  }
+  const more = `${JSON.stringify({ truncated: true, limit: plan.limit })}\n`;
+  const rows = answerRows(historian, series, plan, signal);
+  return rowTexts(rows, plan.limit, more, ({ gateway, device, metric, unit }, cells) => {
+    const named = Object.fromEntries(columns.map((name, at) => [name, cells[at] ?? null]));
+    return `${JSON.stringify({ gateway, device, metric, unit, ...named })}\n`;
+  });
 }
 
 /** RFC 4180, with a head; times are ISO 8601. */
@@ -163,19 +155,31 @@ export async function* csvAnswer(
   const columns = columnsOf[plan.kind];
   const isTime = columns.map((name) => name === "time" || name === "receivedAt");
   yield `${["gateway", "device", "metric", "unit", ...columns].join(",")}\r\n`;
-  let rows = 0;
-  for await (const some of answerRows(historian, series, plan, signal)) {
+  const rows = answerRows(historian, series, plan, signal);
+  yield* rowTexts(rows, plan.limit, "", ({ gateway, device, metric, unit }, cells) => {
+    const shown = cells.map((cell, at) =>
+      isTime[at] && typeof cell === "number" ? new Date(cell).toISOString() : cell,
+    );
+    return `${[gateway, device, metric, unit, ...shown].map(csvCell).join(",")}\r\n`;
+  });
+}
+
+/** `limit` rows at most; `more` where there are others. */
+async function* rowTexts(
+  rows: ReturnType<typeof answerRows>,
+  limit: number,
+  more: string,
+  textOf: (series: Series, cells: readonly Cell[]) => string,
+): AsyncGenerator<string> {
+  let told = 0;
+  for await (const some of rows) {
     let text = "";
-    for (const { series: own, cells } of some) {
-      if (rows++ === plan.limit) {
-        yield text;
+    for (const { series, cells } of some) {
+      if (told++ === limit) {
+        yield `${text}${more}`;
         return;
       }
-      const { gateway, device, metric, unit } = own;
-      const shown = cells.map((cell, at) =>
-        isTime[at] && typeof cell === "number" ? new Date(cell).toISOString() : cell,
-      );
-      text += `${[gateway, device, metric, unit, ...shown].map(csvCell).join(",")}\r\n`;
+      text += textOf(series, cells);
     }
     yield text;
   }

@@ -42,8 +42,8 @@ export class HistoryIntake {
       this.#touched.add(source.gateway);
       for (const event of taken) {
         const lost = lossOf(event);
-        if (lost === undefined) this.#rows.push(...rowsOf(event));
-        else this.#losses.push(lost);
+        if (lost !== undefined) this.#losses.push(lost);
+        else for (const row of rowsOf(event)) this.#rows.push(row);
       }
     }
     for (const gap of this.#journal.gaps.slice(this.#gaps)) {

@@ -15,9 +15,9 @@ export function rowsOf(taken: TakenEvent): readonly HistoryRow[] {
   return taken.event.kind === "rollup" ? windowRows(taken, taken.event) : [];
 }
 
-function readingRows({ event, gateway, receivedAt, ...taken }: TakenEvent): readonly HistoryRow[] {
+function readingRows(taken: TakenEvent): readonly HistoryRow[] {
+  const { event, gateway, receivedAt, timeQuality, lane, late } = taken;
   if (event.kind !== "reading") return [];
-  const { timeQuality, lane, late } = taken;
   return event.readings.map((reading): HistoryRow => {
     const { metric, value, quality, unit = "", reason } = reading;
     const observedAt = reading.observedAt ?? event.observedAt;
@@ -71,9 +71,9 @@ function windowRows(taken: TakenEvent, { series, windowMs, bootMs }: RollupEvent
 }
 
 /** Positions that a gateway gave up, or no longer has. */
-export function lossOf({ event, ...taken }: TakenEvent): LostStretch | undefined {
+export function lossOf(taken: TakenEvent): LostStretch | undefined {
+  const { event, gateway, epoch, log, position: from, receivedAt: at } = taken;
   if (event.kind !== "loss") return undefined;
-  const { gateway, epoch, log, position: from, receivedAt: at } = taken;
   return { gateway, epoch, log, from, to: event.to, reason: lossReason(event.reason), at };
 }
 

@@ -35,6 +35,7 @@ import type { Historian } from "./historian.ts";
 import { historySchema } from "./history-settings.ts";
 import { historyReader } from "./nats-history-feed.ts";
 import { openHistorian } from "./system-historian.ts";
+import type { PostgresServer } from "./testing/system-postgres-server.ts";
 import { startPostgres } from "./testing/system-postgres-server.ts";
 
 const child = fileURLToPath(new URL("./testing/system-history-child.ts", import.meta.url));
@@ -330,12 +331,21 @@ test("a second process waits for the file, and goes on when the first is killed"
   expect((await opened(storedValues)).get("gw-1")).toEqual(upTo(20));
 });
 
+async function inPostgres(act: (postgres: PostgresServer) => Promise<void>): Promise<void> {
+  const postgres = await startPostgres(program ?? "");
+  try {
+    settings = { kind: "postgres", url: await postgres.database(), retentionDays: 0 };
+    await act(postgres);
+  } finally {
+    await endAll("SIGKILL");
+    await postgres.stop();
+  }
+}
+
 test.skipIf(program === undefined)(
   "goes on by itself after nats-server and the database were away",
   async () => {
-    const postgres = await startPostgres(program ?? "");
-    try {
-      settings = { kind: "postgres", url: await postgres.database(), retentionDays: 0 };
+    await inPostgres(async (postgres) => {
       const { rows } = start();
       await send("gw-1", readings("gw-1", 10));
       await until("it is written", () => rows() === 10);
@@ -348,10 +358,7 @@ test.skipIf(program === undefined)(
       await until("all of it is written", () => rows() === 30);
       await endAll();
       expect((await opened(storedValues)).get("gw-1")).toEqual(upTo(30));
-    } finally {
-      await endAll("SIGKILL");
-      await postgres.stop();
-    }
+    });
   },
   120_000,
 );
@@ -359,9 +366,7 @@ test.skipIf(program === undefined)(
 test.skipIf(program === undefined)(
   "one that was stopped for a while finds another writing, and changes nothing",
   async () => {
-    const postgres = await startPostgres(program ?? "");
-    try {
-      settings = { kind: "postgres", url: await postgres.database(), retentionDays: 0 };
+    await inPostgres(async () => {
       const first = start();
       await send("gw-1", readings("gw-1", 10));
       await until("the first writes", () => first.rows() === 10);
@@ -374,10 +379,7 @@ test.skipIf(program === undefined)(
       await until("one of them writes", async () => (await lastPlace()) >= (await lastSequence()));
       await endAll();
       expect((await opened(storedValues)).get("gw-1")).toEqual(upTo(30));
-    } finally {
-      await endAll("SIGKILL");
-      await postgres.stop();
-    }
+    });
   },
   120_000,
 );

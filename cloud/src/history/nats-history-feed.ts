@@ -168,7 +168,11 @@ export class NatsHistoryFeed {
     const both = AbortSignal.any([signal, writer.failed]);
     let begunAt = clock.bootMs();
     try {
-      for await (const message of readJournal(connection, jetstream, { ...whole, signal: both })) {
+      for await (const message of readJournal(connection, jetstream, {
+        ...whole,
+        signal: both,
+        turn: clock,
+      })) {
         isGood();
         intake.take(message);
         this.#status = { ...this.#status, sequence: message.sequence };

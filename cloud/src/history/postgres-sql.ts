@@ -26,12 +26,20 @@ export const layIndexes = `
   CREATE INDEX IF NOT EXISTS readings_time ON causeway.readings USING brin (time);
   CREATE INDEX IF NOT EXISTS losses_told ON causeway.losses (told);`;
 
-/** Where the extension was created in the database: chunks by day, compressed after a week. */
+/**
+ * Where the extension was created in the database: chunks by day, compressed after a week. How they
+ * are compressed may not be said again once one of them is.
+ */
 export const layHypertable = `
   SELECT create_hypertable('causeway.readings', 'time', chunk_time_interval => INTERVAL '1 day',
     create_default_indexes => false, if_not_exists => true, migrate_data => true);
-  ALTER TABLE causeway.readings SET (timescaledb.compress,
-    timescaledb.compress_segmentby = 'series', timescaledb.compress_orderby = 'time');
+  DO $$ BEGIN
+    IF NOT EXISTS (SELECT 1 FROM timescaledb_information.hypertables WHERE compression_enabled
+        AND hypertable_schema = 'causeway' AND hypertable_name = 'readings') THEN
+      ALTER TABLE causeway.readings SET (timescaledb.compress,
+        timescaledb.compress_segmentby = 'series', timescaledb.compress_orderby = 'time');
+    END IF;
+  END $$;
   SELECT add_compression_policy('causeway.readings', INTERVAL '7 days', if_not_exists => true);`;
 
 export const copyReadings = `COPY causeway.readings (series, time, delay_ms, value, flags, text, reason,

@@ -4,11 +4,11 @@
  *   bits 0-1  quality: 0 good, 1 uncertain, 2 bad
  *   bit 2     the gateway's clock was not known to be right
  *   bit 3     it came late
- *   bits 4-5  lane: 0 live, 1 history, 2 priority
+ *   bits 4-5  lane: 0 live, 1 history, 2 priority, 3 redrive
  *   bit 6     the value is a yes (1) or a no (0)
  *   bit 7     the device said itself when it was observed
  */
-import type { Lane, Quality } from "@causeway/shared/event.ts";
+import type { JournalLane, Quality } from "@causeway/shared/event.ts";
 import type { Point, ReadingValue } from "./historian.ts";
 
 export const badQuality = 2;
@@ -19,7 +19,7 @@ const booleanFlag = 64;
 const observedFlag = 128;
 
 const qualityOrder: readonly Quality[] = ["good", "uncertain", "bad"];
-const laneOrder: readonly Lane[] = ["live", "history", "priority"];
+const laneOrder: readonly JournalLane[] = ["live", "history", "priority", "redrive"];
 
 export function flagsOf(point: Point): number {
   const { quality, timeQuality, late, lane, observedAt } = point;

@@ -5,7 +5,7 @@ import { CodedError, codeOf, reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import type { FleetDocument } from "@causeway/shared/rules/fleet.ts";
-import { compileFleet } from "@causeway/shared/rules/fleet.ts";
+import { compileFleet, placeFactsOf } from "@causeway/shared/rules/fleet.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { NatsReaderStore } from "../retention/nats-reader-store.ts";
@@ -29,6 +29,8 @@ export interface HistoryParts {
   readonly dataDir: string;
   readonly fleet: () => FleetDocument;
   readonly standbyMs?: number;
+  /** Others keep it: it is read where they have it. */
+  readonly readsOnly?: boolean;
 }
 
 export interface HistoryStatus {
@@ -68,6 +70,7 @@ export class SystemHistory {
 
   start(): void {
     const { signal } = this.#stopping;
+    if (this.#parts.readsOnly) return;
     if (this.#parts.settings.kind === "none") {
       this.#running = this.#retire(signal);
       return;
@@ -92,8 +95,10 @@ export class SystemHistory {
   async #current(): Promise<Historian> {
     const { current } = this.#holder;
     if (current !== undefined) return current;
+    const { settings, readsOnly = false } = this.#parts;
+    if (readsOnly && settings.kind === "postgres") return this.#open();
     const folder = historyFolder(this.#parts.dataDir);
-    const socket = this.#isLocked ? await peerSocket(folder) : undefined;
+    const socket = this.#isLocked || readsOnly ? await peerSocket(folder) : undefined;
     if (socket !== undefined) return new PeerHistorian(socket);
     const why = this.#fault ?? "the history is being opened";
     throw new CodedError("HISTORY_UNAVAILABLE", why);
@@ -181,12 +186,7 @@ function factsBy(document: () => FleetDocument): FactsOf {
     const current = document();
     if (made?.of !== current) {
       const fleet = compileFleet(current);
-      const factsOf: FactsOf = (own, name) => {
-        const { site } = fleet.gateway(own);
-        const { tags } = (fleet.of(own) ?? fleet).device(name);
-        return { site, tags };
-      };
-      made = { of: current, factsOf };
+      made = { of: current, factsOf: (own, name) => placeFactsOf(fleet, own, name) };
     }
     return made.factsOf(gateway, device);
   };

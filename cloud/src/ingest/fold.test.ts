@@ -1,4 +1,6 @@
 // Every reader folds the journal alike: each event once, in order, and what is wrong is told.
+
+import { compressBody } from "@causeway/shared/batch-codec.ts";
 import { expect, test } from "vitest";
 import {
   bootOffset,
@@ -7,6 +9,7 @@ import {
   rollupEvent,
 } from "../testing/journal-writer.ts";
 import { foldMessage, heldBackMs, Ledgers } from "./fold.ts";
+import type { JournalMessage } from "./journal.ts";
 
 const events = (count: number) =>
   Array.from({ length: count }, (_, index) =>
@@ -76,10 +79,35 @@ test.each([
   expect(foldMessage(ledgers, journalMessage(2, 1, events(1)))?.taken).toHaveLength(1);
 });
 
-test("a batch of an unknown version becomes a dead letter", () => {
-  const message = journalMessage(1, 1, events(1));
-  const header = (name: string) => (name === "Cw-Version" ? "9" : message.header(name));
-  const folded = foldMessage(new Ledgers(), { ...message, header });
+/** As a gateway would send it that is newer than this build. */
+function newer(message: JournalMessage, more: Readonly<Record<string, string>> = {}) {
+  const headers: Readonly<Record<string, string>> = { "Cw-Version": "9", ...more };
+  return { ...message, header: (name: string) => headers[name] ?? message.header(name) };
+}
+
+test("a batch of a newer version is not taken, and told back: its gateway keeps it", () => {
+  const ledgers = new Ledgers();
+  foldMessage(ledgers, journalMessage(1, 1, events(3)));
+  const message = journalMessage(2, 4, events(1), { head: { nonce: "4.abc" } });
+  const folded = foldMessage(ledgers, newer(message));
+  expect(folded).toMatchObject({ taken: [], dead: [], epoch: "1-00000001" });
+  expect(folded?.doubt).toMatchObject({ kind: "version", expected: 4, nonce: "4.abc" });
+  expect(folded?.doubt?.reason).toContain("upgrade the cloud");
+  expect(foldMessage(ledgers, message)?.taken, "once this build reads it").toHaveLength(1);
+});
+
+test("a body of a newer version is told back like its head", () => {
+  const body = compressBody(Buffer.from('{"v":2}'));
+  const folded = foldMessage(new Ledgers(), journalMessage(1, 1, events(1), { body }));
+  expect(folded?.doubt).toMatchObject({ kind: "version", expected: 1 });
+});
+
+test("a batch of a newer version that does not say which it is becomes a dead letter", () => {
+  const folded = foldMessage(
+    new Ledgers(),
+    newer(journalMessage(1, 1, events(1)), { "Cw-Epoch": "?" }),
+  );
+  expect(folded?.doubt).toBeUndefined();
   expect(folded?.dead).toMatchObject([{ code: "BATCH_VERSION_UNKNOWN", gateway: "g1" }]);
 });
 

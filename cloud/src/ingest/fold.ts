@@ -6,17 +6,20 @@
  * of is then no news.
  */
 import type { BatchBody, BatchHead, EpochId } from "@causeway/shared/batch-codec.ts";
-import { decodeBody, decodeHead, expandBody } from "@causeway/shared/batch-codec.ts";
-import type { Block, Item } from "@causeway/shared/block-codec.ts";
+import { batchPlace, decodeBody, decodeHead, expandBody } from "@causeway/shared/batch-codec.ts";
+import type { Item } from "@causeway/shared/block-codec.ts";
 import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
-import type { Event, Lane, Log } from "@causeway/shared/event.ts";
+import type { Event, JournalLane, Log } from "@causeway/shared/event.ts";
 import { eventId, timeMsMax } from "@causeway/shared/event.ts";
 import type { Doubt, Stretch } from "@causeway/shared/mark.ts";
 import type { GatewayId } from "@causeway/shared/names.ts";
 import type { StoredTelemetry } from "@causeway/shared/subjects.ts";
 import { parseStoredTelemetry } from "@causeway/shared/subjects.ts";
+import type { Redriven } from "../dead/fold-redrive.ts";
+import { foldRedrive } from "../dead/fold-redrive.ts";
 import type { LedgerBounds } from "../ledger/bounds.ts";
 import type { ForkFinding } from "../ledger/forks.ts";
+import type { Judgement } from "../ledger/ledger.ts";
 import { GatewayLedger } from "../ledger/ledger.ts";
 import type { JournalMessage } from "./journal.ts";
 
@@ -29,7 +32,7 @@ export type TimeQuality = "synchronised" | "unsynchronised";
 export interface TakenEvent {
   readonly id: string;
   readonly gateway: GatewayId;
-  readonly lane: Lane;
+  readonly lane: JournalLane;
   readonly epoch: EpochId;
   readonly log: Log;
   readonly position: number;
@@ -77,6 +80,10 @@ export interface Folded {
   readonly dead: readonly DeadItem[];
   readonly doubt: Doubt | undefined;
   readonly findings: readonly Finding[];
+  /** More of the message is to be folded by another call: it held more than `readingsMax`. */
+  readonly isCut?: boolean;
+  /** For the engine alone: what becomes of dead letters. */
+  readonly redriven?: Redriven | undefined;
 }
 
 /** The ledgers of all gateways that a reader has met. */
@@ -105,15 +112,25 @@ export class Ledgers {
   }
 }
 
-/** Undefined where the message is none of a gateway's. Never throws on what a gateway sent. */
-export function foldMessage(ledgers: Ledgers, message: JournalMessage): Folded | undefined {
+/**
+ * Undefined where the message is none of a gateway's. Never throws on what a gateway sent. Ends behind
+ * the event with which there are `readingsMax`; a batch is refused unopened where that is below 0.
+ */
+export function foldMessage(
+  ledgers: Ledgers,
+  message: JournalMessage,
+  readingsMax = Number.POSITIVE_INFINITY,
+): Folded | undefined {
   const source = parseStoredTelemetry(message.subject);
   if (source === undefined) return undefined;
   const unread = { source, epoch: undefined, taken: [], dead: [], doubt: undefined, findings: [] };
+  if (source.lane === "redrive") return foldedRedrive(ledgers, source, message);
   let head: BatchHead;
   try {
     head = decodeHead((name) => message.header(name));
   } catch (failure) {
+    const newer = doubtOfNewer(ledgers.of(source.gateway), message, failure);
+    if (newer !== undefined) return { ...unread, ...newer };
     return { ...unread, dead: [deadMessage(source.gateway, message, undefined, failure)] };
   }
   const nothing = { ...unread, epoch: head.epoch };
@@ -126,20 +143,61 @@ export function foldMessage(ledgers: Ledgers, message: JournalMessage): Folded |
     noteHead(ledger, head);
     return nothing;
   }
+  if (readingsMax < 0) {
+    const reason = "it ended the engine's process each time that it was opened";
+    const expected = ledger.expected(head.epoch, head.log);
+    return { ...nothing, doubt: doubtOf(head, expected, "refused", reason) };
+  }
   try {
-    const body = decodeBody(expandBody(message.data));
+    const body = message.body?.() ?? decodeBody(expandBody(message.data));
     checkBody(source, head, body);
     noteHead(ledger, head);
-    return { ...nothing, ...takeBody(ledger, source, head, body, message) };
+    return { ...nothing, ...takeBody(ledger, source, head, body, message, readingsMax) };
   } catch (failure) {
     if (!(failure instanceof CodedError)) throw failure;
     const expected = ledger.expected(head.epoch, head.log);
-    return { ...nothing, doubt: doubtOf(head, expected, "refused", failure.message) };
+    const kind = failure.code === "BATCH_VERSION_UNKNOWN" ? "version" : "refused";
+    return { ...nothing, doubt: doubtOf(head, expected, kind, failure.message) };
   }
 }
 
-function doubtOf(head: BatchHead, expected: number, kind: Doubt["kind"], reason: string): Doubt {
-  const { epoch, log, nonce } = head;
+/** A gateway that is newer than the cloud keeps what this build cannot read: nothing dies of it. */
+function doubtOfNewer(
+  ledger: GatewayLedger,
+  { header }: JournalMessage,
+  failure: unknown,
+): Pick<Folded, "epoch" | "doubt"> | undefined {
+  if (!(failure instanceof CodedError) || failure.code !== "BATCH_VERSION_UNKNOWN")
+    return undefined;
+  try {
+    const place = batchPlace((name) => header(name));
+    const expected = ledger.expected(place.epoch, place.log);
+    return { epoch: place.epoch, doubt: doubtOf(place, expected, "version", failure.message) };
+  } catch {
+    return undefined;
+  }
+}
+
+function foldedRedrive(ledgers: Ledgers, source: StoredTelemetry, message: JournalMessage): Folded {
+  const nothing = { source, epoch: undefined, dead: [], doubt: undefined, findings: [] };
+  try {
+    return { ...nothing, ...foldRedrive(ledgers.of(source.gateway), source, message) };
+  } catch (failure) {
+    if (!(failure instanceof CodedError)) throw failure;
+    return {
+      ...nothing,
+      taken: [],
+      dead: [deadMessage(source.gateway, message, undefined, failure)],
+    };
+  }
+}
+
+function doubtOf(
+  { epoch, log, nonce }: Pick<BatchHead, "epoch" | "log" | "nonce">,
+  expected: number,
+  kind: Doubt["kind"],
+  reason: string,
+): Doubt {
   return { epoch, log, expected, nonce, kind, reason: reason.slice(0, 256) };
 }
 
@@ -169,6 +227,7 @@ interface Takings {
   readonly taken: TakenEvent[];
   readonly dead: DeadItem[];
   readonly findings: Finding[];
+  isCut: boolean;
 }
 
 function takeBody(
@@ -177,18 +236,20 @@ function takeBody(
   head: BatchHead,
   body: BatchBody,
   message: JournalMessage,
+  readingsMax: number,
 ): Takings {
-  const takings: Takings = { taken: [], dead: [], findings: [] };
+  const takings: Takings = { taken: [], dead: [], findings: [], isCut: false };
+  let readings = 0;
   if (source.lane === "live") ledger.noteLive(head.epoch);
   for (const block of body.blocks) {
-    const time = timesOf(block, body, message);
+    const offsetMs = body.boots[block.bootId] ?? Number.NaN;
+    const circumstances = { source, head, offsetMs, message };
     for (const item of block.items) {
       const judged = ledger.judge(head.epoch, head.log, item.from, item.to);
       if (judged.kind !== "taken") continue;
-      const isLate = source.lane === "history" || ledger.isLate(head.epoch, head.log, item.to);
-      const { effect } = judged;
-      const circumstances = { source, head, late: isLate, time, effect, message };
-      takeItem(ledger, circumstances, item, judged.from, takings);
+      if (readings >= readingsMax) return { ...takings, isCut: true };
+      takeItem(ledger, circumstances, item, judged, takings);
+      readings += item.event?.kind === "reading" ? item.event.readings.length : 1;
     }
   }
   return takings;
@@ -197,25 +258,23 @@ function takeBody(
 interface Circumstances {
   readonly source: StoredTelemetry;
   readonly head: BatchHead;
-  readonly late: boolean;
-  readonly time: (bootMs: number) => {
-    readonly receivedAt: number;
-    readonly timeQuality: TimeQuality;
-  };
-  readonly effect: boolean;
+  /** Of the boot to real time; NaN where it is not known. */
+  readonly offsetMs: number;
   readonly message: JournalMessage;
 }
 
+/** No object is made here that need not be: it is done for every event, by every reader. */
 function takeItem(
   ledger: GatewayLedger,
-  { source, head, late, time, effect, message }: Circumstances,
+  { source, head, offsetMs, message }: Circumstances,
   item: Item,
-  from: number,
+  { from, effect }: Extract<Judgement, { kind: "taken" }>,
   takings: Takings,
 ): void {
   const { epoch, log } = head;
   const { event, to } = item;
   const { storedAt } = message;
+  const isLate = source.lane === "history" || ledger.isLate(epoch, log, to);
   const id = eventId(source.gateway, epoch, log, from);
   if (event === undefined) {
     const reason = item.fault ?? "unreadable";
@@ -234,7 +293,10 @@ function takeItem(
   const stretch = stretchOf(event, from, to, reason);
   const fork = ledger.take(epoch, log, to, stretch);
   if (fork !== undefined) takings.findings.push({ kind: "fork", id, fork });
-  const dated = time(event.bootMs);
+  // Without an offset that makes sense the time of storing is the best there is, and is marked as such.
+  const ownTime = event.bootMs + offsetMs;
+  const isDated = Math.abs(ownTime) <= timeMsMax;
+  const receivedAt = isDated ? ownTime : storedAt;
   takings.taken.push({
     id,
     gateway: source.gateway,
@@ -243,10 +305,11 @@ function takeItem(
     log,
     position: from,
     event,
-    late: late || storedAt - dated.receivedAt > heldBackMs,
-    effect,
+    receivedAt,
     storedAt,
-    ...dated,
+    timeQuality: isDated ? "synchronised" : "unsynchronised",
+    late: isLate || storedAt - receivedAt > heldBackMs,
+    effect,
   });
 }
 
@@ -267,18 +330,6 @@ function stretchOf(
  */
 export function lossReason(reason: string): string {
   return reason === "not-kept" ? "rollback" : reason;
-}
-
-/** Without an offset that makes sense the time of storing is the best there is, and is marked as such. */
-function timesOf(block: Block, body: BatchBody, message: JournalMessage): Circumstances["time"] {
-  const offset = body.boots[block.bootId];
-  return (bootMs) => {
-    const receivedAt = typeof offset === "number" ? bootMs + offset : Number.NaN;
-    const isTime = Math.abs(receivedAt) <= timeMsMax;
-    return isTime
-      ? { receivedAt, timeQuality: "synchronised" }
-      : { receivedAt: message.storedAt, timeQuality: "unsynchronised" };
-  };
 }
 
 function deadMessage(

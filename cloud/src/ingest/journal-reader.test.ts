@@ -35,6 +35,27 @@ function read(
   });
 }
 
+test("what marks have of a message that the checkpoint is not behind is read, and is no gap", async () => {
+  const store = new MemoryEngineStore();
+  const ledger = new GatewayLedger("g1");
+  ledger.take("1-00000001", "telemetry", 3);
+  const ahead = { sequence: 2, identity: { subject: "tlm.3.g1.live", nonce: "1.2" } };
+  await store.commit([
+    { subject: "mark.3.g1", data: encodeMark(ledger.mark(1, [])), rollup: true },
+    {
+      subject: "ckpt.3",
+      data: encodeCheckpoint({ ...noCheckpoint, sequence: 1, ahead }),
+      rollup: true,
+    },
+  ]);
+  const reader = new JournalReader(await loadCommitted(store, async () => ({ first: 1, last: 2 })));
+  const positions = read(reader, [
+    [1, 1, 1],
+    [2, 2, 3],
+  ]);
+  expect([positions, reader.gaps]).toEqual([[1, 2, 3, 4], []]);
+});
+
 test("a whole journal is read whole, repeats and refused batches apart", async () => {
   const reader = new JournalReader(await committed(6, 4, 4));
   const journal = [

@@ -14,6 +14,7 @@
 import { decodeHead } from "@causeway/shared/batch-codec.ts";
 import type { Hole, Mark } from "@causeway/shared/mark.ts";
 import { parseStoredTelemetry, partitionCount } from "@causeway/shared/subjects.ts";
+import type { Checkpoint } from "../engine/checkpoint.ts";
 import type { EngineStore } from "../engine/engine-store.ts";
 import type { CommittedLedgers } from "../ledger/committed.ts";
 import { loadLedgers } from "../ledger/committed.ts";
@@ -58,10 +59,15 @@ export async function loadCommitted(
   const coveredUntil = new Map(
     [...checkpoints].map(([partition, { checkpoint }]) => [
       partition,
-      Math.min(checkpoint.sequence, last),
+      Math.min(coveredBy(checkpoint), last),
     ]),
   );
   return { ...ledgers, coveredUntil, isPurged: first > 1 };
+}
+
+/** Marks may cover some of what follows its place: what they lack is a hole only once that was read. */
+function coveredBy({ sequence, ahead }: Checkpoint): number {
+  return Math.max(sequence, ahead?.sequence ?? 0);
 }
 
 export const gapReason = "gap(journal)";

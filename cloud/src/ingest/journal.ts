@@ -1,3 +1,5 @@
+import type { BatchBody } from "@causeway/shared/batch-codec.ts";
+
 /** The journal, stream TLM, as its readers see it; nats-journal.ts is the real one. */
 export interface JournalMessage {
   /** Place in the journal. */
@@ -7,4 +9,6 @@ export interface JournalMessage {
   readonly storedAt: number;
   readonly data: Uint8Array;
   header(name: string): string | undefined;
+  /** The decoded data, shared with other readers; throws where it cannot be read. */
+  readonly body?: () => BatchBody;
 }

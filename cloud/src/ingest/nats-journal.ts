@@ -3,10 +3,13 @@
  * leaves seconds of silence and hides that it happened; so the reading ends at every interruption,
  * and the caller opens a new one behind the last message it has (facts: 0.8 s, no gap).
  */
+import type { Clock } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
+import { telemetryStream } from "@causeway/shared/subjects.ts";
 import type { ConsumerMessages, JetStreamClient, JsMsg } from "@nats-io/jetstream";
 import { DeliverPolicy } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
+import { FellowReaders } from "./fellow-readers.ts";
 import type { JournalMessage } from "./journal.ts";
 
 export interface ReadRequest {
@@ -16,10 +19,25 @@ export interface ReadRequest {
   readonly from: number;
   /** Ends the reading in order. */
   readonly signal: AbortSignal;
+  /** Who reads the journal for the engine is `first`; one with a clock gives way to it. */
+  readonly turn?: "first" | Clock;
 }
 
-/** Messages asked for in advance; bounds what waits in memory together with their size. */
-const messagesAheadMax = 512;
+/** Of the journal. */
+const fellows = new WeakMap<NatsConnection, FellowReaders>();
+
+function fellowsOn(connection: NatsConnection): FellowReaders {
+  const known = fellows.get(connection) ?? new FellowReaders();
+  fellows.set(connection, known);
+  return known;
+}
+
+/**
+ * Messages asked for in advance; bounds what waits in memory together with their size. The server
+ * gives up a client to which more than 64 MB are on their way (`max_pending`), and a batch may have
+ * 512 KB that do not compress.
+ */
+const messagesAheadMax = 100;
 /**
  * The server of an ordered consumer can die without the connection's notice, in a cluster; the
  * library would miss its heartbeats only after 30 s. Two missed ones end the reading.
@@ -36,13 +54,20 @@ export async function* readJournal(
   jetstream: JetStreamClient,
   request: ReadRequest,
 ): AsyncGenerator<JournalMessage> {
+  const { stream, signal, turn } = request;
+  const fellow = stream === telemetryStream ? fellowsOn(connection) : undefined;
   const messages = await open(jetstream, request);
-  const interruption = watch(connection, messages, request.signal);
+  const interruption = watch(connection, messages, signal);
   try {
-    for await (const message of messages) yield journalMessage(message);
+    for await (const message of messages) {
+      if (turn === "first") fellow?.engineIsBehind(message.info.pending > 0);
+      else if (turn !== undefined) await fellow?.giveWay(turn);
+      yield journalMessage(message, fellow);
+    }
   } catch (failure) {
     throw new JournalInterrupted(reasonOf(failure));
   } finally {
+    if (turn === "first") fellow?.engineIsBehind(false);
     interruption.end();
     messages.stop();
   }
@@ -115,7 +140,7 @@ const repairs = new Set<string>([
   "stream_not_found",
 ]);
 
-function journalMessage(message: JsMsg): JournalMessage {
+function journalMessage(message: JsMsg, fellow: FellowReaders | undefined): JournalMessage {
   return {
     sequence: message.seq,
     subject: message.subject,
@@ -125,5 +150,6 @@ function journalMessage(message: JsMsg): JournalMessage {
       const value = message.headers?.get(name);
       return value === undefined || value === "" ? undefined : value;
     },
+    ...(fellow && { body: () => fellow.bodyOf(message.seq, message.data) }),
   };
 }

@@ -23,6 +23,7 @@
  *       the beginning, is taken to the ends that its successor states, or is named itself.
  *       It says too where an epoch that comes next is known and not named.
  *   L10 An epoch that is not named is named again as soon as anything comes of it, be it a repeat.
+ *   L11 Messages of lane `redrive` have numbers that grow: one is taken once, and never an older one.
  */
 import type { EpochId } from "@causeway/shared/batch-codec.ts";
 import type { EpochPage } from "@causeway/shared/epoch-page.ts";
@@ -101,6 +102,8 @@ export class GatewayLedger {
   readonly #waiting = new Set<EpochState>();
   #pagedOrdinal = 0;
   #forgottenOrdinal = 0;
+  /** L11. */
+  #redriven = { through: 0, floor: 0 };
 
   constructor(gateway: string, bounds: LedgerBounds = defaultLedgerBounds) {
     this.gateway = gateway;
@@ -130,6 +133,7 @@ export class GatewayLedger {
       ledger.#link(row, (before) => ledger.#learn(row.epoch, before));
     ledger.#live.restore(runsOf(mark));
     if (mark.forks !== undefined) ledger.#forks.restore(mark.forks);
+    ledger.#redriven.through = mark.redriven ?? 0;
     ledger.#isNews = false;
     return ledger;
   }
@@ -137,6 +141,7 @@ export class GatewayLedger {
   /** L4: what the committed mark covers had its effect, whatever is read again from here on. */
   layFloor(mark: Mark, pages: readonly EpochPage[] = []): void {
     this.#forgottenOrdinal = mark.paged?.forgotten ?? 0;
+    this.#redriven.floor = mark.redriven ?? 0;
     const rows = new Map<EpochId, EpochLedger>();
     for (const { number, epochs } of pages) {
       for (const row of epochs) {
@@ -237,6 +242,13 @@ export class GatewayLedger {
     return found;
   }
 
+  /** L4, L11: whether it takes effect; undefined where it was taken before. */
+  takeRedrive(number: number): boolean | undefined {
+    if (number <= this.#redriven.through) return undefined;
+    this.#redriven.through = number;
+    return number > this.#redriven.floor;
+  }
+
   /** The first position that takes effect of positions from `from` on. */
   effectFrom(epoch: EpochId, log: Log, from: number): number {
     return Math.max(from, this.#epoch(epoch).logs[log].floor + 1);
@@ -315,7 +327,9 @@ export class GatewayLedger {
       ...(this.#hasPagedNext(row.epoch) ? { hasPagedNext: true } : {}),
     }));
     const head = { commit, gateway: this.gateway, epochs, doubts, cap, paged: this.#paged() };
-    return { ...head, ...this.#live.marked(), forks: this.#forks.book };
+    const { through, floor } = this.#redriven;
+    const redriven = Math.max(through, floor) || undefined;
+    return { ...head, ...this.#live.marked(), forks: this.#forks.book, redriven };
   }
 
   /**
@@ -328,7 +342,8 @@ export class GatewayLedger {
     const epochs = this.#rows(own, this.#lineage, ownView);
     const head = { commit: 0, gateway: this.gateway, epochs, doubts: [], cap: undefined };
     const paged = isPastFloor ? { paged: this.#paged() } : {};
-    return { ...head, ...paged, ...this.#live.marked() };
+    const redriven = this.#redriven.through || undefined;
+    return { ...head, ...paged, ...this.#live.marked(), redriven };
   }
 
   /**

@@ -52,5 +52,5 @@ test("a notification that was given up is listed with its reason, and ends after
 
 test("no reader of a gateway's dead letters takes one of a receiver for them", () => {
   expect(parseGatewaySubject(subjects.deadNotification("ops"))).toBeUndefined();
-  expect(parseGatewaySubject(subjects.deadLetter(7, "gw-1"))).toBeDefined();
+  expect(parseGatewaySubject(subjects.deadLetters(7, "gw-1"))).toBeDefined();
 });

@@ -33,8 +33,10 @@ import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
+import { NatsBucketFeed } from "../nats-bucket-feed.ts";
 import { connectTest, prepareStreams } from "../testing/nats-journal-writer.ts";
 import { NatsNotifier } from "./nats-notifier.ts";
+import { ToldTable, toldSubjects } from "./told-table.ts";
 
 const clock = systemClock();
 const key = signingKey("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "test");
@@ -219,6 +221,32 @@ test("what a receiver refuses for good is told in the log and holds nothing back
   ]);
   await vi.waitFor(() => expect(notifier.status()).toMatchObject([{ dead: 1, delivered: 1 }]));
 });
+
+test("who was told, and whom it did not reach, is known of an alert to any process", async () => {
+  await layStreams();
+  hook.answer = ({ body }) => (body.includes('"refused"') ? 410 : 204);
+  await started(hook.receiver());
+  await tell(transition(), transition({ state: "resolved" }));
+  await tell(transition({ id: "refused" }));
+  const told = await followedTold();
+  const outcomes = (alert: string) =>
+    told.of(alert).map(({ receiver, state, outcome }) => `${receiver} ${state} ${outcome}`);
+  await vi.waitFor(() => expect(outcomes("refused")).toEqual(["hook firing dead"]), patience);
+  expect(outcomes("a1b2c3d4")).toEqual(["hook firing delivered", "hook resolved delivered"]);
+  expect(told.of("refused")).toMatchObject([{ detail: "HTTP 410" }]);
+});
+
+async function followedTold(): Promise<ToldTable> {
+  const connection = await connected();
+  const told = new ToldTable();
+  const parts = { connection, jetstream: jetstream(connection), clock, random: systemRandom };
+  const own = { ...parts, log: silentLogger };
+  const feed = new NatsBucketFeed(own, notifyStream, told, toldSubjects);
+  feed.start();
+  onTestFinished(() => feed.stop());
+  await feed.loaded();
+  return told;
+}
 
 test("what came late is told one by one only where that is asked for", async () => {
   await layStreams();

@@ -1,5 +1,5 @@
 /** Days and weeks as a calendar has them: one of 23 or 25 hours is a day like any other. */
-import { localMs } from "@causeway/shared/rules/time-zone.ts";
+import { dayOf, momentOf } from "@causeway/shared/day.ts";
 import type { ReportSettings } from "./report-settings.ts";
 import { weekdays } from "./report-settings.ts";
 
@@ -11,37 +11,22 @@ export interface Period {
 
 export type Schedule = Pick<ReportSettings, "every" | "at" | "on" | "zone">;
 
-const minuteMs = 60_000;
-const dayMs = 24 * 60 * minuteMs;
 /** 1970-01-01 was a Thursday. */
 const firstWeekday = 4;
 
 /** The one that `at` lies in. */
 export function periodAt(schedule: Schedule, at: number): Period {
-  const today = Math.floor(localMs(at, schedule.zone) / dayMs);
+  const today = dayOf(at, schedule.zone);
   const isDaily = schedule.every === "daily";
   const days = isDaily ? 2 : 8;
+  const [hour = 0, minute = 0] = schedule.at.split(":").map(Number);
   let from = Number.NEGATIVE_INFINITY;
   for (let day = today - days; ; day++) {
     if (!isDaily && weekdays[(day + firstWeekday) % 7] !== schedule.on) continue;
-    const to = momentOf(day, schedule);
+    const to = momentOf(day, hour * 60 + minute, schedule.zone);
     if (to > at) return { from, to };
     from = to;
   }
-}
-
-/**
- * When a clock in the zone shows the time of that day: for the first time where it does so twice,
- * and as long after the clocks were put forward as they skip where it does not.
- */
-function momentOf(day: number, { at, zone }: Schedule): number {
-  const [hour = 0, minute = 0] = at.split(":").map(Number);
-  const shown = day * dayMs + (hour * 60 + minute) * minuteMs;
-  const [before, after] = [shown - dayMs, shown + dayMs].map(
-    (near) => shown - (localMs(near, zone) - near),
-  ) as [number, number];
-  const found = [before, after].filter((moment) => localMs(moment, zone) === shown);
-  return found.length > 0 ? Math.min(...found) : before;
 }
 
 /** How long both have in common, in ms. */

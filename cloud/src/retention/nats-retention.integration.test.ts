@@ -200,6 +200,7 @@ test("a reader that stands still holds the journal; gateways are slowed, until i
     { name: "KV_REGISTRY" },
     { name: "KV_SILENCES" },
     { name: "KV_ACKS" },
+    { name: "KV_SESSIONS" },
     { name: "OPERATE" },
     { reader: "history", kind: "historian", sequence: 0, lagMessages: expect.any(Number) },
     { floor: 0, heldBy: "reader history" },

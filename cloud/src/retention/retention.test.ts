@@ -89,6 +89,7 @@ class World {
         shards: 0,
         hash: "",
         rules: undefined,
+        tick: undefined,
       };
       const checkpoint = { ...noCheckpoint, fence: own, snapshot };
       this.server.checkpoints.set(partition, encodeCheckpoint(checkpoint));

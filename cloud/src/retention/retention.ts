@@ -2,9 +2,10 @@
  * Keeps the journal from filling: purges what nobody needs, slows gateways down where that is not
  * enough, and tells people.
  *
- *   G1  Only the engine that holds all partitions purges: the checkpoints, read from the leader in
- *       this round, carry its fences. One that was fenced and does not know it yet changes nothing by
- *       this either: all that it reads is committed and true, and a floor of true places only grows.
+ *   G1  One process purges and tells: that which has the lease, or, where there are none, whose engine
+ *       holds all partitions: the checkpoints, read from the leader in this round, carry its fences.
+ *       One that lost it and does not know it yet changes nothing by this either: all that it reads is
+ *       committed and true, and a floor of true places only grows. Each looks after its own engine.
  *   G2  Every place is compared with the journal in this round and on this session (holds.ts), so a
  *       rollback of journal, checkpoints or readers before the round lowers the floor. One after it
  *       ends the session: it never dials again, so no purge reaches a server that was put back.
@@ -43,6 +44,8 @@ export interface RetainingEngine {
 export interface RetentionParts {
   readonly open: () => Promise<JournalSession>;
   readonly engine: RetainingEngine;
+  /** G1. Undefined where there are no leases. */
+  readonly mayPurge?: (() => boolean) | undefined;
   readonly tell: (finding: Finding) => Promise<unknown>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -149,7 +152,8 @@ export class Retention {
     this.#engine = await session.engine();
     let journal = await session.journal();
     const isUrgent = isPressed(journal, this.#pressed.journal) === true;
-    if (isUrgent || clock.bootMs() >= this.#purgeDueMs) {
+    const isOne = this.#parts.mayPurge?.() ?? true;
+    if (isOne && (isUrgent || clock.bootMs() >= this.#purgeDueMs)) {
       if (await this.#purge(session, journal, isUrgent)) journal = await session.journal();
     }
     this.#journal = journal;
@@ -159,16 +163,17 @@ export class Retention {
       engine.hurry(pressed);
       engine.setCap(pressed ? this.#parts.slowDownBytesPerSecond : undefined);
     }
-    await this.#tell();
+    if (isOne) await this.#tell();
   }
 
   /** Whether anything went. */
   async #purge(session: JournalSession, journal: StreamState, isUrgent: boolean): Promise<boolean> {
-    const { clock, engine, log } = this.#parts;
+    const { clock, engine, log, mayPurge } = this.#parts;
     const fences = engine.holding();
-    if (fences === undefined) return false;
+    if (fences === undefined && mayPurge === undefined) return false;
     const checkpoints = await session.checkpoints();
-    if (!isHeld(checkpoints, fences)) return false;
+    if (checkpoints.size !== partitionCount) return false;
+    if (mayPurge === undefined && !isHeld(checkpoints, fences)) return false;
     const readers = await session.readers();
     this.#readers = readers.map((reader) => lagOf(reader, journal.last));
     const hard = hardFloor(await holdsOf(session, checkpoints, readers), journal);
@@ -242,9 +247,9 @@ export class Retention {
 /** G1. */
 function isHeld(
   checkpoints: ReadonlyMap<number, Checkpoint>,
-  fences: ReadonlyMap<number, number>,
+  fences: ReadonlyMap<number, number> | undefined,
 ): boolean {
-  if (checkpoints.size !== partitionCount || fences.size !== partitionCount) return false;
+  if (fences?.size !== partitionCount) return false;
   return [...checkpoints].every(([partition, { fence }]) => fences.get(partition) === fence);
 }
 

@@ -31,6 +31,8 @@ export interface OpenRulesParts {
   readonly store: EngineStore;
   /** The rules together with what is out of service; read before. */
   readonly inService?: (rules: LoadedRules) => LoadedRules;
+  /** Whether another process is to announce rules and keep the clock. */
+  readonly looksOnly?: () => boolean;
   /** Told before, with what engines judge by until then. */
   readonly inForce?: (rules: LoadedRules) => void;
   readonly clock: Clock;
@@ -71,6 +73,7 @@ export async function openRules(parts: OpenRulesParts): Promise<OpenedRules> {
     journal,
     alerts,
     rules: ruleSets.own,
+    looksOnly: parts.looksOnly,
     keepRules: async () => {
       await hotRules.look(); // so that none is announced which another process has replaced just now
       await ruleSets.keepOwn();

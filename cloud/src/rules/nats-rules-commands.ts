@@ -11,6 +11,7 @@ import { connected } from "../cli/nats-commands.ts";
 import { recordAct } from "../cli/nats-operators.ts";
 import { NatsDeviceFacts } from "../devices/nats-device-facts.ts";
 import { serviceOf, withService } from "../devices/service-rules.ts";
+import { NatsGateways } from "../gateways/nats-gateways.ts";
 import { NatsTickJournal } from "../ticks/nats-tick-journal.ts";
 import { readRulesText } from "./file-rules.ts";
 import { NatsRulesStore } from "./nats-rules-store.ts";
@@ -118,8 +119,11 @@ function opened(parts: RulesParts, act: (bucket: Bucket) => Promise<number>): Pr
       const why = "there is no bucket RULES: causeway-cloud run makes it";
       throw new CodedError("NATS_JETSTREAM_MISSING", why, { cause: failure });
     }
-    const inService = async (loaded: LoadedRules) =>
-      withService(loaded, serviceOf(await new NatsDeviceFacts(client, manager).load()));
+    const inService = async (loaded: LoadedRules) => {
+      const { book } = await new NatsGateways(client, manager).load();
+      const devices = await new NatsDeviceFacts(client, manager).load();
+      return withService(loaded, serviceOf(devices, undefined, book));
+    };
     const record = (done: string, on: string, detail: string) =>
       recordAct(connection, parts, { act: done, on, detail });
     return act({ store, record, named: async () => (await ticks.last())?.tick.rules, inService });

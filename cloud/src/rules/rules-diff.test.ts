@@ -41,3 +41,9 @@ test("another order is told", () => {
   const after = [lines[0], lines[2], lines[1], lines[3]].join("\n");
   expect(told(after)).toEqual(['~ (rules)  order: ["warm","old","door"] -> ["old","warm","door"]']);
 });
+
+test("what is out of service is no change of the text", () => {
+  const parsed = parseRules(before, "a");
+  const service = { out: [["gw-1", "attic"] as const], as: [] };
+  expect(differencesOf({ ...parsed, fleet: { ...parsed.fleet, service } }, parsed)).toEqual([]);
+});

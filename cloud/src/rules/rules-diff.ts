@@ -25,7 +25,9 @@ export function differencesOf(
   const isMoved = common(old.keys(), now) !== common(now.keys(), old);
   const orders = { before: [...old.keys()], after: [...now.keys()] };
   const moved = { name: "(rules)", what: "moved", path: "order", ...orders } as const;
-  const fleet = differencesIn("(fleet)", before.fleet, after.fleet);
+  // What is out of service is said of devices, and stands in no text.
+  const written = ({ fleet }: RulesDocument) => ({ ...fleet, service: undefined });
+  const fleet = differencesIn("(fleet)", written(before), written(after));
   return isMoved ? [...found, moved, ...fleet] : [...found, ...fleet];
 }
 

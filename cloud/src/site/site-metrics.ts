@@ -15,6 +15,7 @@ export function siteLagMs({ tickAt }: SiteStageStatus, nowMs: number): number {
 
 export function siteReasons(status: SiteStageStatus, nowMs: number): readonly string[] {
   const { phase, lastFault } = status;
+  if (phase === "standby") return [];
   if (phase !== "running") {
     return [`the stage of sites is ${phase}${lastFault === undefined ? "" : `: ${lastFault}`}`];
   }

@@ -15,6 +15,9 @@
  *       committed at once, the rest after `lazyMs` at most.
  *   H5  What all states hold is deleted, each minute, and not before: where somebody deletes more,
  *       sites find the hole and tell it.
+ *
+ * Of several processes the one that has the lease judges; one that loses it commits what it has and
+ * waits. The fence holds without that.
  */
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { sleep } from "@causeway/shared/clock.ts";
@@ -30,6 +33,7 @@ import type { CommitMessage, EngineStore } from "../engine/engine-store.ts";
 import { GatewayOutput } from "../engine/gateway-output.ts";
 import { checkpointMessage, committedAt } from "../engine/take-over.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
+import type { GroupLeases } from "../leases/leases.ts";
 import type { NamedRules, RuleSets } from "../ticks/rule-sets.ts";
 import type { SeenTick, Tick } from "../ticks/tick.ts";
 import { decodeTick } from "../ticks/tick.ts";
@@ -45,6 +49,8 @@ export interface SiteStageParts {
   /** Deletes what sites were told before a sequence of ENGINE. */
   readonly purge?: (before: number) => Promise<void>;
   readonly ruleSets: RuleSets;
+  /** One lease; without them this process judges. */
+  readonly leases?: GroupLeases | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -61,9 +67,10 @@ const purgeEveryMs = 60_000;
 const retakeSchedule = { firstMs: 250, maxMs: 15_000, factor: 2 };
 /** After another stage's commit was found, so that two do not fence each other in turn. */
 const fencedWaitMs = 10_000;
+const leaseLookMs = 100;
 
 export interface SiteStageStatus {
-  readonly phase: "starting" | "running" | "interrupted" | "stopped";
+  readonly phase: "starting" | "standby" | "running" | "interrupted" | "stopped";
   /** Sites with a state. */
   readonly sites: number;
   /** Of ENGINE, worked off last. */
@@ -94,6 +101,7 @@ interface Held {
 interface Tenure {
   readonly sites: Map<string, Held>;
   readonly ended: AbortController;
+  readonly lost: AbortController;
   readonly session: number;
   readonly waiting: { characters: number };
   fault: unknown;
@@ -157,10 +165,31 @@ export class SiteStage {
     return refused;
   }
 
+  async #awaitLease(): Promise<void> {
+    const { leases, clock } = this.#parts;
+    const { signal } = this.#stopping;
+    while (leases !== undefined && !signal.aborted) {
+      if (leases.isFresh() && leases.wanted().size > 0) return;
+      this.#phase = "standby";
+      await sleep(clock, leaseLookMs, signal);
+    }
+  }
+
   async #run(): Promise<void> {
-    const { clock, random, log } = this.#parts;
+    const { clock, random, log, leases } = this.#parts;
+    leases?.inUse(() => new Set(this.#tenure === undefined ? [] : [0]));
+    const unwatch = leases?.onChange(() => {
+      if (leases.wanted().size === 0) this.#tenure?.lost.abort();
+    });
+    await this.#serveForEver(clock, random, log);
+    unwatch?.();
+  }
+
+  async #serveForEver(clock: Clock, random: Random, log: Logger): Promise<void> {
     for (let attempt = 1; !this.#stopping.signal.aborted; attempt++) {
       let waitMs = 0;
+      await this.#awaitLease();
+      if (this.#stopping.signal.aborted) return;
       try {
         const tenure = await this.#begin();
         this.#tenure = tenure;
@@ -171,10 +200,11 @@ export class SiteStage {
         this.#phase = "interrupted";
         this.#lastFault = reasonOf(failure);
         const isFenced = failure instanceof CodedError && failure.code === "ENGINE_FENCED";
-        if (isFenced) waitMs = fencedWaitMs;
+        if (isFenced && this.#parts.leases === undefined) waitMs = fencedWaitMs;
         log.warn({ reason: this.#lastFault }, "the stage of sites is taken over again");
       }
       this.#tenure = undefined;
+      this.#parts.leases?.done();
       if (this.#stopping.signal.aborted) return;
       waitMs += retryDelayMs(retakeSchedule, Math.max(1, attempt), random);
       await sleep(clock, waitMs, this.#stopping.signal);
@@ -195,7 +225,13 @@ export class SiteStage {
     const fence = checkpointMessage(siteCheckpoint, checkpoint, lastSequence);
     const last = committedAt(await store.commit([fence]), "the fence was not raised");
     const tenure: Tenure = {
-      ...{ sites: new Map(), ended: new AbortController(), session, waiting: { characters: 0 } },
+      ...{
+        sites: new Map(),
+        ended: new AbortController(),
+        lost: new AbortController(),
+        session,
+        waiting: { characters: 0 },
+      },
       ...{ fault: undefined, checkpoint, lastSequence: last, sequence: checkpoint.sequence },
       ...{ committing: undefined, scheduled: undefined, isSoon: false },
       ...{ purgedAtMs: clock.bootMs(), purging: undefined },
@@ -240,7 +276,9 @@ export class SiteStage {
   }
 
   async #serve(tenure: Tenure, isGood: () => void): Promise<void> {
-    const signal = AbortSignal.any([this.#stopping.signal, tenure.ended.signal]);
+    const signal = AbortSignal.any([
+      ...[this.#stopping.signal, tenure.ended.signal, tenure.lost.signal],
+    ]);
     try {
       this.#phase = "running";
       for await (const message of this.#parts.journal(tenure.sequence + 1, signal)) {

@@ -32,6 +32,15 @@ export function readingEvent(device: string, metric: string, value: number, boot
   } as Event;
 }
 
+/** A message on `plant/<source>/up` that its gateway could not read. */
+export function quarantinedEvent(source: string, text: string, bootMs: number): Event {
+  return eventSchema.parse({
+    ...{ kind: "quarantined", device: null, topic: `plant/${source}/up`, bootMs },
+    ...{ observedAt: null, reason: "not-understood", detail: "no adapter", bytes: text.length },
+    payload: Buffer.from(text).toString("base64"),
+  });
+}
+
 /** Six readings of one minute and one of the next, up to position `to`. */
 export function rollupEvent(to: number): Event {
   const windows = [

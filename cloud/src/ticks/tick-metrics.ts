@@ -1,9 +1,14 @@
 /** The clock's status as Prometheus metrics. */
 import type { Metric } from "@causeway/shared/metric.ts";
 import { metricsOf } from "@causeway/shared/metric.ts";
+import { noTickMs } from "./tick-watch.ts";
 import type { TickerStatus } from "./ticker.ts";
 
 const { gauge, counter } = metricsOf("causeway_clock_");
+
+export function tickReasons({ isOverdue }: TickerStatus): readonly string[] {
+  return isOverdue ? [`no tick for ${noTickMs / 1_000} s`] : [];
+}
 
 export function tickMetrics(status: TickerStatus): readonly Metric[] {
   return [

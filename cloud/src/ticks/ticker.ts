@@ -33,6 +33,8 @@ export interface TickerParts {
   readonly alerts: AlertSubjects;
   /** Name of the rules that this process begins with. */
   readonly rules: string;
+  /** Whether another process is to keep the clock, which is then only looked at; never: undefined. */
+  readonly looksOnly?: (() => boolean) | undefined;
   /** Resolves once this process' rules are where every engine can load them. */
   readonly keepRules: () => Promise<void>;
   /** Rejects where the server cannot be reached. */
@@ -69,6 +71,7 @@ export class Ticker {
   readonly #watch: TickWatch;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
+  #wake = () => {};
   #newest: Tick | undefined;
   #written = 0;
   #lastFault: string | undefined;
@@ -87,7 +90,13 @@ export class Ticker {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#wake();
     await this.#running;
+  }
+
+  /** The clock may be this process' to keep now. */
+  wake(): void {
+    this.#wake();
   }
 
   /** To be called when this process' rules change; its next round announces them. */
@@ -112,8 +121,10 @@ export class Ticker {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
+      const pause = new AbortController();
+      this.#wake = () => pause.abort();
       const waitMs = await this.#round(signal);
-      await sleep(this.#parts.clock, waitMs, signal);
+      if (!signal.aborted) await sleep(this.#parts.clock, waitMs, pause.signal);
     }
   }
 
@@ -134,7 +145,7 @@ export class Ticker {
       this.#lastFault = reasonOf(failure);
       log.debug({ reason: this.#lastFault }, "a tick could not be written");
     }
-    await this.#tell();
+    if (this.#parts.looksOnly?.() !== true) await this.#tell();
     return hasWritten || this.#lastFault !== undefined ? tickEveryMs : lookEveryMs;
   }
 
@@ -151,6 +162,7 @@ export class Ticker {
     const { journal, clock, random, keepRules } = this.#parts;
     const last = await journal.last();
     this.#note(last);
+    if (this.#parts.looksOnly?.() === true) return "looked on";
     const decision = this.#keeper.decide(last, clock.wallMs());
     if (decision === undefined) return "looked on";
     if (decision.announces) {

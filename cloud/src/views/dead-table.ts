@@ -1,12 +1,14 @@
 /**
- * What could not be used, in groups of the same kind and reason: quarantined by a gateway, unreadable
- * in the journal, refused by a receiver. Bounded: at `groupsMax` the group that is quiet for the
- * longest time goes; a group keeps its newest `samplesMax`, each with the head of its bytes.
+ * What could not be used, in groups of the same kind and reason. Open dead letters of gateways are
+ * told by the engine in groups; what receivers refused is gathered here. Bounded: at `groupsMax` the
+ * group that is quiet for the longest time goes; a group keeps its newest `samplesMax`, each with the
+ * head of its bytes.
  */
 import { createHash } from "node:crypto";
-import { z } from "zod";
 
-export const deadKinds = ["quarantined", "unreadable", "notification"] as const;
+import { letterKinds } from "../dead/dead-letter.ts";
+
+export const deadKinds = [...letterKinds, "notification"] as const;
 export type DeadKind = (typeof deadKinds)[number];
 
 export interface DeadSample {
@@ -28,7 +30,11 @@ export interface DeadGroup {
   readonly reason: string;
   /** Of the newest. */
   readonly detail: string;
+  /** Of topics; null where they have none. */
+  readonly topic: string | null;
   readonly count: number;
+  /** Of these no more is known: there was no room for them. */
+  readonly counted: number;
   readonly firstAt: number;
   readonly lastAt: number;
   readonly samples: readonly DeadSample[];
@@ -39,22 +45,6 @@ export const samplesMax = 8;
 /** Of base64: 4 KiB. */
 const payloadCharactersMax = 5_464;
 const textMax = 256;
-
-const sampleSchema = z.object({
-  ...{
-    id: z.string(),
-    at: z.number(),
-    device: z.string().nullable(),
-    topic: z.string().nullable(),
-  },
-  ...{ detail: z.string(), bytes: z.number(), payload: z.string() },
-});
-export const deadGroupStateSchema: z.ZodType<DeadGroup> = z.object({
-  ...{ id: z.string(), kind: z.enum(deadKinds) },
-  ...{ gateway: z.string().nullable(), receiver: z.string().nullable() },
-  ...{ reason: z.string(), detail: z.string(), count: z.number() },
-  ...{ firstAt: z.number(), lastAt: z.number(), samples: z.array(sampleSchema).max(samplesMax) },
-});
 
 export type DeadPlace = Pick<DeadGroup, "kind" | "gateway" | "receiver" | "reason">;
 
@@ -74,7 +64,8 @@ export class DeadTable {
     // At the end of the order: it was heard of last.
     this.#groups.delete(id);
     this.#groups.set(id, {
-      ...{ id, ...place, reason, detail: kept.detail, count: (known?.count ?? 0) + 1 },
+      ...{ id, ...place, reason, detail: kept.detail, topic: null, counted: 0 },
+      count: (known?.count ?? 0) + 1,
       firstAt: Math.min(known?.firstAt ?? sample.at, sample.at),
       lastAt: Math.max(known?.lastAt ?? sample.at, sample.at),
       samples: [...(known?.samples ?? []), kept].slice(-samplesMax),
@@ -90,10 +81,6 @@ export class DeadTable {
   /** The last heard of first. */
   all(): readonly DeadGroup[] {
     return [...this.#groups.values()].reverse();
-  }
-
-  restore(group: DeadGroup): void {
-    this.#groups.set(group.id, group);
   }
 
   clear(): void {

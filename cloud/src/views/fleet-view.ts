@@ -8,7 +8,8 @@ import type { AlertTransition } from "@causeway/shared/alert/alert.ts";
 import type { DevicePlace } from "@causeway/shared/devices/device-facts.ts";
 import type { DeadNotification } from "@causeway/shared/notify/dead-notification.ts";
 import type { DerivedEvent } from "@causeway/shared/rules/derived-event.ts";
-import type { DeadItem, Folded, TakenEvent } from "../ingest/fold.ts";
+import type { LetterGroup } from "../dead/letter-pages.ts";
+import type { Folded, TakenEvent } from "../ingest/fold.ts";
 import type { Gap } from "../ingest/journal-reader.ts";
 import { gapReason } from "../ingest/journal-reader.ts";
 import type { AlertEntry } from "./alert-table.ts";
@@ -83,7 +84,6 @@ export interface EventsState {
   readonly gateways: readonly GatewayView[];
   /** Oldest change first. */
   readonly series: readonly KeptSeries[];
-  readonly quarantined: readonly DeadGroup[];
 }
 
 const noCounts = {
@@ -113,9 +113,9 @@ export class FleetView {
   readonly #series: SeriesTable;
   readonly #gateways: GatewayTable;
   readonly #alerts: AlertTable;
-  /** By gateways, and what is unreadable; from the journal. */
-  readonly #quarantined = new DeadTable();
-  /** What receivers gave up, and what engines could not read; from ENGINE. */
+  /** Open ones of each gateway, as its engine has them. */
+  readonly #letters = new Map<string, readonly DeadGroup[]>();
+  /** What receivers gave up. */
   readonly #dead = new DeadTable();
   #transitions: AlertView[] = [];
   #derived: DerivedView[] = [];
@@ -154,7 +154,6 @@ export class FleetView {
     else if (taken.length === 0 && dead.length === 0) this.#counts.repeats++;
     for (const event of taken) this.apply(event);
     this.#gateways.stored(source.gateway, source.partition, storedAt, dead.length);
-    for (const item of dead) this.#addUnreadable(item, storedAt);
   }
 
   apply(taken: TakenEvent): void {
@@ -178,10 +177,6 @@ export class FleetView {
       case "quarantined": {
         this.#counts.quarantined++;
         gateway.quarantined++;
-        const { reason, detail, bytes, payload, device, topic } = event;
-        const place = { kind: "quarantined", gateway: taken.gateway, receiver: null } as const;
-        const sample = { id: taken.id, at: taken.receivedAt, device, topic, detail };
-        this.#quarantined.add({ ...place, reason }, { ...sample, bytes, payload });
         return;
       }
       case "loss":
@@ -233,7 +228,6 @@ export class FleetView {
   resetEvents(): void {
     this.#series.clear();
     this.#gateways.clear();
-    this.#quarantined.clear();
     this.#counts = { ...noCounts };
     this.#sequence = 0;
     this.#generation++;
@@ -252,8 +246,20 @@ export class FleetView {
     this.#generation++;
   }
 
+  /** Those of a gateway that are open from now on. */
+  applyLetters(gateway: string, groups: readonly LetterGroup[]): void {
+    const shown = { gateway, receiver: null, samples: [] };
+    if (groups.length === 0) this.#letters.delete(gateway);
+    else
+      this.#letters.set(
+        gateway,
+        groups.map((group) => ({ ...group, ...shown })),
+      );
+  }
+
   resetDead(): void {
     this.#dead.clear();
+    this.#letters.clear();
   }
 
   /** What came from the journal, to be kept. */
@@ -263,7 +269,6 @@ export class FleetView {
       seriesEvicted: this.#series.evicted,
       gateways: this.#gateways.all().map((gateway) => ({ ...gateway })),
       series: this.#series.state(),
-      quarantined: this.#quarantined.all().toReversed(),
     };
   }
 
@@ -273,7 +278,6 @@ export class FleetView {
     this.#counts = { ...state.counts };
     this.reach(sequence);
     for (const gateway of state.gateways) this.#gateways.restore(gateway);
-    for (const group of state.quarantined) this.#quarantined.restore(group);
     for (const row of state.series) this.#series.restore(row, ++this.#version);
     this.#series.evicted = state.seriesEvicted;
   }
@@ -369,22 +373,11 @@ export class FleetView {
 
   /** The last heard of first. */
   deadGroups(): readonly DeadGroup[] {
-    const all = [...this.#quarantined.all(), ...this.#dead.all()];
+    const all = [...[...this.#letters.values()].flat(), ...this.#dead.all()];
     return all.sort((a, b) => b.lastAt - a.lastAt);
   }
 
   deadGroup(id: string): DeadGroup | undefined {
-    return this.#quarantined.get(id) ?? this.#dead.get(id);
-  }
-
-  #addUnreadable({ gateway, code, reason, sequence, raw }: DeadItem, at: number): void {
-    const isText = typeof raw === "string";
-    const text = isText ? raw : Buffer.from(JSON.stringify(raw) ?? "").toString("base64");
-    const sample = { id: `${sequence}`, at, device: null, topic: null, detail: reason };
-    const bytes = Buffer.byteLength(text, "base64");
-    this.#quarantined.add(
-      { kind: "unreadable", gateway, receiver: null, reason: code },
-      { ...sample, bytes, payload: text },
-    );
+    return this.#dead.get(id) ?? this.deadGroups().find((group) => group.id === id);
   }
 }

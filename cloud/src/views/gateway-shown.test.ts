@@ -35,6 +35,23 @@ test.each([
   expect(backlogOf(rowOf(beats))).toMatchObject({ events: beats.at(-1), ...wanted });
 });
 
+test("a gateway with a budget knows better when it will have sent all, and how much of its day is used", () => {
+  const table = new GatewayTable(10);
+  const tell = (at: number, untakenEvents: number, more: Record<string, number | null>) => {
+    const fields = { untakenEvents, outboxBytes: 1, clock: "set", ...more };
+    const heartbeat = event({ kind: "system", name: "heartbeat", detail: "", fields });
+    table.take(taken({ receivedAt: at, event: heartbeat }));
+    return table.get("gw-1") ?? rowOf([0]);
+  };
+  tell(0, 6_000, {});
+  const told = { drainMs: 36_000_000, budgetBytes: 5e6, budgetBytesMax: 50e6 };
+  const row = tell(minute, 5_000, told);
+  expect(backlogOf(row)?.etaMs).toBe(36_000_000);
+  expect(row.heartbeat?.budget).toEqual({ bytes: 5e6, bytesMax: 50e6 });
+  expect(backlogOf(tell(2 * minute, 4_000, { drainMs: null }))?.etaMs, "nobody knows").toBeNull();
+  expect(backlogOf(tell(3 * minute, 3_000, {}))?.etaMs).toBe(3 * minute);
+});
+
 test("without a heartbeat nothing is known of it", () => {
   const table = new GatewayTable(10);
   table.take(taken());

@@ -97,7 +97,9 @@ export function backlogOf({
   const { untakenEvents: events, outboxBytes: bytes, receivedAt: at } = heartbeat;
   const around = recent.filter((moment) => at - moment[0] <= lookBackMs);
   const trend = trendOf(around, events);
-  const etaMs = trend === "draining" ? etaOf(around, events) : null;
+  const seen = trend === "draining" ? etaOf(around, events) : null;
+  // Hours and days that are still to come are known to the gateway alone.
+  const etaMs = heartbeat.drainMs === undefined || events === 0 ? seen : heartbeat.drainMs;
   return { events, bytes, at, etaMs, trend };
 }
 

@@ -16,6 +16,10 @@ export interface Heartbeat {
   readonly quarantined: number;
   /** Null while the cloud never took anything. */
   readonly takenAgoMs: number | null;
+  /** As the gateway plans within its budget; null where it cannot tell, undefined where it has none. */
+  readonly drainMs?: number | null | undefined;
+  /** Sent since its midnight, and what a day may send. */
+  readonly budget?: { readonly bytes: number; readonly bytesMax: number } | undefined;
 }
 
 export interface Loss {
@@ -67,6 +71,8 @@ export const gatewayStateSchema: z.ZodType<GatewayView> = z.object({
     .object({
       ...{ receivedAt: z.number(), untakenEvents: z.number(), outboxBytes: z.number() },
       ...{ appended: z.number(), quarantined: z.number(), takenAgoMs: z.number().nullable() },
+      drainMs: z.number().nullable().optional(),
+      budget: z.object({ bytes: z.number(), bytesMax: z.number() }).optional(),
     })
     .optional()
     .transform((heartbeat) => heartbeat),
@@ -180,8 +186,15 @@ function takeHeartbeat(
     appended: numberOf(fields["appended"]) ?? 0,
     quarantined: numberOf(fields["quarantined"]) ?? 0,
     takenAgoMs: numberOf(fields["takenAgoMs"]),
+    ...budgetOf(fields),
   };
   row.recent = [...row.recent, [receivedAt, untakenEvents] as const].slice(-recentHeartbeatsMax);
+}
+
+function budgetOf(fields: Readonly<Record<string, unknown>>): Partial<Heartbeat> {
+  const drain = "drainMs" in fields ? { drainMs: numberOf(fields["drainMs"]) } : {};
+  const [bytes, bytesMax] = ["budgetBytes", "budgetBytesMax"].map((name) => numberOf(fields[name]));
+  return bytes == null || bytesMax == null ? drain : { ...drain, budget: { bytes, bytesMax } };
 }
 
 function numberOf(value: unknown): number | null {

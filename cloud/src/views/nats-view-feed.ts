@@ -23,11 +23,13 @@ import { decodeDerivedMessage } from "@causeway/shared/rules/derived-event.ts";
 import {
   clockSubject,
   engineStream,
+  parseGatewaySubject,
   subjects,
   telemetryStream,
 } from "@causeway/shared/subjects.ts";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
+import { decodeSummary } from "../dead/letter-pages.ts";
 import { NatsEngineStore } from "../engine/nats-engine-store.ts";
 import type { TakenEvent } from "../ingest/fold.ts";
 import type { JournalMessage } from "../ingest/journal.ts";
@@ -141,6 +143,8 @@ export class NatsViewFeed {
 interface FollowedPart {
   readonly stream: string;
   readonly subjects: readonly string[];
+  /** Its messages go where newer ones take their place, so that one which is gone says nothing. */
+  readonly replaces?: boolean;
   /** Before the first message is read: its sequence, or one before it. */
   begin(): Promise<number>;
   take(message: JournalMessage): void;
@@ -287,14 +291,18 @@ function derivedPart({ view, manager }: ViewFeedParts): FollowedPart {
   };
 }
 
-/** What engines could not read is known from the journal. */
+/** Open dead letters in groups, of each gateway the newest; and what receivers did not take. */
 function deadPart(view: FleetView): FollowedPart {
   return {
     stream: engineStream,
-    subjects: [subjects.deadNotifications],
+    subjects: [subjects.deadLetters("*", "*")], // and notifications, which stand in one place of these
+    replaces: true,
     begin: async () => 1,
-    take({ data }) {
-      view.applyDeadNotification(decodeDead(Buffer.from(data).toString("utf8")));
+    take({ subject, data }) {
+      const text = Buffer.from(data).toString("utf8");
+      const place = parseGatewaySubject(subject);
+      if (place === undefined) view.applyDeadNotification(decodeDead(text));
+      else view.applyLetters(place.gateway, decodeSummary(text).groups);
     },
     reset: () => view.resetDead(),
   };
@@ -357,6 +365,7 @@ class Follower {
       subjects,
       from,
       signal,
+      turn: clock,
     })) {
       progress();
       this.#take(message);
@@ -385,12 +394,13 @@ class Follower {
     const last = this.#last;
     if (last === undefined) return;
     const { manager, log } = this.#parts;
-    const { stream } = this.#part;
+    const { stream, replaces = false } = this.#part;
     const { state } = await manager.streams.info(stream);
     const isPurged = state.first_seq > last.sequence && state.last_seq >= last.sequence;
     if (isPurged) return;
     if (state.last_seq >= last.sequence) {
       const found = await manager.streams.getMessage(stream, { seq: last.sequence });
+      if (found === null && replaces) return;
       if (found?.subject === last.subject && Buffer.compare(found.data, last.data) === 0) return;
     }
     log.warn(

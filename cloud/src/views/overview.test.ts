@@ -22,7 +22,8 @@ function gateway(over: Partial<GatewayShown> = {}): GatewayShown {
 
 function found(over: Partial<OverviewSources> = {}) {
   const sources = { reasons: [], gateways: [gateway()], alerts: [], deadGroups: [], now };
-  return findingsOf({ ...sources, refusedRules: [], receivers: [], ...over });
+  const rest = { refusedRules: [], receivers: [], hasEvicted: false };
+  return findingsOf({ ...sources, ...rest, ...over });
 }
 
 function alert(over: Parameters<typeof transition>[0] = {}, standing = {}) {
@@ -68,10 +69,20 @@ test("the gravest stands first, and the sentence counts what is wrong", () => {
 
 test("what someone knows of, and what is told by an alert already, is no second problem", () => {
   const acknowledged = { acknowledged: { by: "ann", note: "", at: now } };
-  expect(found({ alerts: [alert({}, acknowledged)] }).isWell).toBe(true);
+  expect(found({ alerts: [alert({}, acknowledged)] })).toMatchObject({
+    isWell: true,
+    verdict: "The gateway is up to date; nothing was lost. 1 alert fires and is known of.",
+  });
   const silent = alert({ rule: "system-gateway-silent", gateway: "gw-1" });
-  const { problems } = found({ alerts: [silent], gateways: [gateway({ state: "silent" })] });
-  expect(problems.map(({ kind }) => kind)).toEqual(["alert"]);
+  const { problems, verdict } = found({
+    ...{ alerts: [silent], gateways: [gateway({ state: "silent" })] },
+  });
+  expect(problems.map(({ kind, alert: id }) => [kind, id])).toEqual([
+    ["gateway-silent", silent.id],
+  ]);
+  expect(verdict).toBe("1 gateway is silent: what devices send waits there.");
+  const both = found({ alerts: [silent, alert({ id: "other" })] });
+  expect(both.verdict).toBe("1 alert fires, 1 gateway is silent.");
 });
 
 test("a backlog that drains is news, one that grows is wrong; what is retired is neither", () => {
@@ -79,6 +90,9 @@ test("a backlog that drains is news, one that grows is wrong; what is retired is
   const of = (trend: "draining" | "growing", state: GatewayShown["state"] = "online") =>
     found({ gateways: [gateway({ state, backlog: { ...backlog, trend } })] });
   expect(of("draining")).toMatchObject({ isWell: true, problems: [{ severity: "info" }] });
+  expect(of("draining").verdict).toBe(
+    "One gateway catches up: 5,000 events to come; nothing was lost.",
+  );
   expect(of("growing")).toMatchObject({ isWell: false, verdict: "1 gateway falls behind." });
   expect(of("growing", "retired")).toMatchObject({ isWell: true, problems: [] });
 });
@@ -91,7 +105,15 @@ test("the cloud itself, its rules, receivers and dead letters count too, within 
     deadGroups: [
       {
         ...{ id: "1", kind: "notification", gateway: null, receiver: "ops", reason: "404" },
-        ...{ detail: "", count: 2, firstAt: now, lastAt: now, samples: [] },
+        ...{
+          topic: null,
+          counted: 0,
+          detail: "",
+          count: 2,
+          firstAt: now,
+          lastAt: now,
+          samples: [],
+        },
       },
     ],
   });
@@ -101,4 +123,11 @@ test("the cloud itself, its rules, receivers and dead letters count too, within 
   expect(problems[0]).toMatchObject({ kind: "not-ready", severity: "critical" });
   const many = Array.from({ length: 500 }, (_, n) => alert({ id: `a${n}` }));
   expect(found({ alerts: many }).problems).toHaveLength(problemsMax);
+});
+
+test("where latest values are left out for want of room, it is said, and is no fault", () => {
+  const { isWell, problems } = found({ hasEvicted: true });
+  expect({ isWell, problems }).toMatchObject({
+    ...{ isWell: true, problems: [{ kind: "series-full", severity: "info" }] },
+  });
 });

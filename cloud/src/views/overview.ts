@@ -14,7 +14,8 @@ export type ProblemKind =
   | "alert"
   | "rules-refused"
   | "dead-letters"
-  | "receiver";
+  | "receiver"
+  | "series-full";
 
 export interface FleetProblem {
   readonly kind: ProblemKind;
@@ -38,6 +39,8 @@ export interface OverviewSources {
     readonly receiver: string;
     readonly waitingFor?: string | undefined;
   }[];
+  /** There were more series than the latest values are kept of. */
+  readonly hasEvicted: boolean;
   readonly now: number;
 }
 
@@ -71,12 +74,16 @@ export function findingsOf(sources: OverviewSources): Findings {
         : [problem("receiver", "warning", `receiver ${receiver} waits: ${waitingFor}`)],
     ),
     ...sources.deadGroups.flatMap((group) => deadProblems(group, sources.now)),
+    ...(sources.hasEvicted ? [problem("series-full", "info", evictedText)] : []),
   ];
   const ranked = problems.toSorted((left, right) => rank(left) - rank(right));
   const isWell = problems.every(({ severity }) => severity === "info");
   const verdict = isWell ? wellText(sources) : wrongText(problems);
   return { verdict, isWell, problems: ranked.slice(0, problemsMax) };
 }
+
+const evictedText =
+  "there are more series than latest values are kept of: those that came longest ago are left out here, and are in the history";
 
 function problem(kind: ProblemKind, severity: Severity, text: string, more = {}): FleetProblem {
   return { ...nowhere, kind, severity, text, ...more };
@@ -87,10 +94,21 @@ function isOpen({ acknowledged, silencedBy, inhibitedBy }: AlertShown): boolean 
   return acknowledged === undefined && silencedBy === undefined && inhibitedBy === undefined;
 }
 
+/** What the system tells of a gateway is counted as what it is. */
+const kindsByRule: Readonly<Record<string, ProblemKind>> = {
+  "system-gateway-silent": "gateway-silent",
+  "system-loss": "loss",
+  "system-rollback-loss": "loss",
+  "system-identity-conflict": "identity",
+  "system-rules-refused": "rules-refused",
+};
+
 function alertProblem(shown: AlertShown): FleetProblem {
-  const { id, severity, gateway, device, reason, firingAt } = shown;
+  const { id, severity, gateway, device, reason, firingAt, rule } = shown;
   const place = { gateway: gateway || null, device: device || null };
-  return problem("alert", severity, reason, { ...place, alert: id, since: firingAt });
+  return problem(kindsByRule[rule] ?? "alert", severity, reason, {
+    ...{ ...place, alert: id, since: firingAt },
+  });
 }
 
 function gatewayProblems(
@@ -108,7 +126,7 @@ function gatewayProblems(
   }
   if (backlog !== null && state === "online" && backlog.events >= backlogMin) {
     const severity = backlog.trend === "draining" ? "info" : "warning";
-    const text = `${backlog.events} events wait at gateway ${gateway}`;
+    const text = `${counted(backlog.events, "event")} wait at gateway ${gateway}`;
     found.push(problem("backlog", severity, text, { gateway, since: backlog.at }));
   }
   if (clock.state !== "set" && clock.state !== "unknown")
@@ -146,15 +164,25 @@ function rank({ severity }: FleetProblem): number {
   return ranks[severity];
 }
 
-function wellText({ gateways }: OverviewSources): string {
+function wellText({ gateways, alerts }: OverviewSources): string {
   const inService = gateways.filter(({ state }) => state !== "retired");
   if (inService.length === 0) return "No gateway has reported yet.";
   const isLossless = inService.every(({ losses }) => losses.length === 0);
-  const who =
-    inService.length === 1
-      ? "The gateway is up to date"
-      : `All ${inService.length} gateways are up to date`;
-  return `${who}${isLossless ? "; nothing was lost" : ""}.`;
+  const behind = inService.filter(isBehind);
+  const waiting = behind.reduce((sum, { backlog }) => sum + (backlog?.events ?? 0), 0);
+  const { length } = inService;
+  const upToDate = `${length === 1 ? "The gateway is" : `All ${length} gateways are`} up to date`;
+  const who = behind.length === 1 ? "One gateway catches" : `${behind.length} gateways catch`;
+  const catchUp = `${who} up: ${counted(waiting, "event")} to come`;
+  const known = alerts.filter((alert) => !isOpen(alert)).length;
+  const fire = known === 1 ? "alert fires and is" : "alerts fire and are";
+  const state = behind.length === 0 ? upToDate : catchUp;
+  const lossless = isLossless ? "; nothing was lost" : "";
+  return `${state}${lossless}.${known === 0 ? "" : ` ${known} ${fire} known of.`}`;
+}
+
+function isBehind({ state, backlog }: GatewayShown): boolean {
+  return state === "online" && (backlog?.events ?? 0) >= backlogMin;
 }
 
 /** What counts, by kind, in the words of a person. */
@@ -166,6 +194,7 @@ function wrongText(problems: readonly FleetProblem[]): string {
     ["gateway is silent", "gateways are silent", count("gateway-silent")],
     ["gateway falls behind", "gateways fall behind", count("backlog")],
     ["loss was stated", "losses were stated", count("loss")],
+    ["gateway goes by another's name", "gateways go by another's name", count("identity")],
     ["clock is wrong", "clocks are wrong", count("clock")],
     ["receiver takes nothing", "receivers take nothing", count("receiver")],
     ["kind of message is refused", "kinds of messages are refused", count("dead-letters")],
@@ -176,9 +205,11 @@ function wrongText(problems: readonly FleetProblem[]): string {
   if (count("not-ready") > 0) told.unshift("the cloud is not ready");
   if (count("rules-refused") > 0) told.push("changed rules are not in force");
   const text = told.join(", ");
-  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
+  const sentence = `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+  const isSilentAlone = told.length === 1 && count("gateway-silent") > 0;
+  return isSilentAlone ? `${sentence}: what devices send waits there.` : `${sentence}.`;
 }
 
 function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
+  return `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -93,6 +93,8 @@ export class SeriesTable {
   readonly #rows = new Map<string, Row>();
   #oldest: Row | undefined;
   #newest: Row | undefined;
+  /** Of the epoch that came last: asked for with every reading. */
+  #epoch = { id: "", ordinal: 0 };
   evicted = 0;
 
   constructor(bounds: SeriesBounds) {
@@ -106,7 +108,7 @@ export class SeriesTable {
   /** V1. False where what is shown is newer. */
   put(taken: TakenEvent, device: string, reading: Reading, moment: Moment): boolean {
     const key = `${taken.gateway}\n${device}\n${reading.metric}`;
-    const ordinal = epochOrdinal(taken.epoch) ?? 0;
+    const ordinal = this.#ordinalOf(taken.epoch);
     const known = this.#rows.get(key);
     if (known !== undefined && !isNewer(known, taken, ordinal, reading)) return false;
     const row = known ?? this.#add(key, taken.gateway, device, reading.metric);
@@ -116,6 +118,11 @@ export class SeriesTable {
     row.sequence = moment.sequence;
     this.#moveToEnd(row);
     return true;
+  }
+
+  #ordinalOf(epoch: string): number {
+    if (epoch !== this.#epoch.id) this.#epoch = { id: epoch, ordinal: epochOrdinal(epoch) ?? 0 };
+    return this.#epoch.ordinal;
   }
 
   /** Those that changed after `version`, oldest change first, at most `limit`. */

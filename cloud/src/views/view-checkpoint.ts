@@ -2,8 +2,8 @@
  * The view of the journal as it is kept on disk, so that a restart reads what came since, and no more.
  * Lines of JSON, of one instant:
  *
- *   { "v": 1, sequence, mark, counts, seriesEvicted, gateways: n, quarantined: n, series: n, ledgers: n }
- *   a line each: gateways, quarantined groups, series (oldest change first), ledgers as marks
+ *   { "v": 2, sequence, mark, counts, seriesEvicted, gateways: n, series: n, ledgers: n }
+ *   a line each: gateways, series (oldest change first), ledgers as marks
  *   { "sha256": of all lines before, each with its line feed }
  *
  * What cannot be read in full counts as nothing: the journal has it all.
@@ -13,8 +13,6 @@ import { qualities } from "@causeway/shared/event.ts";
 import type { Mark } from "@causeway/shared/mark.ts";
 import { decodeMark, encodeMark } from "@causeway/shared/mark.ts";
 import { z } from "zod";
-import type { DeadGroup } from "./dead-table.ts";
-import { deadGroupStateSchema } from "./dead-table.ts";
 import type { EventsState } from "./fleet-view.ts";
 import type { GatewayView } from "./gateway-table.ts";
 import { gatewayStateSchema } from "./gateway-table.ts";
@@ -31,13 +29,13 @@ export interface ViewCheckpoint {
 
 const count = z.int().min(0);
 const headSchema = z.object({
-  v: z.literal(1),
+  v: z.literal(2),
   ...{ sequence: count, mark: z.string(), seriesEvicted: count },
   counts: z.object({
     ...{ events: count, readings: count, quarantined: count, dead: count, repeats: count },
     ...{ doubts: count, lost: count, late: count },
   }),
-  ...{ gateways: count, quarantined: count, series: count, ledgers: count },
+  ...{ gateways: count, series: count, ledgers: count },
 });
 const seriesSchema = z.object({
   ...{ gateway: z.string(), device: z.string(), metric: z.string() },
@@ -57,7 +55,7 @@ const footSchema = z.object({ sha256: z.string() });
 /** Each ends with a line feed. They are made one by one, for there may be many. */
 export function* checkpointLines(checkpoint: ViewCheckpoint): Generator<string, void, undefined> {
   const { sequence, mark, events, ledgers } = checkpoint;
-  const { counts, seriesEvicted, gateways, quarantined, series } = events;
+  const { counts, seriesEvicted, gateways, series } = events;
   const hash = createHash("sha256");
   const line = (text: string) => {
     hash.update(`${text}\n`);
@@ -65,13 +63,11 @@ export function* checkpointLines(checkpoint: ViewCheckpoint): Generator<string, 
   };
   const lengths = {
     gateways: gateways.length,
-    quarantined: quarantined.length,
     series: series.length,
     ledgers: ledgers.length,
   };
-  yield line(JSON.stringify({ v: 1, sequence, mark, counts, seriesEvicted, ...lengths }));
+  yield line(JSON.stringify({ v: 2, sequence, mark, counts, seriesEvicted, ...lengths }));
   for (const row of gateways) yield line(JSON.stringify(row));
-  for (const group of quarantined) yield line(JSON.stringify(group));
   for (const row of series) yield line(JSON.stringify(row));
   for (const ledger of ledgers) yield line(encodeMark(ledger));
   yield `${JSON.stringify({ sha256: hash.digest("hex") })}\n`;
@@ -81,7 +77,6 @@ export function* checkpointLines(checkpoint: ViewCheckpoint): Generator<string, 
 export class CheckpointReader {
   readonly #hash = createHash("sha256");
   readonly #gateways: GatewayView[] = [];
-  readonly #quarantined: DeadGroup[] = [];
   readonly #series: KeptSeries[] = [];
   readonly #ledgers: Mark[] = [];
   #head: z.output<typeof headSchema> | undefined;
@@ -93,8 +88,6 @@ export class CheckpointReader {
     if (head === undefined) this.#head = headSchema.parse(JSON.parse(line));
     else if (this.#gateways.length < head.gateways)
       this.#gateways.push(gatewayStateSchema.parse(JSON.parse(line)));
-    else if (this.#quarantined.length < head.quarantined)
-      this.#quarantined.push(deadGroupStateSchema.parse(JSON.parse(line)));
     else if (this.#series.length < head.series) this.#series.push(seriesOf(line));
     else if (this.#ledgers.length < head.ledgers) this.#ledgers.push(decodeMark(line));
     else {
@@ -109,8 +102,8 @@ export class CheckpointReader {
     const head = this.#head;
     if (head === undefined || !this.#isWhole) throw new Error("its end is missing");
     const { sequence, mark, counts, seriesEvicted } = head;
-    const [gateways, quarantined, series] = [this.#gateways, this.#quarantined, this.#series];
-    const events = { counts, seriesEvicted, gateways, quarantined, series };
+    const [gateways, series] = [this.#gateways, this.#series];
+    const events = { counts, seriesEvicted, gateways, series };
     return { sequence, mark, events, ledgers: this.#ledgers };
   }
 

@@ -46,6 +46,8 @@ export interface LocalAlarmsParts {
   /** Resolves once the command is on the disk. */
   readonly command: (command: Command) => Promise<void>;
   readonly notice: (name: string, detail: string) => void;
+  /** Alarms are on the disk. */
+  readonly raised?: () => void;
 }
 
 export interface LocalAlarmsStatus {
@@ -85,7 +87,10 @@ export class LocalAlarms {
       rules: this.#first(kept),
     });
     const told = new ToldAlarms(gateway, this.#alarms.records, clock);
-    this.#alarms.listen(() => told.heard());
+    this.#alarms.listen(() => {
+      told.heard();
+      parts.raised?.();
+    });
     this.#notifier = new LocalNotifier({
       receivers: receivers.map((settings) => ({
         receiver: openReceiver(settings, parts),

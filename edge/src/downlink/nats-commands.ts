@@ -18,6 +18,8 @@ export interface NatsCommandsParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** How long the cloud holds a question open to which there is no command. */
+  readonly askEveryMs?: number;
   /** How many more may come. */
   readonly room: () => number;
   /** `acknowledge` is called once it need not come again. */
@@ -25,9 +27,9 @@ export interface NatsCommandsParts {
 }
 
 const batchMax = 16;
-const expiresMs = 30_000;
-/** An answer is due by then, if only that there was nothing. */
-const answerMs = expiresMs + 5_000;
+const askEveryMs = 30_000;
+/** An answer is due so much later, if only that there was nothing. */
+const answerMs = 5_000;
 const fullMs = 1_000;
 /** Who may not ask, or has no consumer, is told at once. */
 const refusedMs = 1_000;
@@ -101,10 +103,10 @@ export class NatsCommands {
     batch: number,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { clock, gateway, take } = this.#parts;
+    const { clock, gateway, take, askEveryMs: expiresMs = askEveryMs } = this.#parts;
     const request = JSON.stringify({ batch, expires: expiresMs * 1_000_000 });
     connection.publish(subjects.nextCommands(gateway), request, { reply });
-    const until = clock.bootMs() + answerMs;
+    const until = clock.bootMs() + expiresMs + answerMs;
     for (let taken = 0; taken < batch; ) {
       const isAsked = this.#trouble === undefined || taken > 0;
       const waitMs = isAsked ? Math.max(0, until - clock.bootMs()) : refusedMs;

@@ -24,6 +24,6 @@ function coversAll(rule: Rule, filter: Filter): boolean {
 function covers(wide: readonly string[], narrow: readonly string[]): boolean {
   if (wide.every((pattern) => pattern === "*") || wide.join("\n") === narrow.join("\n"))
     return true;
-  const isName = (pattern: string) => !/[*!]/.test(pattern);
+  const isName = (pattern: string) => !/[*!\\]/.test(pattern);
   return narrow.every(isName) && narrow.every(selectorOf(wide));
 }

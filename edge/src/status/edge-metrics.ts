@@ -3,6 +3,7 @@ import type { Metric } from "@causeway/shared/metric.ts";
 import { metricsOf } from "@causeway/shared/metric.ts";
 import type { SourceStatus } from "../broker/mqtt-source.ts";
 import { filterMetrics } from "../filter/filter-figures.ts";
+import { budgetMetrics } from "./budget-figures.ts";
 import type { EdgeStatus } from "./edge-status.ts";
 import { healthOf } from "./edge-status.ts";
 import { outboxMetrics } from "./outbox-figures.ts";
@@ -72,14 +73,13 @@ export function edgeMetrics(status: EdgeStatus): readonly Metric[] {
     counter("batch_bytes_total", "Compressed bytes of published batches", pump.bytes),
     counter("publish_failures_total", "Batches refused or unanswered", pump.failures),
     counter("go_backs_total", "Times a lane went back behind the mark", uplink.goBacks),
+    counter("dials_total", "Connections that were tried", status.dial.dials),
+    counter("failed_dials_total", "Of them, those that failed", status.dial.failedDials),
+    counter("server_moves_total", "Times it went to a better server", status.dial.moves),
     counter("redials_total", "Connections given up that only seemed to be open", uplink.redials),
     counter("sent_events_total", "Events published, repeats included", pump.events),
     gauge("troubles", "What keeps events from being taken", uplink.troubles.length),
-    gauge(
-      "cap_bytes_per_second",
-      "What the cloud allows to send, -1 for no cap",
-      uplink.capBytesPerSecond ?? -1,
-    ),
+    ...budgetMetrics(uplink),
     counter("rollbacks_total", "Times the cloud was found rolled back", uplink.rollbacks),
   ];
 }

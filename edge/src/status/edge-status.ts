@@ -11,6 +11,9 @@ import type { InspectionFigures } from "../inspect/inspection.ts";
 import type { IntakeCounters } from "../intake.ts";
 import type { RoutesStatus } from "../mapping/file-live-routes.ts";
 import type { ClockStatus } from "../time/time-keeper.ts";
+import type { DialStatus } from "../uplink/nats-redial.ts";
+import type { UplinkStatus } from "../uplink/uplink-event.ts";
+import { budgetRows } from "./budget-figures.ts";
 import type { DiskStatus } from "./outbox-figures.ts";
 import { bytesText, durationText, outboxRows } from "./outbox-figures.ts";
 
@@ -30,6 +33,7 @@ export interface EdgeStatus extends GatewayStatus {
   readonly alarms: LocalAlarmsStatus | undefined;
   /** Of topics; undefined where none has one. */
   readonly routes: RoutesStatus | undefined;
+  readonly dial: DialStatus;
   readonly disk: DiskStatus;
   readonly version: string;
 }
@@ -72,7 +76,9 @@ function obstacleReason({ outbox }: EdgeStatus): string | undefined {
   return outbox.obstacle === undefined ? undefined : `nothing is acknowledged: ${outbox.obstacle}`;
 }
 
-function stuckReason({ uplink, outbox, takenAgoMs, disk }: EdgeStatus): string | undefined {
+function stuckReason(status: EdgeStatus): string | undefined {
+  const { uplink, outbox, takenAgoMs, disk, dial } = status;
+  if (dial.shut !== undefined) return undefined;
   const forMs = takenAgoMs ?? disk.forMs;
   const waits = Object.values(outbox.backlog).filter(({ events }) => events > 0);
   const isOld = waits.some(({ ageMs = stuckMs }) => ageMs >= stuckMs);
@@ -117,17 +123,16 @@ function untakenText({ untakenEvents, lanes: { history } }: EdgeStatus["uplink"]
 export function sectionsOf(status: EdgeStatus): readonly Section[] {
   const { uplink, outbox, intake, inspection, broker, access, disk } = status;
   const taken = status.takenAgoMs === undefined ? "never yet" : agoText(status.takenAgoMs);
-  const cap = uplink.capBytesPerSecond;
   const days = access.certificateDaysLeft;
   return [
     {
       title: "Cloud",
       rows: [
-        ["Link", uplink.link],
+        ["Link", linkText(uplink.link, status.dial)],
         ["Last taken", taken],
         ["Not yet taken", untakenText(uplink)],
         ["Troubles", uplink.troubles.join("; ") || "none"],
-        ["Cap", cap === undefined ? "none" : `${bytesText(cap)} a second`],
+        ...budgetRows(uplink),
       ],
     },
     { title: "Outbox", rows: [...outboxRows(outbox, disk), ["Epoch", status.epoch]] },
@@ -158,6 +163,15 @@ export function sectionsOf(status: EdgeStatus): readonly Section[] {
       ],
     },
   ];
+}
+
+function linkText(
+  link: UplinkStatus["link"],
+  { server, servers, moves, shut }: DialStatus,
+): string {
+  if (link === "down") return shut === undefined ? "down" : `closed: ${shut}`;
+  const of = servers > 1 ? `, one of ${servers}; moved ${moves} times` : "";
+  return server === undefined ? link : `${link}, ${server}${of}`;
 }
 
 function sharedText({ sharedIds }: BrokerStatus): string {

@@ -56,8 +56,15 @@ export const wellStatus: EdgeStatus = {
     goBacks: 0,
     rollbacks: 0,
     redials: 0,
-    capBytesPerSecond: undefined,
+    budget: {
+      ...{ capBytesPerSecond: undefined, bytesPerSecond: undefined },
+      ...{ zone: "UTC", day: undefined, holds: {} },
+    },
     troubles: [],
+  },
+  dial: {
+    ...{ server: "nats://cloud.example:4222", servers: 1, dials: 1, failedDials: 0, moves: 0 },
+    shut: undefined,
   },
   pump: { batches: 812, events: 12_040, bytes: 3 * mebibyte, failures: 0 },
   takenAgoMs: 4_000,
@@ -99,6 +106,7 @@ export const stuckStatus: EdgeStatus = {
     untakenEvents: 4_200,
     troubles: ["link down: NATS_UNREACHABLE: nats://cloud.example:4222: connection refused"],
   },
+  dial: { ...wellStatus.dial, server: undefined, failedDials: 12, dials: 13 },
   outbox: {
     ...wellStatus.outbox,
     backlog: {

@@ -5,6 +5,8 @@ import type { Doubt, Mark } from "@causeway/shared/mark.ts";
 import { emptyLogLedger } from "@causeway/shared/mark.ts";
 import { seededRandom } from "@causeway/shared/random.ts";
 import { expect } from "vitest";
+import type { BudgetStart } from "../uplink/budget.ts";
+import { Budget } from "../uplink/budget.ts";
 import type { PublishFault } from "../uplink/fault.ts";
 import type { EpochFacts, UplinkAction, UplinkBounds, UplinkEvent } from "../uplink/uplink.ts";
 import { defaultUplinkBounds, Uplink } from "../uplink/uplink.ts";
@@ -27,10 +29,11 @@ export class Bench {
   constructor(
     epochs: readonly EpochFacts[],
     bounds: Partial<UplinkBounds> = {},
-    options: { markCommit?: number; seed?: string } = {},
+    options: { markCommit?: number; seed?: string; budget?: BudgetStart } = {},
   ) {
-    const { markCommit = 0, seed = "bench" } = options;
-    const start = { epochs, markCommit };
+    const { markCommit = 0, seed = "bench", budget } = options;
+    const { batchBytes } = { ...defaultUplinkBounds, ...bounds };
+    const start = { epochs, markCommit, budget: budget && new Budget(budget, batchBytes) };
     this.#uplink = new Uplink({ ...defaultUplinkBounds, ...bounds }, seededRandom(seed), start);
   }
 

@@ -82,6 +82,10 @@ export class HeldLink implements Link {
     return this.#link.readMark();
   }
 
+  carriedBytes(): number {
+    return this.#link.carriedBytes?.() ?? 0;
+  }
+
   cut(): void {
     this.#link.cut();
   }

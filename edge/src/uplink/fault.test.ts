@@ -60,6 +60,11 @@ const thrown: readonly [string, unknown, PublishFault][] = [
   ["credentials at dial", new CodedError("NATS_AUTH_FAILED", "no"), "denied"],
   ["TLS at dial", new CodedError("NATS_TLS_FAILED", "self-signed"), "denied"],
   ["no server", new CodedError("NATS_UNREACHABLE", "refused"), "retry"],
+  ["no name", new CodedError("NATS_NAME_UNKNOWN", "no"), "retry"],
+  ["no WebSocket", new CodedError("NATS_WEBSOCKET_REFUSED", "404"), "denied"],
+  ["no proxy", new CodedError("PROXY_UNREACHABLE", "refused"), "retry"],
+  ["a proxy's login", new CodedError("PROXY_AUTH_FAILED", "407"), "denied"],
+  ["a proxy that denies", new CodedError("PROXY_REFUSED", "403"), "denied"],
   ["a payload beyond the server's", new InvalidArgumentError("max_payload size exceeded"), "split"],
   ["anything else", new Error("odd"), "retry"],
   ["what is no error", "odd", "retry"],
@@ -82,6 +87,7 @@ test("a reason keeps what was said, and names the cure", () => {
 test("what a person must act on is tried seldom, all else at least every half minute", () => {
   for (const [fault, { maxMs }] of Object.entries(schedules)) {
     if (fault === "denied") expect(maxMs).toBeGreaterThanOrEqual(300_000);
+    else if (fault === "version") expect(maxMs).toBe(120_000);
     else expect(maxMs).toBeLessThanOrEqual(30_000);
   }
 });

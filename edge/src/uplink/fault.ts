@@ -11,8 +11,9 @@ import type { RetrySchedule } from "@causeway/shared/retry.ts";
  *   wait-full  the cloud has no room: waited for, nothing is wrong here
  *   split      goes again in halves
  *   denied     no try will help until a person acts; tried again seldom
+ *   version    the cloud is older than this gateway, and cannot read what it sends; the same
  */
-export type PublishFault = "retry" | "no-answer" | "wait-full" | "split" | "denied";
+export type PublishFault = "retry" | "no-answer" | "wait-full" | "split" | "denied" | "version";
 
 export interface Fault {
   readonly fault: PublishFault;
@@ -25,6 +26,7 @@ export const schedules: Readonly<Record<PublishFault, RetrySchedule>> = {
   "wait-full": { firstMs: 1_000, maxMs: 30_000, factor: 2 },
   split: { firstMs: 500, maxMs: 30_000, factor: 2 },
   denied: { firstMs: 30_000, maxMs: 600_000, factor: 2 },
+  version: { firstMs: 30_000, maxMs: 120_000, factor: 2 },
 };
 
 interface Row {
@@ -81,8 +83,13 @@ const byName: Readonly<Record<string, Row>> = {
   UserAuthenticationExpiredError: { fault: "denied", cure: "NATS_AUTH_FAILED: renew uplink.auth" },
   NATS_AUTH_FAILED: { fault: "denied" },
   CLOCK_BEHIND: { fault: "retry" },
+  NATS_NAME_UNKNOWN: { fault: "retry" },
   NATS_TLS_FAILED: { fault: "denied" },
   NATS_UNREACHABLE: { fault: "retry" },
+  NATS_WEBSOCKET_REFUSED: { fault: "denied" },
+  PROXY_AUTH_FAILED: { fault: "denied" },
+  PROXY_REFUSED: { fault: "denied" },
+  PROXY_UNREACHABLE: { fault: "retry" },
 };
 
 /** An answer that is an error, by JetStream's code, else by its HTTP-like status. */

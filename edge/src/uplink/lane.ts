@@ -2,6 +2,8 @@
 import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import type { Fault } from "./fault.ts";
+import type { Suspect } from "./suspect.ts";
+import { isAwaited, isCleared } from "./suspect.ts";
 import type { EpochFacts } from "./uplink-event.ts";
 
 export type UplinkLane = "priority" | "live" | "history";
@@ -20,8 +22,8 @@ export interface UplinkBounds {
   readonly freshAfterMs: number;
 }
 
-/** History begins with batches that a slow link carries soon. */
-const historyBytesFirst = 64 * 1_024;
+/** What a slow link carries soon; a fast one has grown it after a few answers. */
+const batchBytesFirst = 64 * 1_024;
 
 /** Nothing taken for so long: go back; doubles each time up to the uplink's maximum. */
 export const nothingTakenMs = 60_000;
@@ -79,12 +81,10 @@ export interface Lane {
   lastReadMs: number;
   gatheredBytes: number;
   batchBytes: number;
-  /** The same while nothing is wrong. */
-  usualBytes: number;
-  /** Positions that a batch may hold, after one was refused or too large. */
-  positionsMax: number;
-  /** The event at this position was refused alone, for this reason. */
-  stub: { readonly epoch: EpochId; readonly position: number; readonly reason: string } | undefined;
+  /** So many were too large for the server. */
+  tooLargeBytes: number;
+  /** What holds an item that was refused, or is too large (U7). */
+  suspect: Suspect | undefined;
   behind: boolean;
   takenMs: number;
   /** While the link is down: how long nothing had been taken before. */
@@ -96,7 +96,6 @@ export interface Lane {
 }
 
 export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane {
-  const usualBytes = firstBytes(name, bounds);
   return {
     name,
     log,
@@ -113,10 +112,9 @@ export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane 
     notBeforeMs: 0,
     lastReadMs: Number.NEGATIVE_INFINITY,
     gatheredBytes: 0,
-    batchBytes: usualBytes,
-    usualBytes,
-    positionsMax: Number.POSITIVE_INFINITY,
-    stub: undefined,
+    batchBytes: Math.min(batchBytesFirst, bounds.batchBytes),
+    tooLargeBytes: Number.POSITIVE_INFINITY,
+    suspect: undefined,
     behind: false,
     takenMs: 0,
     waitedMs: 0,
@@ -124,11 +122,6 @@ export function newLane(name: UplinkLane, log: Log, bounds: UplinkBounds): Lane 
     vainGoBacks: 0,
     trouble: undefined,
   };
-}
-
-/** History finds out by itself how large its batches may be. */
-export function firstBytes(name: UplinkLane, { batchBytes }: UplinkBounds): number {
-  return name === "history" ? Math.min(historyBytesFirst, batchBytes) : batchBytes;
 }
 
 /** The end of an epoch is known with its successor. */
@@ -177,6 +170,10 @@ export function moveEpoch(from: Lane, to: Lane, cursor: Cursor): void {
   const moved = from.sent.filter((sent) => sent.cursor === cursor);
   from.sent = from.sent.filter((sent) => sent.cursor !== cursor);
   if (moved.length > 0 && to.sent.length === 0) to.takenMs = from.takenMs;
+  if (from.suspect?.cursor === cursor) {
+    to.suspect ??= from.suspect;
+    from.suspect = undefined;
+  }
   to.sent.push(...moved);
   const remembered = from.remembered.get(cursor);
   from.remembered.delete(cursor);
@@ -185,7 +182,8 @@ export function moveEpoch(from: Lane, to: Lane, cursor: Cursor): void {
 }
 
 /** What it sends next. History takes one epoch to its end before the next. */
-export function nextCursor({ name, cursors }: Lane): Cursor | undefined {
+export function nextCursor({ name, cursors, suspect }: Lane): Cursor | undefined {
+  if (suspect !== undefined && isAwaited(suspect)) return undefined;
   if (name !== "history") return cursors.find(({ next, last }) => next <= last);
   const first = cursors.find(({ next, last, through }) => next <= last || through < last);
   return first !== undefined && first.next <= first.last ? first : undefined;
@@ -270,30 +268,22 @@ export function newlyRemembered(lane: Lane): readonly Remembered[] {
   ];
 }
 
-/** U7: half of what was asked for, since an item that spans more never gets smaller. */
-export function halve(lane: Lane, sent: Sent, reason: string): void {
-  const from = Math.max(sent.from, sent.cursor.through + 1);
-  const positions = Math.min(sent.to - from + 1, sent.positionsMax);
-  lane.positionsMax = Math.max(1, Math.floor(positions / 2));
-  if (positions > 1) return;
-  lane.stub = { epoch: sent.cursor.epoch, position: from, reason };
-}
-
-export function cutOf({ positionsMax, stub }: Lane, cursor: Cursor) {
-  if (stub !== undefined && stub.epoch === cursor.epoch && stub.position === cursor.next) {
-    return { positionsMax: 1, stubReason: stub.reason };
-  }
-  return Number.isFinite(positionsMax) ? { positionsMax } : undefined;
-}
-
-/** After progress batches are whole again, and no wait is long. */
+/** After progress no wait is long. */
 export function ease(lane: Lane, nowMs: number): void {
   lane.attempt = 0;
-  lane.positionsMax = Number.POSITIVE_INFINITY;
-  lane.stub = undefined;
-  lane.batchBytes = lane.usualBytes;
+  if (lane.suspect !== undefined && isCleared(lane.suspect)) lane.suspect = undefined;
   lane.takenMs = nowMs;
   lane.nothingTakenMs = nothingTakenMs;
   lane.vainGoBacks = 0;
   lane.trouble = undefined;
+}
+
+/** U7: nothing is wrong with the batch, and of what is behind it nothing would be read either. */
+export function waitForUpgrade(lane: Lane, reason: string): void {
+  lane.trouble = { fault: "version", reason: `the cloud is older than this gateway: ${reason}` };
+}
+
+/** One batch at a time asks whether the cloud was upgraded. */
+export function isTooNew({ trouble }: Lane): boolean {
+  return trouble?.fault === "version";
 }

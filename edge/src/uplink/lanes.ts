@@ -1,17 +1,9 @@
 /** The lanes of one gateway: which epoch goes by which, and how much each may send. */
 import type { Cursor, Lane, Sent, UplinkBounds, UplinkLane } from "./lane.ts";
-import {
-  addEpoch,
-  endEpoch,
-  finish,
-  firstBytes,
-  moveEpoch,
-  newLane,
-  untakenBytes,
-} from "./lane.ts";
+import { addEpoch, endEpoch, finish, isTooNew, moveEpoch, newLane, untakenBytes } from "./lane.ts";
 import type { EpochFacts, LaneBacklog, UplinkEvent } from "./uplink-event.ts";
 
-/** A batch that was answered later was too large for the link, or sooner: too small. */
+/** So much later than the soonest, a batch was too large for the link; or less: too small. */
 const slowMs = 1_000;
 const quickMs = 250;
 export const batchBytesMin = 4 * 1_024;
@@ -25,6 +17,10 @@ export class Lanes {
   /** In the order in which they have their turn. */
   readonly all: readonly [Lane, Lane, Lane];
   readonly #bounds: UplinkBounds;
+  /** The soonest answer of this connection. */
+  #soonestMs = Number.POSITIVE_INFINITY;
+  /** The last answer was late: what is under way is as much as the link carries. */
+  #isSlow = false;
 
   constructor(bounds: UplinkBounds) {
     this.#bounds = bounds;
@@ -50,10 +46,8 @@ export class Lanes {
   }
 
   linkUp(): void {
-    for (const lane of this.all) {
-      lane.usualBytes = firstBytes(lane.name, this.#bounds);
-      lane.batchBytes = lane.usualBytes;
-    }
+    this.#soonestMs = Number.POSITIVE_INFINITY;
+    for (const lane of this.all) lane.tooLargeBytes = Number.POSITIVE_INFINITY;
   }
 
   find(batchId: number): { readonly lane: Lane; readonly sent: Sent } | undefined {
@@ -82,21 +76,33 @@ export class Lanes {
   room(lane: Lane): number {
     const { windowBytes, priorityWindowBytes, inflightMax } = this.#bounds;
     const isHistory = lane === this.history;
+    if (isTooNew(lane) && lane.sent.length > 0) return 0;
     const unanswered = lane.sent.filter((sent) => !sent.stored).length;
-    if (unanswered >= (isHistory ? Math.max(1, inflightMax >> 1) : inflightMax)) return 0;
+    const historyMax = this.#isSlow ? 1 : Math.max(1, inflightMax >> 1);
+    if (unanswered >= (isHistory ? historyMax : inflightMax)) return 0;
     if (lane === this.priority) return priorityWindowBytes - untakenOf(lane);
     const left = windowBytes - untakenOf(this.live) - untakenOf(this.history);
     return isHistory ? Math.min(left, Math.floor(windowBytes / 2) - untakenOf(lane)) : left;
   }
 
   /** U14: batches are such that nothing fresh waits for one for long. */
-  answered(lane: Lane, tookMs: number): void {
-    const isUsual = lane.batchBytes >= lane.usualBytes;
-    if (tookMs > slowMs) lane.usualBytes = Math.max(batchBytesMin, lane.usualBytes >> 1);
-    if (tookMs < quickMs) {
-      lane.usualBytes = Math.min(this.#bounds.batchBytes, lane.usualBytes * 2);
-    }
-    if (isUsual) lane.batchBytes = lane.usualBytes;
+  answered(lane: Lane, { bytes, atMs }: Sent, nowMs: number): void {
+    const tookMs = nowMs - atMs;
+    this.#soonestMs = Math.min(this.#soonestMs, tookMs);
+    const lateMs = tookMs - this.#soonestMs;
+    this.#isSlow = lateMs > slowMs;
+    if (this.#isSlow) lane.batchBytes = Math.max(batchBytesMin, lane.batchBytes >> 1);
+    // A small one that was quick says nothing of larger ones.
+    if (lateMs > quickMs || bytes * 2 < lane.batchBytes) return;
+    const doubled = Math.min(this.#bounds.batchBytes, lane.batchBytes * 2);
+    if (doubled < lane.tooLargeBytes) lane.batchBytes = doubled;
+  }
+
+  /** U7. One item that is larger than what was asked for says nothing of batches. */
+  tooLarge(lane: Lane, { bytes }: Sent): void {
+    if (bytes > lane.batchBytes) return;
+    lane.tooLargeBytes = bytes;
+    lane.batchBytes = Math.max(batchBytesMin, bytes >> 1);
   }
 
   /** What keeps events from being taken, in words. */

@@ -18,6 +18,8 @@ export interface Link {
   ): Promise<PublishOutcome>;
   /** The gateway's mark; undefined where the cloud has none. Rejects when it cannot be read. */
   readMark(): Promise<Mark | undefined>;
+  /** Went both ways over all connections, TLS and TCP/IP included; absent where nobody counts. */
+  carriedBytes?(): number;
   /** Breaks the connection, which may only seem to be one; a new one is dialled. */
   cut(): void;
   close(): Promise<void>;

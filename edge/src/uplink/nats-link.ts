@@ -1,54 +1,46 @@
 /** The link on JetStream: publishes batches, reads the gateway's mark by direct get. */
 
-import type { Clock } from "@causeway/shared/clock.ts";
-import { sleep } from "@causeway/shared/clock.ts";
-import type { Logger } from "@causeway/shared/log.ts";
 import { decodeMark, type Mark } from "@causeway/shared/mark.ts";
-import type { GatewayId } from "@causeway/shared/names.ts";
-import { connectNats, type NatsSettings } from "@causeway/shared/nats-connection.ts";
-import type { Random } from "@causeway/shared/random.ts";
-import { retryDelayMs } from "@causeway/shared/retry.ts";
-import { engineStream, inboxPrefix, subjects } from "@causeway/shared/subjects.ts";
+import { engineStream, subjects } from "@causeway/shared/subjects.ts";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { headers as natsHeaders } from "@nats-io/nats-core";
 import { discard } from "../outbox/discard.ts";
-import { faultOf, faultOfAnswer, Told } from "./fault.ts";
+import { faultOf, faultOfAnswer } from "./fault.ts";
 import type { Link, PublishOutcome } from "./link.ts";
+import type { DialStatus, RedialParts } from "./nats-redial.ts";
+import { Redial } from "./nats-redial.ts";
 import type { UplinkLane } from "./uplink.ts";
+import { connectionWireBytes } from "./wire-bytes.ts";
 
 /** A cluster without a leader loses requests for 4 to 5 s; to wait longer only adds to that. */
 const publishTimeoutMs = 5_000;
 const markTimeoutMs = 3_000;
 const headersBytesMax = 1_024;
 
-const redial = { firstMs: 500, maxMs: 15_000, factor: 2 };
-const redialDenied = { firstMs: 5_000, maxMs: 120_000, factor: 2 };
-/** An absent cloud is told so often, or it would fill the log for weeks. */
-const tellEveryMs = 10 * 60_000;
-
-export interface NatsLinkParts {
-  readonly gateway: GatewayId;
-  readonly settings: NatsSettings;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
+export interface NatsLinkParts extends RedialParts {
   /** Told with each mark: when the cloud stored it. */
   readonly cloudTime?: (storedAtMs: number) => void;
-  /** The least that the present can be, while the wall clock is not to be believed. */
-  readonly floorOfDoubtedClock?: () => number | undefined;
   /** For what else goes over the connection, until that is closed. */
   readonly connected?: (connection: NatsConnection) => void;
 }
 
 export class NatsLink implements Link {
   readonly #parts: NatsLinkParts;
+  readonly #redial: Redial;
   #connection: NatsConnection | undefined;
   #listener: ((state: "up" | "down", reason?: string) => void) | undefined;
   #dialing: Promise<void> | undefined;
+  /** Over connections that are closed. */
+  #carriedBytes = 0;
+  #upAtMs = 0;
   readonly #closing = new AbortController();
 
   constructor(parts: NatsLinkParts) {
     this.#parts = parts;
+    this.#redial = new Redial(parts, {
+      up: (connection) => this.#up(connection),
+      down: (reason) => this.#down(reason),
+    });
   }
 
   listen(listener: (state: "up" | "down", reason?: string) => void): void {
@@ -57,7 +49,7 @@ export class NatsLink implements Link {
 
   /** Begins to dial and returns; the cloud may be away for weeks. */
   start(): void {
-    this.#dialing = this.#dialForEver();
+    this.#dialing = this.#redial.run(this.#closing.signal);
   }
 
   async publish(
@@ -102,6 +94,15 @@ export class NatsLink implements Link {
     return decodeMark(answer.string());
   }
 
+  carriedBytes(): number {
+    const connection = this.#connection;
+    if (connection === undefined) return this.#carriedBytes;
+    const { clock, settings } = this.#parts;
+    const forMs = clock.bootMs() - this.#upAtMs;
+    const pings = Math.floor(forMs / (settings.pingMs ?? Number.POSITIVE_INFINITY));
+    return this.#carriedBytes + connectionWireBytes(connection.stats(), pings);
+  }
+
   cut(): void {
     void this.#connection?.close();
   }
@@ -112,43 +113,25 @@ export class NatsLink implements Link {
     await this.#dialing;
   }
 
-  /** Every dial is a new connection: addresses are resolved anew, and the first retry has jitter too. */
-  async #dialForEver(): Promise<void> {
-    const { clock, random, log, settings, gateway } = this.#parts;
-    const purpose = {
-      name: `causeway-edge ${gateway}`,
-      inboxPrefix: inboxPrefix(gateway),
-      reconnect: false,
-    };
-    const told = new Told(tellEveryMs);
-    for (let attempt = 1; !this.#closing.signal.aborted; attempt++) {
-      let schedule = redial;
-      try {
-        const floorMs = this.#parts.floorOfDoubtedClock?.();
-        await this.#serve(await connectNats(settings, { ...purpose, floorMs }, random));
-        attempt = 0;
-      } catch (failure) {
-        const { fault, reason } = faultOf(failure);
-        if (fault === "denied") schedule = redialDenied;
-        const times = told.tell(fault, clock.bootMs());
-        if (times !== undefined) log.warn({ reason, attempt, times }, "link down");
-        this.#listener?.("down", reason);
-      }
-      const delayMs = retryDelayMs(schedule, Math.max(1, attempt), random);
-      await sleep(clock, delayMs, this.#closing.signal);
-    }
+  dialStatus(): DialStatus {
+    return this.#redial.status();
   }
 
-  async #serve(connection: NatsConnection): Promise<void> {
-    if (this.#closing.signal.aborted) return connection.close();
+  /** Something waits that is worth a connection outside of its hours. */
+  openForAlarm(): void {
+    this.#redial.openForAlarm();
+  }
+
+  #up(connection: NatsConnection): void {
     this.#connection = connection;
-    this.#parts.log.info({ server: connection.getServer() }, "link up");
+    this.#upAtMs = this.#parts.clock.bootMs();
     this.#listener?.("up");
     this.#parts.connected?.(connection);
-    const fault = await connection.closed();
+  }
+
+  #down(reason: string): void {
+    this.#carriedBytes = this.carriedBytes();
     this.#connection = undefined;
-    const reason = fault?.message ?? "closed";
-    this.#parts.log.info({ reason }, "link down");
     this.#listener?.("down", reason);
   }
 }

@@ -1,16 +1,28 @@
 /**
  * A cap on bytes per second as a bucket that may go into debt: whatever is due goes whole, and the
- * next waits until it is paid for. At most one batch beyond the cap goes at once.
+ * next waits until it is paid for. What two seconds allow may go at once.
  */
+
+const burstSeconds = 2;
+/** Less is not worth a batch. */
+export const atOnceBytesMin = 4 * 1_024;
+
 export class Pace {
-  readonly #burstBytes: number;
+  readonly #burstBytesMax: number;
+  #burstBytes: number;
   #bytesPerSecond: number | undefined;
   #tokens: number;
   #atMs = 0;
 
-  constructor(burstBytes: number) {
-    this.#burstBytes = burstBytes;
-    this.#tokens = burstBytes;
+  constructor(burstBytesMax: number) {
+    this.#burstBytesMax = burstBytesMax;
+    this.#burstBytes = burstBytesMax;
+    this.#tokens = burstBytesMax;
+  }
+
+  /** So much may go at once. */
+  get burstBytes(): number {
+    return this.#burstBytes;
   }
 
   get bytesPerSecond(): number | undefined {
@@ -20,7 +32,10 @@ export class Pace {
   /** Undefined ends the cap. */
   limit(bytesPerSecond: number | undefined, nowMs: number): void {
     this.#refill(nowMs);
-    if (this.#bytesPerSecond === undefined) this.#tokens = this.#burstBytes;
+    const wanted = (bytesPerSecond ?? Number.POSITIVE_INFINITY) * burstSeconds;
+    this.#burstBytes = Math.min(this.#burstBytesMax, Math.max(atOnceBytesMin, wanted));
+    const isBegun = this.#bytesPerSecond === undefined;
+    this.#tokens = isBegun ? this.#burstBytes : Math.min(this.#tokens, this.#burstBytes);
     this.#bytesPerSecond = bytesPerSecond;
   }
 

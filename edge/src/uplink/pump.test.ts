@@ -131,6 +131,7 @@ async function start(disk = new MemoryDisk()) {
     clock,
     random: seededRandom("pump"),
     bounds: defaultUplinkBounds,
+    notice: () => {},
     log: silentLogger,
   });
   outbox.listen({

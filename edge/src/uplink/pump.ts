@@ -1,6 +1,7 @@
 /** Performs what the uplink decides: reads the outbox, publishes, reads the mark, releases. */
 import { unreachable } from "@causeway/shared/assert.ts";
 import { compressBody, encodeHead, joinBody } from "@causeway/shared/batch-codec.ts";
+import { mergeBlocks } from "@causeway/shared/block-merge.ts";
 import type { Cancel, Clock } from "@causeway/shared/clock.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
 import type { Logger } from "@causeway/shared/log.ts";
@@ -11,12 +12,15 @@ import type { StoredBlock } from "../outbox/continuity.ts";
 import { discard } from "../outbox/discard.ts";
 import { blockStamp } from "../outbox/layout.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { Budget, freeBudget } from "./budget.ts";
+import type { BudgetRecord } from "./budget-record.ts";
 import { cutBlocks, stubOf } from "./cut.ts";
 import { faultOf } from "./fault.ts";
 import type { Link } from "./link.ts";
 import type { Batch, UplinkAction, UplinkBounds, UplinkEvent, UplinkStatus } from "./uplink.ts";
 import { Uplink } from "./uplink.ts";
 import type { Found } from "./uplink-event.ts";
+import { batchWireBytes } from "./wire-bytes.ts";
 
 export interface PumpParts {
   readonly gateway: GatewayId;
@@ -25,6 +29,10 @@ export interface PumpParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly bounds: UplinkBounds;
+  /** Undefined where nothing bounds what is sent but the cloud's cap. */
+  readonly budget?: BudgetRecord | undefined;
+  /** Keeps something as a `system` event. */
+  readonly notice: (name: string, detail: string) => void;
   readonly log: Logger;
 }
 
@@ -39,17 +47,28 @@ export interface PumpCounters {
 export class Pump {
   readonly #parts: PumpParts;
   readonly #uplink: Uplink;
+  readonly #budget: Budget;
   readonly #ages: Ages;
   readonly #found = new Map<number, readonly StoredBlock[]>();
   #wake: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #stopped = false;
+  /** Of the link, as far as it is paid for. */
+  #paidBytes = 0;
   #counters = { batches: 0, events: 0, bytes: 0, failures: 0 };
 
   constructor(parts: PumpParts) {
     this.#parts = parts;
+    const { outbox, clock, budget } = parts;
+    const presentMs = (nowMs: number) => {
+      const offset = outbox.bootOffset(clock.bootId);
+      return offset === undefined ? undefined : nowMs + offset;
+    };
+    const { settings, use } = budget ?? freeBudget;
+    this.#budget = new Budget({ settings, use, presentMs }, parts.bounds.batchBytes);
     this.#uplink = new Uplink(parts.bounds, parts.random, {
-      epochs: parts.outbox.epochs(),
-      markCommit: parts.outbox.markCommit,
+      epochs: outbox.epochs(),
+      markCommit: outbox.markCommit,
+      budget: this.#budget,
     });
     this.#ages = new Ages(parts.clock, { get: (bootId) => parts.outbox.bootOffset(bootId) });
     parts.link.listen((state, reason) =>
@@ -59,6 +78,11 @@ export class Pump {
 
   status(): UplinkStatus {
     return this.#uplink.status(this.#parts.clock.bootMs());
+  }
+
+  /** Milliseconds until a backlog of so many bytes is sent, for all that the budget allows. */
+  plannedDrainMs(backlogBytes: number): number | undefined {
+    return this.#budget.drainMs(backlogBytes, this.#parts.clock.bootMs());
   }
 
   counters(): PumpCounters {
@@ -72,6 +96,8 @@ export class Pump {
 
   stop(): void {
     this.#stopped = true;
+    const use = this.#budget.close();
+    if (use !== undefined) this.#parts.budget?.keep(use);
     this.#wake?.cancel();
   }
 
@@ -97,6 +123,11 @@ export class Pump {
         return outbox.leaveEpoch(action.reason);
       case "redial":
         return link.cut();
+      case "keep-use":
+        return this.#parts.budget?.keep(action.use);
+      case "notice":
+        this.#parts.log.warn({ reason: action.detail }, action.name);
+        return this.#parts.notice(action.name, action.detail);
       case "wake":
         return this.#wakeAt(action.atMs);
       case "report":
@@ -113,7 +144,10 @@ export class Pump {
 
   #askMark(): void {
     this.#parts.link.readMark().then(
-      (mark) => this.feed({ kind: "mark", mark }),
+      (mark) => {
+        this.#payCarried();
+        this.feed({ kind: "mark", mark });
+      },
       (failure) => {
         this.feed({ kind: "mark-failed", ...faultOf(failure) });
       },
@@ -156,7 +190,7 @@ export class Pump {
       watermark: batch.lane === "live" && !batch.olderWaits ? this.#watermark(blocks) : undefined,
     });
     const bytes = blocks.map((block) => block.bytes);
-    const joined = joinBody(gateway, batch, this.#boots(blocks), bytes);
+    const joined = joinBody(gateway, batch, this.#boots(blocks), mergeBlocks(bytes));
     const body = compressBody(joined);
     discard(joined);
     this.#counters.batches++;
@@ -167,7 +201,18 @@ export class Pump {
       this.#counters.failures++;
       this.feed({ ...outcome, batchId: batch.id });
     });
-    this.feed({ kind: "sent", batchId: batch.id, bytes: body.length });
+    const wireBytes = batchWireBytes(headers, body.length);
+    this.#paidBytes += wireBytes;
+    this.feed({ kind: "sent", batchId: batch.id, bytes: wireBytes });
+  }
+
+  /** Batches are paid for as they go, and here what the link counts beyond them. */
+  #payCarried(): void {
+    const { link, budget } = this.#parts;
+    const bytes = (link.carriedBytes?.() ?? 0) - this.#paidBytes;
+    if (budget === undefined || bytes <= 0) return;
+    this.#paidBytes += bytes;
+    this.feed({ kind: "carried", bytes });
   }
 
   #foundIn(blocks: readonly StoredBlock[]): Found | undefined {

@@ -2,6 +2,7 @@
 import type { Ends, EpochId } from "@causeway/shared/batch-codec.ts";
 import type { Log } from "@causeway/shared/event.ts";
 import type { Mark } from "@causeway/shared/mark.ts";
+import type { Budget, BudgetOrder, BudgetStatus } from "./budget.ts";
 import type { PublishFault } from "./fault.ts";
 import type { UplinkLane } from "./lane.ts";
 
@@ -22,6 +23,8 @@ export interface EpochFacts {
 export interface UplinkStart {
   readonly epochs: readonly EpochFacts[];
   readonly markCommit: number;
+  /** Undefined where nothing bounds it but the cloud's cap. */
+  readonly budget?: Budget | undefined;
 }
 
 export interface Batch {
@@ -52,6 +55,8 @@ export type UplinkEvent =
   | { readonly kind: "read"; readonly readId: number; readonly found: Found | undefined }
   /** What the batch measures on the wire. */
   | { readonly kind: "sent"; readonly batchId: number; readonly bytes: number }
+  /** What else went over the wire. */
+  | { readonly kind: "carried"; readonly bytes: number }
   | { readonly kind: "stored"; readonly batchId: number }
   | {
       readonly kind: "failed";
@@ -106,6 +111,7 @@ export type UplinkAction =
   /** Breaks the connection; a new one is dialled. */
   | { readonly kind: "redial" }
   | { readonly kind: "wake"; readonly atMs: number }
+  | BudgetOrder
   | {
       readonly kind: "report";
       readonly what: "rollback" | "go-back" | "fault" | "redial" | "fork" | "jump";
@@ -131,8 +137,7 @@ export interface UplinkStatus {
   readonly goBacks: number;
   readonly rollbacks: number;
   readonly redials: number;
-  /** What the cloud allows; undefined is as much as the link carries. */
-  readonly capBytesPerSecond: number | undefined;
+  readonly budget: BudgetStatus;
   /** What keeps events from being taken, in words; empty while all is well. */
   readonly troubles: readonly string[];
 }

@@ -277,17 +277,28 @@ describe("U14 history", () => {
   });
 
   test("makes its batches as large as the link carries in a second", () => {
+    const tookMs = [100, 100, 100, 5_000, 5_000, 5_000, 500];
+    expect(sizes(tookMs)).toEqual([64, 64, 128, 256, 512, 128, 64]);
+  });
+
+  test("which a long way alone does not make small, nor a small one that was quick large", () => {
+    expect(sizes([700, 700, 700, 750])).toEqual([64, 64, 128, 256]);
+    expect(sizes([100, 100, 100, 100], () => 100)).toEqual([64, 64, 64, 64]);
+  });
+
+  /** In KiB, of batches that were answered after so long. */
+  function sizes(answers: readonly number[], bytesOf = (asked: number) => asked): number[] {
     const bench = jumped();
     bench.pass(100);
     serve(bench, second, 20);
-    const sizes: number[] = [];
-    for (const tookMs of [100, 100, 100, 5_000, 5_000, 5_000, 500]) {
-      sizes.push(readOf(bench, first)?.bytesMax ?? 0);
-      serve(bench, first, 1, old);
+    return answers.map((tookMs) => {
+      const read = readOf(bench, first);
+      if (read === undefined) throw new Error("nobody reads");
+      bench.finds(1, old, bytesOf(read.bytesMax), read);
       const { batch } = bench.last("publish");
       bench.nowMs += tookMs;
       bench.stored(batch.id);
-    }
-    expect(sizes.map((bytes) => bytes / 1_024)).toEqual([64, 64, 128, 256, 512, 256, 128]);
-  });
+      return read.bytesMax / 1_024;
+    });
+  }
 });

@@ -243,13 +243,44 @@ describe("U3 go back", () => {
     expect(bench.last("read")).toMatchObject({ from: 1, cut: { positionsMax: 1 } });
   });
 
-  test("too large halves the batch each time, down to a floor", () => {
+  test("what is refused is narrowed down without beginning anew: log2 n rounds, and whole again", () => {
+    const [last, fault] = [1_000, 700];
+    const bench = new Bench([epochOf(first, last)]);
+    bench.up();
+    let [through, rounds, sent] = [0, 0, 0];
+    for (let commit = 1; through < last; commit++) {
+      const before = bench.count("publish");
+      for (let read = bench.last("read"); ; read = bench.last("read")) {
+        const { positionsMax = last } = read.cut ?? {};
+        bench.found(Math.min(positionsMax, last - read.from + 1));
+        bench.pass(60);
+        if (bench.last("read") === read) break;
+      }
+      const batches = bench.of("publish").slice(before);
+      sent += batches.reduce((sum, { batch }) => sum + batch.to - batch.from + 1, 0);
+      const isStub = bench.last("read").cut?.stubReason !== undefined;
+      const refused = batches.find(
+        ({ batch }) => batch.from <= fault && batch.to >= fault && !isStub,
+      );
+      through = refused === undefined ? last : refused.batch.from - 1;
+      if (isStub) through = fault;
+      rounds++;
+      const doubts = refused && [doubtAbout(refused.batch.nonce, through + 1, "refused")];
+      bench.mark({ [first]: { telemetry: through } }, commit, doubts);
+      bench.pass(31_000);
+    }
+    expect(rounds).toBeLessThanOrEqual(2 + Math.ceil(Math.log2(last)));
+    expect(sent).toBeLessThan(4 * last);
+    expect(bench.last("publish").batch, "behind it all goes in one").toMatchObject({ to: last });
+  });
+
+  test("too large halves the batch each time, down to a floor, and the server's bound is kept", () => {
     const bench = new Bench([epochOf(first, 50_000)], { batchBytes: 64 * 1_024 });
     bench.up();
     const asked: number[] = [];
     for (let turn = 0; turn < 7; turn++) {
       asked.push(bench.last("read").bytesMax);
-      const { batch } = bench.found(100);
+      const { batch } = bench.found(100, bench.last("read").bytesMax);
       bench.fail("split", batch.id);
       bench.pass(31_000);
       bench.mark({});

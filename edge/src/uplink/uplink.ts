@@ -15,13 +15,13 @@
  *       the same with a lower position, is doubted for `doubtMs` first, since a stale replica may have
  *       answered; meanwhile no tail is given up. The newest commit number outlives the process.
  *   U7  A batch that the cloud refuses, or that is too large, goes again in halves, down to one item,
- *       which then goes as a stub; after progress batches are whole again.
+ *       which then goes as a stub; behind it batches are whole again.
  *   U8  What is stored without a gap behind the mark is remembered, over failures, connections and
  *       restarts: it is not sent again, and the window counts it, until U3 says otherwise.
  *   U9  A connection on which requests stay unanswered, or nothing is taken after several go-backs,
  *       is broken and dialled anew, ever more seldom.
- *   U10 While the mark names a cap, all lanes together send so many bytes per second; the priority
- *       lane does not wait for it, yet what it sends is paid for.
+ *   U10 Beyond its budget (budget.ts) a lane waits: so many bytes a second, by the gateway's own setting
+ *       and by a cap that the mark names, so many a day, and hours for history.
  *   U11 A mark beyond the last position of the open epoch says that another branch appends to it: the
  *       epoch is left.
  *   U12 An epoch that the mark does not name is taken to its end where a named one of this store covers
@@ -38,15 +38,25 @@ import { unreachable } from "@causeway/shared/assert.ts";
 import type { Doubt, Mark } from "@causeway/shared/mark.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import { retryDelayMs } from "@causeway/shared/retry.ts";
+import { Budget, freeBudget } from "./budget.ts";
 import type { Fault } from "./fault.ts";
 import { schedules, Told } from "./fault.ts";
 import type { Followed } from "./follow.ts";
 import { follow, followedOf, isAbout, movesIn } from "./follow.ts";
 import { Jumps } from "./jump.ts";
 import type { Cursor, Lane, UplinkBounds } from "./lane.ts";
-import { cutOf, ease, goBack, goOn, halve, newlyRemembered, nextCursor } from "./lane.ts";
-import { batchBytesMin, Lanes } from "./lanes.ts";
-import { Pace } from "./pace.ts";
+import {
+  ease,
+  goBack,
+  goOn,
+  isTooNew,
+  newlyRemembered,
+  nextCursor,
+  waitForUpgrade,
+} from "./lane.ts";
+import { Lanes } from "./lanes.ts";
+import { MarkAsking, markSoonMs } from "./mark-asking.ts";
+import { cutOf, suspectIn } from "./suspect.ts";
 import type {
   Batch,
   Found,
@@ -77,8 +87,6 @@ export const defaultUplinkBounds: UplinkBounds = {
 };
 
 const doubtMs = 5_000;
-const markSoonMs = 250;
-const markIntervalMaxMs = 5_000;
 /** So often a lane that a cap holds back asks whether the cap still holds. */
 const markUnderCapMs = 30_000;
 /** Nothing taken for so long: go back; doubles each time up to the maximum. */
@@ -90,7 +98,7 @@ export class Uplink {
   readonly #random: Random;
   readonly #lanes: Lanes;
   readonly #jumps: Jumps;
-  readonly #pace: Pace;
+  readonly #budget: Budget;
   readonly #watchdog = new Watchdog();
   readonly #told = new Told(tellFaultEveryMs);
   #link: "down" | "asking" | "up" = "down";
@@ -99,10 +107,7 @@ export class Uplink {
   #commit: number;
   #doubtSinceMs: number | undefined;
   #tailIsHeld = false;
-  #askPending = false;
-  #askAtMs: number | undefined;
-  #askIntervalMs = markSoonMs;
-  #askAttempt = 0;
+  readonly #asking = new MarkAsking();
   #ids = 0;
   #reads = new Map<number, { lane: Lane; cursor: Cursor; generation: number; last: number }>();
   #takenAtBootMs: number | undefined;
@@ -110,14 +115,14 @@ export class Uplink {
   #goBacks = 0;
   #rollbacks = 0;
 
-  constructor(bounds: UplinkBounds, random: Random, { epochs, markCommit }: UplinkStart) {
+  constructor(bounds: UplinkBounds, random: Random, start: UplinkStart) {
     this.#bounds = bounds;
     this.#random = random;
     this.#lanes = new Lanes(bounds);
     this.#jumps = new Jumps(bounds.freshAfterMs);
-    this.#pace = new Pace(bounds.batchBytes);
-    this.#commit = markCommit;
-    for (const epoch of epochs) this.#lanes.add(epoch);
+    this.#budget = start.budget ?? new Budget(freeBudget, bounds.batchBytes);
+    this.#commit = start.markCommit;
+    for (const epoch of start.epochs) this.#lanes.add(epoch);
   }
 
   status(nowMs: number): UplinkStatus {
@@ -133,7 +138,7 @@ export class Uplink {
       goBacks: this.#goBacks,
       rollbacks: this.#rollbacks,
       redials: this.#watchdog.redials,
-      capBytesPerSecond: this.#pace.bytesPerSecond,
+      budget: this.#budget.status(nowMs),
       troubles: this.#troubles(nowMs),
     };
   }
@@ -154,7 +159,8 @@ export class Uplink {
       this.#advance(lane, nowMs, actions);
       this.#remember(lane, actions);
     }
-    this.#askWhenDue(nowMs, actions);
+    if (this.#asking.begin(nowMs)) actions.push({ kind: "ask-mark" });
+    actions.push(...this.#budget.orders(nowMs));
     const wakeAtMs = this.#wakeAtMs(nowMs);
     if (wakeAtMs !== undefined) actions.push({ kind: "wake", atMs: wakeAtMs });
     return actions;
@@ -169,11 +175,14 @@ export class Uplink {
       case "epoch-opened":
         return this.#lanes.add(event.epoch);
       case "appended":
+        if (event.log === "telemetry") this.#budget.appended(event.bytes, nowMs);
         return this.#lanes.appended(event);
       case "read":
         return this.#read(event, nowMs, actions);
       case "sent":
         return this.#sent(event, nowMs);
+      case "carried":
+        return this.#budget.spendOther(event.bytes, nowMs);
       case "stored":
         return this.#stored(event.batchId, nowMs);
       case "failed":
@@ -191,8 +200,7 @@ export class Uplink {
 
   #linkUp(nowMs: number): void {
     this.#link = "asking";
-    this.#askPending = false;
-    this.#askAtMs = nowMs;
+    this.#asking.linkUp(nowMs);
     this.#watchdog.connectionChanged();
     this.#lanes.linkUp();
     for (const lane of this.#lanes.all) {
@@ -208,8 +216,7 @@ export class Uplink {
     this.#downReason = reason;
     if (this.#link === "down") return;
     this.#link = "down";
-    this.#askPending = false;
-    this.#askAtMs = undefined;
+    this.#asking.linkDown();
     this.#markTrouble = undefined;
     // The next connection may meet another replica: its doubt begins anew, and the tail stays held.
     this.#doubtSinceMs = undefined;
@@ -225,11 +232,14 @@ export class Uplink {
     if (lane.sent.length > 0 && nowMs - lane.takenMs >= lane.nothingTakenMs) {
       return this.#nothingTaken(lane, nowMs, actions);
     }
-    const room = Math.min(this.#lanes.room(lane), this.#bytesAtOnce(lane));
+    const room = Math.min(this.#lanes.room(lane), this.#budget.bytesAtOnce(lane, nowMs));
     if (room <= 0) return;
     const cursor = nextCursor(lane);
     if (cursor === undefined || nowMs < this.#gatheredAtMs(lane)) return;
-    if (nowMs < this.#paidAtMs(lane)) return this.#askBy(nowMs + markUnderCapMs);
+    if (nowMs < this.#budget.freeAtMs(lane, nowMs)) {
+      if (this.#budget.waitsForCap(lane, nowMs)) this.#asking.by(nowMs + markUnderCapMs);
+      return;
+    }
     this.#beginRead(lane, cursor, room, nowMs, actions);
   }
 
@@ -258,19 +268,6 @@ export class Uplink {
     actions.push({ kind: "redial" });
   }
 
-  /** U10, U14: what would make live wait for its payment is left to live. */
-  #paidAtMs(lane: Lane): number {
-    const { priority, history } = this.#lanes;
-    if (lane === priority) return Number.NEGATIVE_INFINITY;
-    return this.#pace.freeAtMs(lane === history ? this.#bytesAtOnce(lane) : 1);
-  }
-
-  #bytesAtOnce(lane: Lane): number {
-    const { bytesPerSecond = Number.POSITIVE_INFINITY } = this.#pace;
-    const isHistory = lane === this.#lanes.history;
-    return isHistory ? Math.min(lane.batchBytes, bytesPerSecond) : lane.batchBytes;
-  }
-
   #gatheredAtMs(lane: Lane): number {
     const enough = lane.behind || lane.gatheredBytes >= lane.batchBytes;
     return enough ? lane.lastReadMs : lane.lastReadMs + this.#bounds.gatherMs;
@@ -295,7 +292,7 @@ export class Uplink {
       log: lane.log,
       from: cursor.next,
       bytesMax,
-      cut: cutOf(lane, cursor),
+      cut: cutOf(lane.suspect, cursor),
     });
   }
 
@@ -313,7 +310,9 @@ export class Uplink {
     if (found === undefined || found.to < cursor.next) {
       return this.#backOff(lane, "retry", nowMs);
     }
-    lane.behind = found.bytes >= lane.batchBytes && found.to < cursor.last;
+    const cut = cutOf(lane.suspect, cursor);
+    const isFull = cut !== undefined || found.bytes >= this.#budget.bytesAtOnce(lane, nowMs);
+    lane.behind = isFull && found.to < cursor.last;
     // What came while it was read is no backlog.
     const isLast = found.to >= read.last && lane.cursors.at(-1) === cursor;
     if (!isLast && this.#stepsAside(lane, cursor, found.ageMs, nowMs, actions)) return;
@@ -321,11 +320,11 @@ export class Uplink {
     cursor.next = found.to + 1;
     const id = event.readId;
     const batch = this.#batch(id, lane, cursor, found);
-    const { positionsMax } = lane;
+    const { positionsMax = Number.POSITIVE_INFINITY } = cut ?? {};
     const { from, to, bytes } = found;
     const piece = { from, to, bytes, positionsMax, atMs: nowMs };
     lane.sent.push({ id, cursor, ...piece, nonce: batch.nonce, stored: false });
-    this.#pace.spend(bytes, nowMs);
+    this.#budget.reserve(bytes, nowMs);
     actions.push({ kind: "publish", readId: id, batch });
   }
 
@@ -364,10 +363,9 @@ export class Uplink {
     };
   }
 
-  /** U10: blocks were paid for whole, and go compressed. */
   #sent({ batchId, bytes }: Extract<UplinkEvent, { kind: "sent" }>, nowMs: number): void {
     const found = this.#lanes.find(batchId);
-    if (found !== undefined) this.#pace.spend(bytes - found.sent.bytes, nowMs);
+    if (found !== undefined) this.#budget.spend(found.lane.name, bytes, found.sent.bytes, nowMs);
   }
 
   #stored(batchId: number, nowMs: number): void {
@@ -375,10 +373,10 @@ export class Uplink {
     const found = this.#lanes.find(batchId);
     if (found === undefined) return;
     found.sent.stored = true;
-    this.#lanes.answered(found.lane, nowMs - found.sent.atMs);
+    this.#lanes.answered(found.lane, found.sent, nowMs);
     found.lane.storedChanged = true;
-    found.lane.trouble = undefined;
-    this.#askBy(nowMs + markSoonMs);
+    if (!isTooNew(found.lane)) found.lane.trouble = undefined;
+    this.#asking.by(nowMs + markSoonMs);
   }
 
   #failed(
@@ -390,10 +388,10 @@ export class Uplink {
     if (found === undefined) return;
     const { lane, sent } = found;
     if (fault === "split") {
-      lane.batchBytes = Math.max(batchBytesMin, lane.batchBytes >> 1);
-      halve(lane, sent, "larger than the server takes");
+      this.#lanes.tooLarge(lane, sent);
+      lane.suspect = suspectIn(sent, "larger than the server takes");
     }
-    if (fault === "no-answer") this.#lanes.answered(lane, nowMs - sent.atMs);
+    if (fault === "no-answer") this.#lanes.answered(lane, sent, nowMs);
     goOn(lane);
     this.#goBacks++;
     this.#backOff(lane, fault, nowMs);
@@ -409,11 +407,8 @@ export class Uplink {
     nowMs: number,
     actions: UplinkAction[],
   ): void {
-    this.#askPending = false;
     if (this.#link === "down") return;
-    this.#askAttempt++;
-    const delayMs = retryDelayMs(schedules[fault], this.#askAttempt, this.#random);
-    this.#askAtMs = nowMs + markSoonMs + delayMs;
+    this.#asking.failed(fault, nowMs, this.#random);
     this.#markTrouble = { fault, reason };
     this.#reportFault(undefined, this.#markTrouble, nowMs, actions);
     const redial = this.#watchdog.failed("mark", fault, nowMs);
@@ -433,16 +428,22 @@ export class Uplink {
     actions.push({ kind: "report", what: "fault", lane: lane?.name, reason: text, times });
   }
 
-  #wentBack(lane: Lane, reason: string, nowMs: number, actions: UplinkAction[]): void {
+  #wentBack(
+    lane: Lane,
+    reason: string,
+    nowMs: number,
+    actions: UplinkAction[],
+    fault: Fault["fault"] = "retry",
+  ): void {
     this.#goBacks++;
-    this.#backOff(lane, "retry", nowMs);
+    this.#backOff(lane, fault, nowMs);
     actions.push({ kind: "report", what: "go-back", lane: lane.name, reason, times: 1 });
   }
 
   /** U3: the mark is read again before anything is sent again. */
   #awaitMark(lane: Lane): void {
     lane.awaitsMark = true;
-    this.#askBy(lane.notBeforeMs);
+    this.#asking.by(lane.notBeforeMs);
   }
 
   #backOff(lane: Lane, fault: Fault["fault"], nowMs: number): void {
@@ -459,9 +460,8 @@ export class Uplink {
   }
 
   #marked(found: Mark | undefined, nowMs: number, actions: UplinkAction[]): void {
-    this.#askPending = false;
-    this.#askAttempt = 0;
     if (this.#link === "down") return;
+    this.#asking.answered();
     this.#markTrouble = undefined;
     this.#watchdog.answered("mark");
     // Priority knows them all.
@@ -469,21 +469,17 @@ export class Uplink {
     const isDoubtful = this.#isDoubtful(found, followed);
     if (isDoubtful && !this.#doubtIsOver(nowMs)) {
       this.#holdTail(true, actions);
-      this.#askAtMs = nowMs + markSoonMs;
+      this.#asking.again(nowMs);
       return;
     }
     this.#doubtSinceMs = undefined;
-    const progressed = this.#applyMark(found, followed, nowMs, actions);
+    const hasProgressed = this.#applyMark(found, followed, nowMs, actions);
     this.#holdTail(false, actions);
     this.#link = "up";
-    this.#pace.limit(found?.cap, nowMs);
-    this.#askIntervalMs = progressed
-      ? markSoonMs
-      : Math.min(markIntervalMaxMs, this.#askIntervalMs * 2);
-    this.#askAtMs = undefined;
+    this.#budget.cap(found?.cap, nowMs);
     for (const lane of this.#lanes.all) lane.awaitsMark = false;
-    if (this.#lanes.all.some((lane) => lane.sent.length > 0))
-      this.#askBy(nowMs + this.#askIntervalMs);
+    const isWaiting = this.#lanes.all.some((lane) => lane.sent.length > 0);
+    this.#asking.settled({ hasProgressed, isWaiting }, nowMs);
   }
 
   /** U6. */
@@ -522,8 +518,10 @@ export class Uplink {
         this.#takenAtBootMs = nowMs;
         this.#watchdog.progressed();
       }
-      if (moved.down) goBack(lane);
-      else this.#answerDoubts(lane, found?.doubts ?? [], nowMs, actions);
+      if (moved.down) {
+        goBack(lane);
+        lane.suspect = undefined;
+      } else this.#answerDoubts(lane, found?.doubts ?? [], nowMs, actions);
       rolledBack ||= moved.down;
       progressed ||= moved.up;
     }
@@ -560,30 +558,24 @@ export class Uplink {
     for (const doubt of doubts) {
       const sent = lane.sent.find((candidate) => isAbout(doubt, candidate, lane));
       if (sent === undefined) continue;
-      if (doubt.kind === "refused" && sent.id !== undefined) halve(lane, sent, doubt.reason);
-      goBack(lane);
       const { epoch, expected, kind, reason } = doubt;
+      if (kind === "refused" && sent.id !== undefined) lane.suspect = suspectIn(sent, reason);
+      goBack(lane);
       const text = `the cloud expects ${epoch} ${expected} (${kind} ${reason})`;
-      return this.#wentBack(lane, text, nowMs, actions);
+      this.#wentBack(lane, text, nowMs, actions, kind === "version" ? kind : "retry");
+      if (kind === "version") return waitForUpgrade(lane, reason);
+      // Another batch is no repeat: only what was refused alone is waited for.
+      if (lane.suspect !== undefined && lane.suspect.stubReason === undefined) {
+        lane.notBeforeMs = nowMs;
+      }
+      return;
     }
-  }
-
-  #askBy(atMs: number): void {
-    if (this.#askAtMs === undefined || atMs < this.#askAtMs) this.#askAtMs = atMs;
-  }
-
-  #askWhenDue(nowMs: number, actions: UplinkAction[]): void {
-    if (this.#link === "down" || this.#askPending || this.#askAtMs === undefined) return;
-    if (nowMs < this.#askAtMs) return;
-    this.#askPending = true;
-    this.#askAtMs = undefined;
-    actions.push({ kind: "ask-mark" });
   }
 
   #wakeAtMs(nowMs: number): number | undefined {
     if (this.#link === "down") return undefined;
-    // An answer that is awaited wakes by itself.
-    const times: number[] = this.#askAtMs === undefined || this.#askPending ? [] : [this.#askAtMs];
+    const { wakeAtMs } = this.#asking;
+    const times: number[] = wakeAtMs === undefined ? [] : [wakeAtMs];
     for (const lane of this.#lanes.all) {
       if (this.#isHeldBack(lane)) continue;
       if (lane.sent.length > 0) {
@@ -591,7 +583,9 @@ export class Uplink {
       }
       if (nextCursor(lane) === undefined || this.#lanes.room(lane) <= 0) continue;
       const { notBeforeMs } = lane;
-      times.push(Math.max(notBeforeMs, this.#gatheredAtMs(lane), this.#paidAtMs(lane)));
+      times.push(
+        Math.max(notBeforeMs, this.#gatheredAtMs(lane), this.#budget.freeAtMs(lane, nowMs)),
+      );
     }
     return times.length === 0 ? undefined : Math.max(nowMs, Math.min(...times));
   }

@@ -23,6 +23,8 @@ export const reservedRules = {
   "system-rules-refused": "warning",
   "system-registry-full": "warning",
   "system-series-full": "warning",
+  "system-dead-letters": "warning",
+  "system-quota": "warning",
 } as const satisfies Record<`${typeof reservedRulePrefix}${string}`, Severity>;
 
 export type ReservedRule = keyof typeof reservedRules;

@@ -6,7 +6,7 @@
  *      ╰ over ╯                                     the oldest there is at first
  *
  * Measured over `over` of event time, so noise between two readings is no rate. Time that stands
- * still or runs back brings no verdict of its own. After a pause of ten `over`s the anchor is new.
+ * still or runs back brings no verdict of its own. After ten `over`s, forth or back, the anchor is new.
  * Source: ISA-18.2 / IEC 62682, rate-of-change alarm. `rise` and `fall` are in the metric's unit
  * for each `per`. State: seven numbers.
  */
@@ -82,7 +82,7 @@ export function rateDetector(settings: RateSettings): Detector<RateState> {
     })),
     observe(state, given, timeMs) {
       const value = Math.min(1e300, Math.max(-1e300, given));
-      const isPause = timeMs - state.lastMs > pauseSpans * over;
+      const isPause = Math.abs(timeMs - state.lastMs) > pauseSpans * over;
       if (state.isBegun === 0 || isPause) {
         begin(state, value, timeMs);
         state.lastMs = timeMs;

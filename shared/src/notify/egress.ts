@@ -45,6 +45,12 @@ export function isRefused(address: string, allowed: readonly AddressBlock[]): bo
   return isIn(refusedBlocks) && !isIn(allowed);
 }
 
+/** False of what is no address. */
+export function isWithin(address: string, blocks: readonly AddressBlock[]): boolean {
+  const bytes = bytesOf(address);
+  return bytes !== undefined && blocks.some((block) => holds(block, bytes));
+}
+
 function holds({ bytes, bits }: AddressBlock, address: readonly number[]): boolean {
   return bytes.every((byte, index) => {
     const own = Math.min(8, Math.max(0, bits - 8 * index));

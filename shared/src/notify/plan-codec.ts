@@ -5,6 +5,7 @@
  *                        place: up to where `alert.>` was taken; the outstanding notifications have
  *                        the numbers from `first` to before `next`
  *   told.<n>             an outstanding notification; n is its number mod 4096
+ *   done.<n>             one that was delivered or given up: told-record.ts
  *   alerts.<a>.<b>       { "v": 1, alerts: [tracked, …] } by hashes of gateway and fingerprint
  *   groups.<n>           { "v": 1, groups: [{ key, labels, dueAt, toldAt }, …] }
  *   digest.<hash>        { "v": 1, gateway, alerts, toldFiring, omitted, sinceAt, lastAt, toldAt }

@@ -23,6 +23,7 @@ import {
 } from "./plan-codec.ts";
 import type { PlanSettings } from "./plan-settings.ts";
 import type { Receiver } from "./receiver.ts";
+import { doneRecord, encodeDone } from "./told-record.ts";
 
 /** What people say, once it was read. */
 export interface SpokenOf {
@@ -239,16 +240,18 @@ export class Teller {
     await this.#release(ledger);
   }
 
-  /** N1. What was delivered or given up leaves the ledger. */
+  /** N1. What was delivered or given up leaves the ledger, but for who was told of what. */
   async #settle(ledger: Ledger): Promise<void> {
-    const { receiver, keepDead } = this.#parts;
+    const { receiver, keepDead, clock } = this.#parts;
     const [first] = ledger.outstanding;
     const outcome = first === undefined ? undefined : this.#delivery.outcomeOf(first[1].key);
     if (first === undefined || outcome === undefined || ledger.head === undefined) return;
     const [number, notification] = first;
     if (outcome.kind === "dead") await keepDead(receiver.name, notification, outcome.reason);
     ledger.outstanding.delete(number);
-    await this.#commit(ledger, ledger.head.place, [], [number]);
+    const done = encodeDone(notification, outcome, clock.wallMs());
+    const settled = [[toldRecord(number), ""] as const, [doneRecord(number), done] as const];
+    await this.#commit(ledger, ledger.head.place, [], settled);
     this.#delivery.settled();
   }
 
@@ -326,11 +329,11 @@ export class Teller {
     ledger: Ledger,
     place: AlertPlaceInStream,
     told: readonly Notification[],
-    settled: readonly number[] = [],
+    settled: readonly (readonly [record: string, text: string])[] = [],
   ): Promise<void> {
     const { head, state, outstanding } = ledger;
     let next = head?.next ?? 0;
-    const records = new Map(settled.map((number) => [toldRecord(number), ""]));
+    const records = new Map(settled);
     for (const notification of told) {
       records.set(toldRecord(next), encodeNotification(notification));
       outstanding.set(next++, notification);

@@ -130,6 +130,14 @@ describe("late readings (T2)", () => {
     expect(kindsOf(detection, noise(50_100, 5))).not.toContain("anomalous");
   });
 
+  test("are judged by how fast they change, though what is fresh was there before them", () => {
+    const detection = emptyDetection(compile([{ name: "fast", detector: "rate", rise: 5 }]));
+    kindsOf(detection, [...noise(0, 30), ...noise(1_000, 30)]);
+    const climb = Array.from({ length: 60 }, (_, second) => reading(300 + second, second, late));
+    expect(kindsOf(detection, climb)).toContain("anomalous");
+    expect(kindsOf(detection, noise(1_030, 30))).not.toContain("anomalous");
+  });
+
   test("of a later outage begin from what was usual by then", () => {
     const detection = emptyDetection(defaults);
     kindsOf(detection, [...noise(0, 200), ...noise(1_000, 200), ...noise(500, 100, 20, late)]);

@@ -28,6 +28,27 @@ test("entries that match are merged; of one thing the first that gives it decide
   expect(fleet.device("freezer-test")).toEqual({ tags: [], family: "" });
 });
 
+test("what was said of one gateway by its name goes before all patterns, and says only what it says", () => {
+  const fleet = compileFleet({
+    ...document,
+    service: {
+      out: [],
+      as: [],
+      places: [
+        ["annex-2", { zone: "warm" }, ["hall-a-1", "plant"]],
+        ["", { zone: "dry" }, ["hall-b"]],
+      ],
+    },
+  });
+  expect(fleet.gateway("hall-a-1")).toEqual({
+    site: "annex-2",
+    labels: { zone: "warm", floor: "1", company: "x" },
+  });
+  expect(fleet.gateway("plant")).toEqual({ site: "annex-2", labels: { zone: "warm" } });
+  expect(fleet.gateway("hall-b")).toEqual({ site: "halls", labels: { zone: "dry", company: "x" } });
+  expect(fleet.sites).toEqual(new Set(["annex-2", "annex", "hall-a", "halls"]));
+});
+
 test("what is remembered is found again, and stays bounded and right", () => {
   const fleet = compileFleet(document);
   const before = fleet.device("freezer-1");

@@ -8,7 +8,8 @@
  *       - { match: ["freezer-*"], tags: [cold], family: shelly }
  *
  * Every entry that matches adds to what is known: tags come together; of `site`, `family` and each
- * label the first entry that gives one decides. So special entries stand before general ones.
+ * label the first entry that gives one decides. So special entries stand before general ones, and
+ * what was said of one gateway by its name before them all.
  */
 import { z } from "zod";
 import { tagsMax, wordCharactersMax } from "../event.ts";
@@ -47,7 +48,7 @@ export const fleetSchema = z
   })
   .prefault({});
 export type FleetDocument = z.infer<typeof fleetSchema> & {
-  /** Of bucket DEVICES and the registry; nobody writes it into a text of rules. */
+  /** Of buckets DEVICES and GATEWAYS, and the registry; nobody writes it into a text of rules. */
   readonly service?: Service | undefined;
 };
 
@@ -60,6 +61,12 @@ export interface Service {
     gateway: string,
     tags: readonly string[],
     devices: readonly string[],
+  ])[];
+  /** Where gateways belong that were added by name; a site of "" says nothing. */
+  readonly places?: readonly (readonly [
+    site: string,
+    labels: Readonly<Record<string, string>>,
+    gateways: readonly string[],
   ])[];
 }
 
@@ -117,12 +124,14 @@ export function compileFleet({ gateways, devices, service }: FleetDocument): Fle
     return { tags: [...tags].slice(0, tagsMax), family: firstOf(found, "family") };
   });
   const fleets = fleetsOf(service ?? { out: [], as: [] }, device);
+  const places = placesOf(service);
   const outs = (service?.out ?? []).filter(([, name]) => name === "");
   const outGateways = new Set(outs.map(([gateway]) => gateway));
   return {
-    sites: new Set(gateways.flatMap(({ site = [] }) => site)),
+    sites: new Set([...places.values(), ...gateways].flatMap(({ site = [] }) => site)),
     gateway: remembered((id): GatewayFacts => {
-      const found = ofGateways.filter(({ selects }) => selects(id));
+      const byPattern = ofGateways.filter(({ selects }) => selects(id));
+      const found = [places.get(id) ?? [], byPattern].flat();
       const labels = found.toReversed().flatMap((entry) => Object.entries(entry.labels ?? {}));
       const facts = { site: firstOf(found, "site"), labels: Object.fromEntries(labels) };
       return outGateways.has(id) ? { ...facts, isOut: true } : facts;
@@ -130,6 +139,27 @@ export function compileFleet({ gateways, devices, service }: FleetDocument): Fle
     device,
     of: (gateway) => fleets.get(gateway),
   };
+}
+
+interface Place {
+  readonly site?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+}
+
+function placesOf(service: Service | undefined): ReadonlyMap<string, Place> {
+  return new Map(
+    (service?.places ?? []).flatMap(([site, labels, gateways]) => {
+      const place = site === "" ? { labels } : { site, labels };
+      return gateways.map((gateway): [string, Place] => [gateway, place]);
+    }),
+  );
+}
+
+/** What is said of a device where it stands. */
+export function placeFactsOf(fleet: Fleet, gateway: string, device: string) {
+  const { site } = fleet.gateway(gateway);
+  const { tags } = (fleet.of(gateway) ?? fleet).device(device);
+  return { site, tags };
 }
 
 /** What replaces another is out of service under its own name: nothing comes under that any more. */

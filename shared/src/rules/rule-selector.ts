@@ -15,24 +15,33 @@ export interface RuleSelector {
   metric(name: string): boolean;
 }
 
-export function ruleSelectorOf(rule: Rule): RuleSelector {
-  const [gateways, sites] = [optional(rule.gateways), optional(rule.site)];
-  const [devices, metrics] = [selectorOf(rule.devices), selectorOf(rule.metrics)];
-  const families = optional(rule.family);
-  const labels = Object.entries(rule.labels ?? {}).map(([label, patterns]) => {
+/** Whom patterns of names, sites and labels mean. */
+export function gatewaySelectorOf({
+  gateways,
+  site,
+  labels = {},
+}: Pick<Rule, "gateways" | "site" | "labels">): RuleSelector["gateway"] {
+  const [names, sites] = [optional(gateways), optional(site)];
+  const byLabel = Object.entries(labels).map(([label, patterns]) => {
     return [label, selectorOf(patterns), isExcluding(patterns)] as const;
   });
+  return (id, facts) =>
+    names(id) &&
+    sites(facts.site) &&
+    byLabel.every(([label, selects, ifMissing]) => {
+      const value = Object.hasOwn(facts.labels, label) ? facts.labels[label] : undefined;
+      return value === undefined ? ifMissing : selects(value);
+    });
+}
+
+export function ruleSelectorOf(rule: Rule): RuleSelector {
+  const [gateway, site] = [gatewaySelectorOf(rule), optional(rule.site)];
+  const [devices, metrics] = [selectorOf(rule.devices), selectorOf(rule.metrics)];
+  const families = optional(rule.family);
   const tags = rule.tags ?? [];
   return {
-    gateway: (id, facts) =>
-      !facts.isOut &&
-      gateways(id) &&
-      sites(facts.site) &&
-      labels.every(([label, selects, ifMissing]) => {
-        const value = Object.hasOwn(facts.labels, label) ? facts.labels[label] : undefined;
-        return value === undefined ? ifMissing : selects(value);
-      }),
-    site: sites,
+    gateway: (id, facts) => !facts.isOut && gateway(id, facts),
+    site,
     device: (id, facts) =>
       !facts.isOut &&
       devices(id) &&

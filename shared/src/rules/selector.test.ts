@@ -1,6 +1,6 @@
 /** Goal: patterns mean what a user expects, and no name makes them slow. */
 import { expect, test } from "vitest";
-import { selectorOf } from "./selector.ts";
+import { patternOf, selectorOf } from "./selector.ts";
 
 test.each<[string[], string, boolean]>([
   [["*"], "anything", true],
@@ -22,6 +22,13 @@ test.each<[string[], string, boolean]>([
   [["!seq"], "temperature", true],
   [["!seq", "!x*"], "x1", false],
   [["seq", "!s*"], "seq", false],
+  [["a\\*"], "a*", true],
+  [["a\\*"], "ab", false],
+  [["\\!a"], "!a", true],
+  [["!\\!a"], "!a", false],
+  [["!\\!a"], "a", true],
+  [["C:\\temp"], "C:\\temp", true],
+  [["a\\\\*"], "a\\b", true],
 ])("%j and %j: %s", (patterns, name, expected) => {
   expect(selectorOf(patterns)(name)).toBe(expected);
 });
@@ -30,3 +37,13 @@ test("a name made to make patterns slow takes no longer than another", () => {
   const selects = selectorOf([`${"*a".repeat(200)}*b`]);
   expect(selects("a".repeat(2_000))).toBe(false);
 });
+
+test.each(["plain", "*", "!seq", "a*b!", "\\*", "a\\", "\\\\!", ""])(
+  "%j has a pattern that means it alone",
+  (name) => {
+    const selects = selectorOf([patternOf(name)]);
+    expect(selects(name)).toBe(true);
+    expect(selects(`${name}x`)).toBe(false);
+    expect(selects(name.replace("*", "x"))).toBe(!name.includes("*"));
+  },
+);

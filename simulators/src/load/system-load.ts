@@ -243,13 +243,13 @@ function measureProcess(pid: number, clock: Clock): () => ProcessUse {
 }
 
 /** User and system time, of proc(5) `stat` fields 14 and 15. */
-function cpuSecondsOf(pid: number): number {
+export function cpuSecondsOf(pid: number): number {
   const text = processFile(pid, "stat");
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / clockTicksPerSecond;
 }
 
-function residentBytesOf(pid: number): number {
+export function residentBytesOf(pid: number): number {
   return Number(/VmRSS:\s+([0-9]+) kB/.exec(processFile(pid, "status"))?.[1] ?? 0) * 1_024;
 }
 

@@ -30,6 +30,10 @@ test.each([
   [{ refuse: 1 }],
   [{ cutAfter: { direction: "sideways", bytes: 1 } }],
   [{ cutAfter: { direction: "up" } }],
+  [{ cutShare: 2 }],
+  [{ corruptAfter: { bytes: 1 } }],
+  [{ connectStatus: 200 }],
+  [{ retryAfterSeconds: -1 }],
 ])("%j is refused and named", (change) => {
   expect(() => changed(calm, change)).toThrow(/^CLI_USAGE: /);
 });

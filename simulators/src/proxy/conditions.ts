@@ -26,6 +26,14 @@ export interface Conditions {
   readonly refuse: boolean;
   /** Happens once and is then forgotten. */
   readonly cutAfter: CutAfter | undefined;
+  /** Of all bursts; each of them passes in half, and its connection is cut. */
+  readonly cutShare: number;
+  /** The byte at that place gets another value, once; the connection goes on. */
+  readonly corruptAfter: CutAfter | undefined;
+  /** Every CONNECT is answered with this HTTP status; where clients ask for a way alone. */
+  readonly connectStatus: number | undefined;
+  /** Told with it. */
+  readonly retryAfterSeconds: number | undefined;
 }
 
 export const calm: Conditions = {
@@ -35,6 +43,10 @@ export const calm: Conditions = {
   swallow: "nothing",
   refuse: false,
   cutAfter: undefined,
+  cutShare: 0,
+  corruptAfter: undefined,
+  connectStatus: undefined,
+  retryAfterSeconds: undefined,
 };
 
 export function isSwallowed(swallow: Swallow, direction: Direction): boolean {
@@ -66,7 +78,16 @@ function one(key: string, value: unknown): Partial<Conditions> {
       if (typeof value !== "boolean") throw wrong(key, value, "write true or false");
       return { refuse: value };
     case "cutAfter":
-      return { cutAfter: value === null ? undefined : cutAfterOf(value) };
+    case "corruptAfter":
+      return { [key]: value === null ? undefined : placeOf(key, value) };
+    case "cutShare":
+      if (typeof value !== "number" || !(value >= 0 && value <= 1))
+        throw wrong(key, value, "write a number from 0 to 1");
+      return { cutShare: value };
+    case "connectStatus":
+      return { connectStatus: value === null ? undefined : whole(key, value, 300, 599) };
+    case "retryAfterSeconds":
+      return { retryAfterSeconds: value === null ? undefined : whole(key, value, 0, 86_400) };
     default:
       throw wrong(key, value, `known are ${Object.keys(calm).join(", ")}`);
   }
@@ -78,15 +99,15 @@ function swallowOf(value: unknown): Swallow {
   return known;
 }
 
-function cutAfterOf(value: unknown): CutAfter {
+function placeOf(key: string, value: unknown): CutAfter {
   const given = typeof value === "object" && value !== null ? value : {};
   const { direction, bytes, burstBytesMin = 0 } = given as Record<string, unknown>;
   if (direction !== "up" && direction !== "down")
-    throw wrong("cutAfter.direction", direction, "write up or down");
+    throw wrong(`${key}.direction`, direction, "write up or down");
   return {
     direction,
-    bytes: whole("cutAfter.bytes", bytes, 0, bytesMax),
-    burstBytesMin: whole("cutAfter.burstBytesMin", burstBytesMin, 0, bytesMax),
+    bytes: whole(`${key}.bytes`, bytes, 0, bytesMax),
+    burstBytesMin: whole(`${key}.burstBytesMin`, burstBytesMin, 0, bytesMax),
   };
 }
 

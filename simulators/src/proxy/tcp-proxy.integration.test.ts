@@ -1,9 +1,9 @@
 // The proxy on real sockets: what passes, what vanishes, and how a connection ends on either side.
-import type { Server, Socket } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { connect, createServer } from "node:net";
 import { seededRandom } from "@causeway/shared/random.ts";
 import { systemClock } from "@causeway/shared/system-clock.ts";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { HttpControl } from "./http-control.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
@@ -174,4 +174,95 @@ test("over HTTP conditions are changed, connections ended, and faults told", asy
   expect(await server.ended).toBe("ECONNRESET");
   await ask("PUT", "/", '{"refuse":true}');
   expect(await side(connect(proxy.port, host)).ended).toBe("ECONNRESET");
+});
+
+test("a byte is changed once, at its place, and the connection goes on", async () => {
+  const { proxy, client, server } = await connected();
+  proxy.set({ corruptAfter: { direction: "down", bytes: 3, burstBytesMin: 5 } });
+  server.socket.write("ping");
+  await arrives(client, "ping");
+  server.socket.write("a batch");
+  await expect.poll(() => client.text().length, soon).toBe(11);
+  const [, changed] = client.text().split("ping");
+  expect(changed).not.toBe("a batch");
+  expect(changed?.slice(0, 3)).toBe("a b");
+  expect(proxy.counters()).toMatchObject({ corrupted: 1, cuts: 0 });
+  server.socket.write("whole");
+  await expect.poll(() => client.text().endsWith("whole"), soon).toBe(true);
+});
+
+test("of many bursts some are cut, at the share that was told", async () => {
+  const { proxy, listener } = await startProxy();
+  listener.on("connection", (socket) => {
+    socket.on("error", () => {});
+    socket.resume();
+  });
+  proxy.set({ cutShare: 0.2 });
+  const bursts = 200;
+  let socket: Socket | undefined;
+  for (let sent = 0; sent < bursts; sent++) {
+    if (socket === undefined || socket.destroyed) {
+      socket = connect(proxy.port, host);
+      socket.on("error", () => {});
+      await new Promise<void>((resolve) => socket?.once("connect", resolve));
+    }
+    const before = proxy.counters();
+    socket.write("burst");
+    await expect.poll(() => proxy.counters().bytesUp, soon).toBeGreaterThan(before.bytesUp);
+    if (proxy.counters().cuts > before.cuts) socket.destroy();
+    else if (proxy.counters().bytesUp < before.bytesUp + 5) socket.destroy();
+  }
+  socket?.destroy();
+  expect(proxy.counters().cuts / bursts).toBeGreaterThan(0.1);
+  expect(proxy.counters().cuts / bursts).toBeLessThan(0.3);
+});
+
+describe("by CONNECT", () => {
+  async function front(login?: string) {
+    const listener = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.end("hello");
+    });
+    await new Promise<void>((resolve) => listener.listen(0, host, resolve));
+    onTestFinished(() => void listener.close());
+    const proxy = new TcpProxy({
+      listen: { host, port: 0 },
+      target: { login },
+      clock: systemClock(),
+      random: seededRandom("proxy"),
+    });
+    await proxy.start();
+    onTestFinished(() => proxy.stop());
+    const ask = async (to: string, more = "") => {
+      const client = side(connect({ host, port: proxy.port }));
+      client.socket.write(`CONNECT ${to} HTTP/1.1\r\nHost: ${to}\r\n${more}\r\n`);
+      await client.ended;
+      return client.text();
+    };
+    const { port } = listener.address() as AddressInfo;
+    return { proxy, ask, port };
+  }
+
+  test("a client says where it wants to go, and what the server says first is not lost", async () => {
+    const { ask, port } = await front();
+    expect(await ask(`${host}:${port}`)).toBe("HTTP/1.1 200 Connection established\r\n\r\nhello");
+  });
+
+  test("without the login that is wanted nobody passes", async () => {
+    const { ask, port, proxy } = await front("gw:secret");
+    const login = (text: string) => `Proxy-Authorization: Basic ${btoa(text)}\r\n`;
+    expect(await ask(`${host}:${port}`)).toMatch(/^HTTP\/1.1 407 [\s\S]*Proxy-Authenticate: Basic/);
+    expect(await ask(`${host}:${port}`, login("gw:wrong"))).toMatch(/^HTTP\/1.1 407/);
+    expect(await ask(`${host}:${port}`, login("gw:secret"))).toMatch(/hello$/);
+    expect(proxy.counters().denied).toBe(2);
+  });
+
+  test("a no can be told, a server that is not there is, and so is nonsense", async () => {
+    const { ask, port, proxy } = await front();
+    proxy.set({ connectStatus: 403, retryAfterSeconds: 60 });
+    expect(await ask(`${host}:${port}`)).toMatch(/^HTTP\/1.1 403 [\s\S]*Retry-After: 60/);
+    proxy.set({ connectStatus: undefined });
+    expect(await ask(`${host}:1`)).toMatch(/^HTTP\/1.1 502/);
+    expect(await ask("nowhere")).toMatch(/^HTTP\/1.1 400/);
+  });
 });

@@ -13,6 +13,8 @@ import { CodedError, reasonOf } from "@causeway/shared/errors.ts";
 import type { Random } from "@causeway/shared/random.ts";
 import type { Conditions, CutAfter, Direction } from "./conditions.ts";
 import { calm, isSwallowed } from "./conditions.ts";
+import type { ConnectFront } from "./http-connect.ts";
+import { accept, refuse, wantedOf } from "./http-connect.ts";
 import { Pacing } from "./pacing.ts";
 
 export interface Address {
@@ -22,7 +24,8 @@ export interface Address {
 
 export interface ProxyParts {
   readonly listen: Address;
-  readonly target: Address;
+  /** Where all clients go, or that they say so themselves, by CONNECT. */
+  readonly target: Address | ConnectFront;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -33,6 +36,10 @@ export interface ProxyCounters {
   readonly open: number;
   /** Connections ended by the proxy, in whatever way. */
   readonly cuts: number;
+  /** Bytes that got another value. */
+  readonly corrupted: number;
+  /** CONNECTs that were answered with a no. */
+  readonly denied: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
   readonly bytesSwallowed: number;
@@ -45,8 +52,13 @@ export class TcpProxy {
   readonly #parts: ProxyParts;
   readonly #server: Server;
   readonly #links = new Set<Link>();
+  /** Clients that are asked where they want to go, or were. */
+  readonly #met = new Set<Socket>();
   #conditions: Conditions = calm;
-  readonly counted = { connections: 0, cuts: 0, up: 0, down: 0, swallowed: 0 };
+  readonly counted = {
+    ...{ connections: 0, cuts: 0, corrupted: 0, denied: 0 },
+    ...{ up: 0, down: 0, swallowed: 0 },
+  };
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
@@ -66,6 +78,7 @@ export class TcpProxy {
 
   async stop(): Promise<void> {
     this.reset();
+    for (const client of this.#met) client.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -85,9 +98,9 @@ export class TcpProxy {
   }
 
   counters(): ProxyCounters {
-    const { connections, cuts, up, down, swallowed } = this.counted;
+    const { connections, cuts, corrupted, denied, up, down, swallowed } = this.counted;
     const bytes = { bytesUp: up, bytesDown: down, bytesSwallowed: swallowed };
-    return { connections, open: this.#links.size, cuts, ...bytes };
+    return { connections, open: this.#links.size, cuts, corrupted, denied, ...bytes };
   }
 
   /** Ends every connection in order; what waits for its delay is lost. */
@@ -99,13 +112,24 @@ export class TcpProxy {
     for (const link of this.#links) link.end("reset");
   }
 
-  /** The rule that a burst meets, at most once. */
-  takeCut(direction: Direction, burstBytes: number): CutAfter | undefined {
-    const { cutAfter } = this.#conditions;
-    if (cutAfter === undefined || cutAfter.direction !== direction) return undefined;
-    if (burstBytes < Math.max(cutAfter.burstBytesMin, cutAfter.bytes)) return undefined;
-    this.#conditions = { ...this.#conditions, cutAfter: undefined };
-    return cutAfter;
+  /** How many bytes of a burst pass before its connection is cut; undefined where it is not. */
+  takeCut(direction: Direction, burstBytes: number): number | undefined {
+    const { cutAfter, cutShare } = this.#conditions;
+    if (isMet(cutAfter, direction, burstBytes)) {
+      this.#conditions = { ...this.#conditions, cutAfter: undefined };
+      return cutAfter?.bytes;
+    }
+    if (cutShare === 0 || this.#parts.random.next() >= cutShare) return undefined;
+    return burstBytes >> 1;
+  }
+
+  /** At which place of a burst a byte is changed, at most once. */
+  takeCorruption(direction: Direction, burstBytes: number): number | undefined {
+    const { corruptAfter } = this.#conditions;
+    if (!isMet(corruptAfter, direction, burstBytes - 1)) return undefined;
+    this.#conditions = { ...this.#conditions, corruptAfter: undefined };
+    this.counted.corrupted++;
+    return corruptAfter?.bytes;
   }
 
   #accept(client: Socket): void {
@@ -115,13 +139,44 @@ export class TcpProxy {
       client.resetAndDestroy();
       return;
     }
-    const { target, clock, random } = this.#parts;
-    const server = connect({ ...target, allowHalfOpen: true });
+    const { target } = this.#parts;
+    if ("port" in target) this.#join(client, connect({ ...target, allowHalfOpen: true }));
+    else void this.#meet(client, target);
+  }
+
+  async #meet(client: Socket, front: ConnectFront): Promise<void> {
+    const { connectStatus: status, retryAfterSeconds } = this.#conditions;
+    const denial = status === undefined ? undefined : { status, retryAfterSeconds };
+    this.#met.add(client);
+    client.once("close", () => this.#met.delete(client));
+    const to = await wantedOf(client, front, denial);
+    if (to === undefined) {
+      this.counted.denied++;
+      return;
+    }
+    const server = connect({ ...to, allowHalfOpen: true });
+    client.once("close", () => server.destroy());
+    server.once("error", () => refuse(client, 502, []));
+    server.once("connect", () => {
+      server.removeAllListeners("error");
+      accept(client);
+      this.#join(client, server);
+      client.resume();
+    });
+  }
+
+  #join(client: Socket, server: Socket): void {
+    const { clock, random } = this.#parts;
     const link: Link = new Link(this, client, server, { clock, random }, () => {
       this.#links.delete(link);
     });
     this.#links.add(link);
   }
+}
+
+function isMet(place: CutAfter | undefined, direction: Direction, burstBytes: number): boolean {
+  if (place === undefined || place.direction !== direction) return false;
+  return burstBytes >= Math.max(place.burstBytesMin, place.bytes);
 }
 
 interface LinkParts {
@@ -272,8 +327,11 @@ class Flow {
   }
 
   #write(bytes: Buffer): void {
+    const corrupted = this.#proxy.takeCorruption(this.#direction, bytes.length);
+    const byte = corrupted === undefined ? undefined : bytes[corrupted];
+    if (corrupted !== undefined && byte !== undefined) bytes[corrupted] = byte ^ 0xff;
     const cut = this.#proxy.takeCut(this.#direction, bytes.length);
-    const passed = cut === undefined ? bytes : bytes.subarray(0, cut.bytes);
+    const passed = cut === undefined ? bytes : bytes.subarray(0, cut);
     this.#proxy.counted[this.#direction] += passed.length;
     // In order, so that the part before the cut does arrive: a reset may overtake it.
     if (cut === undefined) this.#target.write(passed);

@@ -55,7 +55,7 @@ ${rules}`,
   await startCloud();
   const gateway = await GatewayProgram.create(
     folder,
-    [nats.url],
+    { servers: [nats.url] },
     `${rules}receivers:
   - { name: hook, kind: webhook, url: "${hook.url}/alarm" }
   - { name: lamp, kind: mqtt, tell: each }

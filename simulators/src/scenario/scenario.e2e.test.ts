@@ -20,6 +20,7 @@ async function holds(name: string): Promise<void> {
 /** They mostly wait, so some run beside each other: the longest first. */
 vi.setConfig({ maxConcurrency: 4 });
 const order = [
+  "workers",
   "cluster-hang",
   "kill9",
   "cluster-kill",
@@ -28,6 +29,9 @@ const order = [
   "cut-mid-batch",
   "restore",
   "half-open",
+  "lossy-tls",
+  "lossy-wss",
+  "half-open-proxied",
   "acks-lost",
   "store-lost",
   "outage",

@@ -1,22 +1,17 @@
-// The shipped nats-server configuration carries the whole path: gateways in an account of their own,
-// passwords everywhere, and nothing open that should not be.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
+// The shipped nats-server configuration carries the whole path as docs/security.md tells it: TLS, keys that
+// are made where they are used, gateways in an account of their own, and nothing open that should not be.
+import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { freePort } from "@causeway/shared/testing/system-ports.ts";
+import { startShippedNats } from "@causeway/shared/testing/system-shipped-nats.ts";
 import { connectAsync } from "mqtt";
 import { expect, onTestFinished, test } from "vitest";
 import { runProgram, startProgram, until } from "./system-program.ts";
 
-const configFile = join(dirname(fileURLToPath(import.meta.url)), "../../../deploy/nats/nats.conf");
-const environment = { NATS_CLOUD_PASSWORD: "cloud-secret", NATS_GATEWAY1_PASSWORD: "edge-secret" };
 test("readings cross from the gateways' account, and strangers stay out", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "causeway-shipped-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const server = await startNatsServer({ configFile, environment });
-  onTestFinished(() => server.remove());
+  const nats = await startShippedNats();
+  const { folder, url: server, caFile } = nats;
+  onTestFinished(() => nats.server.remove());
   const write = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
@@ -26,9 +21,11 @@ test("readings cross from the gateways' account, and strangers stay out", async 
   const cloudConfig = write(
     "cloud.yaml",
     `nats:
-  servers: ["${server.url}"]
-  auth: { user: cloud, passwordFile: ${write("cloud-password", "cloud-secret\n")} }
-dataDir: ${folder}/cloud
+  servers: ["${server}"]
+  auth: { nkeySeedFile: ${folder}/cloud/cloud.nk }
+  tls: { caFile: ${caFile} }
+gateways: { usersFile: ${nats.usersFile}, systemSeedFile: ${nats.systemSeedFile} }
+dataDir: ${folder}/cloud-data
 http: { host: 127.0.0.1, port: ${cloudHttp}, tokenFile: ${write("token", "http-secret\n")} }
 `,
   );
@@ -40,23 +37,46 @@ mqtt:
   listeners: [{ host: 127.0.0.1, port: ${mqtt} }]
   auth: { passwordFile: ${write("mqtt-passwords", passwd.output)} }
 uplink:
-  servers: ["${server.url}"]
-  auth: { user: gateway1, passwordFile: ${write("edge-password", "edge-secret\n")} }
+  servers: ["${server}"]
+  auth: { nkeySeedFile: ${folder}/gateway.nk }
+  tls: { caFile: ${caFile} }
 http: { host: 127.0.0.1, port: ${edgeHttp} }
 `,
   );
-  for (const [name, config] of [
-    ["causeway-cloud", cloudConfig],
-    ["causeway-edge", edgeConfig],
-  ] as const) {
+  const start = (name: "causeway-cloud" | "causeway-edge", config: string) => {
     const program = startProgram(name, ["run", "--config", config], join(folder, `${name}.log`));
     onTestFinished(async () => {
       program.kill("SIGKILL");
       await program.exited;
     });
-  }
+  };
+  /** What `join` prints is what the operator runs. */
+  const joined = async (...flags: string[]) => {
+    const ran = await runProgram("causeway-edge", ["join", "--config", edgeConfig, ...flags]);
+    expect(ran.code, ran.errors).toBe(0);
+    const [, command = ""] = /^ {2}causeway-cloud (gateways add .*)$/m.exec(ran.output) ?? [];
+    return command.split(" ");
+  };
+  const gateways = async (...args: string[]) => {
+    const ran = await runProgram("causeway-cloud", [...args, "--config", cloudConfig]);
+    expect(ran.code, ran.errors + ran.output).toBe(0);
+    return ran.output;
+  };
+  start("causeway-cloud", cloudConfig);
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${cloudHttp}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  await until(isReady, 30_000, "the cloud");
+  const add = await joined();
+  expect(statSync(join(folder, "gateway.nk")).mode & 0o777).toBe(0o600);
+  expect(await joined()).toEqual(add);
+  await gateways(...add, "--site", "hall");
+  start("causeway-edge", edgeConfig);
   const status = async () => {
-    const answer = await fetch(`http://127.0.0.1:${edgeHttp}/api/status`);
+    const answer = await fetch(`http://127.0.0.1:${edgeHttp}/api/status`).catch(() => undefined);
+    if (answer === undefined) return { uplink: { link: "down", untakenEvents: -1 } };
     return (await answer.json()) as { uplink: { link: string; untakenEvents: number } };
   };
   await until(async () => (await status()).uplink.link === "up", 20_000, "the link");
@@ -68,12 +88,10 @@ http: { host: 127.0.0.1, port: ${edgeHttp} }
   expect(published.code, published.errors).toBe(0);
   await until(async () => (await status()).uplink.untakenEvents === 0, 20_000, "all taken");
 
-  const gateways = `http://127.0.0.1:${cloudHttp}/api/gateways`;
-  expect((await fetch(gateways)).status).toBe(401);
+  const listed = `http://127.0.0.1:${cloudHttp}/api/gateways`;
+  expect((await fetch(listed)).status).toBe(401);
   const basic = Buffer.from("anyone:http-secret").toString("base64");
-  expect((await fetch(gateways, { headers: { authorization: `Basic ${basic}` } })).status).toBe(
-    200,
-  );
+  expect((await fetch(listed, { headers: { authorization: `Basic ${basic}` } })).status).toBe(200);
   const tail = [
     "tail",
     "--json",
@@ -98,6 +116,18 @@ http: { host: 127.0.0.1, port: ${edgeHttp} }
   const command = ["command", "send", "gateway1", "valve-1", "open", "--wait", "--expires", "30s"];
   const sent = await runProgram("causeway-cloud", [...command, "--config", cloudConfig]);
   expect(sent.output + sent.errors).toContain("done");
+
+  await gateways("gateways", "revoke", "gateway1", "--note", "stolen");
+  await until(async () => (await status()).uplink.link !== "up", 10_000, "the cut");
+  device.publish("devices/valve-1/telemetry", '{"level":7}', { qos: 1 });
+  const renewed = await joined("--renew");
+  expect(renewed).not.toEqual(add);
+  await gateways(...renewed);
+  await until(async () => (await status()).uplink.link === "up", 60_000, "the link with a new key");
+  await until(async () => (await status()).uplink.untakenEvents === 0, 20_000, "what waited");
+  expect(await gateways("gateways", "show", "gateway1")).toMatch(
+    /at hall {2}permitted[\s\S]*revoked/,
+  );
 
   // One device, and last: after some failures the gateway bids an address wait, wrong or not.
   const stranger = ["fleet", "--devices", "1", "--count", "1", ...url, "--username", "device"];

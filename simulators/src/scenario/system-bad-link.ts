@@ -5,6 +5,7 @@ import { recovery } from "./system-outage.ts";
 import { until } from "./system-program.ts";
 import type { Figures, Run, Scenario } from "./system-scenario.ts";
 import { pause } from "./system-scenario.ts";
+import type { Way } from "./system-way.ts";
 
 /** nats.js pings so often; a dead link shows by unanswered pings, or by what is sent. */
 const pingIntervalMs = 10_000;
@@ -15,6 +16,7 @@ const sentTimesMax = 3;
 
 /** A link that is far away is never less behind than its round trips. */
 const farBehindMs = 4_000;
+const lossyMs = 15_000;
 
 type Misdeed = (run: Run, proxy: TcpProxy) => Promise<void>;
 
@@ -75,17 +77,53 @@ export const slowLink: Scenario = badLink({
   },
 });
 
+/** Lost packets only slow TCP down; what loses something is a connection that breaks. */
+const lossShare = 0.02;
+
+export const lossyTls: Scenario = lossy(100, "tls");
+export const lossyWss: Scenario = lossy(20, "wss");
+
+export const halfOpenProxied: Scenario = badLink({
+  about:
+    "by WebSocket and an HTTP proxy: 20 ms away, then silent both ways, then reset, `rounds` times",
+  roundsShort: 1,
+  roundsLong: 5,
+  way: "wss-by-proxy",
+  async misdeed({ stack }, proxy) {
+    proxy.set({ delayMs: 20, swallow: "both" });
+    await pause(pingIntervalMs + 2_000);
+    proxy.set({ swallow: "nothing" });
+    await recovery(stack);
+  },
+});
+
+function lossy(delayMs: number, way: "tls" | "wss"): Scenario {
+  return badLink({
+    about: `by ${way}://, ${delayMs} ms away, 2 % of all bursts are cut, for a while, \`rounds\` times`,
+    roundsShort: 1,
+    roundsLong: 20,
+    way,
+    async misdeed({ stack, options }, proxy) {
+      proxy.set({ delayMs, jitterMs: delayMs / 5, cutShare: lossShare });
+      await pause(lossyMs);
+      proxy.set({ cutShare: 0 });
+      await recovery(stack, (farBehindMs * options.devices) / options.intervalMs);
+    },
+  });
+}
+
 interface BadLink {
   readonly about: string;
   readonly roundsShort: number;
   readonly roundsLong: number;
   readonly misdeed: Misdeed;
+  readonly way?: Exclude<Way, "nats">;
 }
 
-function badLink({ misdeed, ...rounds }: BadLink): Scenario {
+function badLink({ misdeed, way, ...rounds }: BadLink): Scenario {
   return {
     ...rounds,
-    stack: { proxied: true },
+    stack: way === undefined ? { proxied: true } : { way },
     async act(run) {
       const { stack, options } = run;
       await recovery(stack);

@@ -73,8 +73,5 @@ async function copyOf({ stack }: Run): Promise<GatewayProgram> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
   cpSync(stack.gateway.data, join(folder, "edge"), { recursive: true });
-  return GatewayProgram.create(
-    folder,
-    stack.servers.map(({ url }) => url),
-  );
+  return GatewayProgram.create(folder, { servers: stack.servers.map(({ url }) => url) });
 }

@@ -34,7 +34,7 @@ export const storeLost: Scenario = {
   }),
 };
 
-const streamFolder = (stream: string) => join("jetstream", "$G", "streams", stream);
+export const streamFolder = (stream: string) => join("jetstream", "$G", "streams", stream);
 
 export const storePutBack = putBackScenario("the whole store of nats-server", "");
 export const enginePutBack = putBackScenario("the engine's stream", streamFolder("ENGINE"));
@@ -80,7 +80,7 @@ function repeatedly(once: (run: Run) => Promise<void>): Scenario["act"] {
 }
 
 /** A stream, or the whole store, is copied while the server is stopped, and the copy put back later. */
-async function putBack(stack: Stack, part: string): Promise<void> {
+export async function putBack(stack: Stack, part: string): Promise<void> {
   const [place, copy] = [join(stack.nats.folder, "store", part), join(stack.folder, "copy")];
   await stack.nats.stop();
   cpSync(place, copy, { recursive: true });

@@ -2,27 +2,31 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "@causeway/shared/system-clock.ts";
-import { systemRandom } from "@causeway/shared/system-random.ts";
 import type { NatsCluster } from "@causeway/shared/testing/system-nats-cluster.ts";
 import { startNatsCluster } from "@causeway/shared/testing/system-nats-cluster.ts";
 import type { NatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { startNatsServer } from "@causeway/shared/testing/system-nats-server.ts";
 import { freePort } from "@causeway/shared/testing/system-ports.ts";
-import { TcpProxy } from "../proxy/tcp-proxy.ts";
+import type { TcpProxy } from "../proxy/tcp-proxy.ts";
 import type { Finished, Program, ProgramName } from "./system-program.ts";
 import { ready, runProgram, startProgram, until } from "./system-program.ts";
+import type { MadeWay, Way } from "./system-way.ts";
+import { SecuredNats, startProxy } from "./system-way.ts";
 
 export interface StackOptions {
   /** More lines of cloud.yaml. */
   readonly cloud?: string;
   readonly edge?: string;
+  /** More of the gateway's `uplink`. */
+  readonly uplink?: Readonly<Record<string, unknown>>;
   /** Another gateway than that of this checkout. */
   readonly edgeProgram?: ProgramName;
   /** Three nats-servers, and streams with three replicas. */
   readonly cluster?: boolean;
   /** The gateway's link goes through a proxy. */
   readonly proxied?: boolean;
+  /** That way it goes through a proxy, too. */
+  readonly way?: Exclude<Way, "nats">;
 }
 
 /** A gateway's program and folder. */
@@ -43,7 +47,7 @@ export class GatewayProgram {
   /** Writes its configuration; data that is in the folder is used. */
   static async create(
     folder: string,
-    servers: readonly string[],
+    uplink: object,
     more = "",
     name: ProgramName = "causeway-edge",
   ): Promise<GatewayProgram> {
@@ -56,7 +60,7 @@ dataDir: ${JSON.stringify(gateway.data)}
 mqtt:
   listeners: [{ host: 127.0.0.1, port: ${ports.mqtt} }]
   auth: { anonymous: true }
-uplink: { servers: ${JSON.stringify(servers)} }
+uplink: ${JSON.stringify(uplink)}
 http: { host: 127.0.0.1, port: ${ports.http} }
 ${more}
 `,
@@ -110,14 +114,9 @@ interface Network {
   readonly proxy: TcpProxy | undefined;
 }
 
-async function startProxy(port: number): Promise<TcpProxy> {
-  const [listen, target] = [
-    { host: "127.0.0.1", port: 0 },
-    { host: "127.0.0.1", port },
-  ];
-  const proxy = new TcpProxy({ listen, target, clock: systemClock(), random: systemRandom });
-  await proxy.start();
-  return proxy;
+async function proxiedWay(port: number): Promise<MadeWay> {
+  const proxy = await startProxy({ host: "127.0.0.1", port });
+  return { uplink: { servers: [`nats://127.0.0.1:${proxy.port}`] }, proxy };
 }
 
 /** nats-server or three of them, one cloud and one gateway, on free ports, in a folder of their own. */
@@ -148,14 +147,24 @@ export class Stack {
     const folder = mkdtempSync(join(tmpdir(), "causeway-stack-"));
     const store = join(folder, "nats");
     const cluster = options.cluster ? await startNatsCluster(store) : undefined;
-    const servers = cluster?.servers ?? [await startNatsServer({ folder: store })];
+    const { edge, edgeProgram, way } = options;
+    const secured = way === undefined ? undefined : await SecuredNats.plan();
+    const settings = secured === undefined ? {} : { settings: secured.settings };
+    const servers = cluster?.servers ?? [await startNatsServer({ folder: store, ...settings })];
     const urls = servers.map(({ url }) => url);
-    const proxy = options.proxied ? await startProxy(servers[0]?.port ?? 0) : undefined;
-    const uplink = proxy === undefined ? urls : [`nats://127.0.0.1:${proxy.port}`];
-    const { edge, edgeProgram } = options;
+    const port = servers[0]?.port ?? 0;
+    const plain = { uplink: { servers: urls }, proxy: undefined };
+    const made =
+      secured !== undefined && way !== undefined
+        ? await secured.way(way, port, folder)
+        : options.proxied
+          ? await proxiedWay(port)
+          : plain;
+    const { proxy } = made;
+    const uplink = { ...options.uplink, ...made.uplink };
     const gateway = await GatewayProgram.create(folder, uplink, edge, edgeProgram);
     const stack = new Stack(folder, { servers, cluster, proxy }, gateway, await freePort());
-    stack.#writeConfig(urls, options);
+    stack.#writeConfig(secured?.cloud(port) ?? { servers: urls }, options);
     try {
       await Promise.all([stack.startCloud(), stack.startEdge()]);
     } catch (failure) {
@@ -165,10 +174,10 @@ export class Stack {
     return stack;
   }
 
-  #writeConfig(urls: readonly string[], { cluster, cloud = "" }: StackOptions): void {
+  #writeConfig(nats: object, { cluster, cloud = "" }: StackOptions): void {
     writeFileSync(
       this.cloudConfig,
-      `nats: { servers: ${JSON.stringify(urls)} }
+      `nats: ${JSON.stringify(nats)}
 dataDir: ${JSON.stringify(join(this.folder, "cloud"))}
 http: { host: 127.0.0.1, port: ${new URL(this.cloudUrl).port} }
 ${cluster ? "streams: { replicas: 3 }" : ""}

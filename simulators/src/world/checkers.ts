@@ -19,6 +19,8 @@
  *       `full` what was never sent.
  *   C13 The journal is purged of nothing that an engine or a registered reader has not passed.
  *   C14 What devices say while the link is up is taken soon, whatever waits (freshness.ts).
+ *   C15 A backlog steps aside where it is old, once a minute at most (stepping-aside.ts).
+ *   C16 What a gateway may send is not exceeded, over restarts too (thrift.ts).
  */
 import type { EngineStore } from "@causeway/cloud/engine/engine-store.ts";
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";

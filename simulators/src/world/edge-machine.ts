@@ -3,6 +3,8 @@ import { Gateway } from "@causeway/edge/gateway.ts";
 import type { OutboxBounds } from "@causeway/edge/outbox/outbox.ts";
 import { Outbox } from "@causeway/edge/outbox/outbox.ts";
 import type { Store } from "@causeway/edge/outbox/store.ts";
+import type { BudgetSettings } from "@causeway/edge/uplink/budget.ts";
+import { BudgetRecord } from "@causeway/edge/uplink/budget-record.ts";
 import type { Link } from "@causeway/edge/uplink/link.ts";
 import type { UplinkBounds } from "@causeway/edge/uplink/uplink.ts";
 import { reasonOf } from "@causeway/shared/errors.ts";
@@ -36,6 +38,9 @@ export interface EdgeParts {
   readonly disk: MemoryDisk;
   readonly outboxBounds: OutboxBounds;
   readonly uplinkBounds: UplinkBounds;
+  readonly budget: BudgetSettings | undefined;
+  /** A process begins to send. */
+  readonly onStart: () => void;
   readonly trace: Trace;
   readonly onInvariant: (text: string) => void;
   /** The broker is gone: the connections of all devices are. */
@@ -62,7 +67,8 @@ interface Process {
 export class EdgeMachine {
   readonly #parts: EdgeParts;
   #boot: Boot;
-  #boots = 0;
+  /** By id: when each began. */
+  readonly #boots = new Map<string, number>();
   #starts = 0;
   #clock: ProcessClock | undefined;
   #process: Process | undefined;
@@ -98,6 +104,11 @@ export class EdgeMachine {
 
   get process(): Pick<Process, "outbox" | "gateway"> | undefined {
     return this.#process;
+  }
+
+  /** Undefined for another machine's. */
+  bootBeganMs(id: string): number | undefined {
+    return this.#boots.get(id);
   }
 
   traffic(): Traffic {
@@ -162,8 +173,10 @@ export class EdgeMachine {
   }
 
   #newBoot(wrongByMs: number): Boot {
-    const id = `${this.#parts.name}boot${++this.#boots}`;
-    return { id, atMs: this.#parts.timeline.nowMs, wrongByMs };
+    const id = `${this.#parts.name}boot${this.#boots.size + 1}`;
+    const atMs = this.#parts.timeline.nowMs;
+    this.#boots.set(id, atMs);
+    return { id, atMs, wrongByMs };
   }
 
   #end(): void {
@@ -198,6 +211,9 @@ export class EdgeMachine {
       bounds: this.#parts.outboxBounds,
       log,
     });
+    const { budget } = this.#parts;
+    const record = budget && (await BudgetRecord.open(budget, outbox.records));
+    this.#parts.onStart();
     const link = new LossyLink(wire, clock);
     const running = new Gateway({
       gateway,
@@ -207,6 +223,7 @@ export class EdgeMachine {
       clock,
       random,
       uplinkBounds,
+      budget: record,
       heartbeatMs: 60_000,
       log,
     });

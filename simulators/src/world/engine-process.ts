@@ -33,6 +33,7 @@ const ledgerBounds = { ...defaultLedgerBounds, markRowsMax: 3, pageBytesMax: 256
 /** Short, so that there is something to purge. */
 const replayMs = 3_000;
 const slowDownBytesPerSecond = 4_096;
+const smallQuota = { eventsPerSecond: 2, bytesPerDay: 200_000 };
 
 export interface EngineProcessParts extends Omit<JournalWayParts, "clock" | "store"> {
   readonly name: string;
@@ -81,6 +82,7 @@ export class EngineProcess {
       messageAt: plant.messageAt?.(messageAt) ?? messageAt,
       firstSequence: () => way.firstSequence(),
       ledgerBounds,
+      quotaOf: dice.has("quota-small") ? () => smallQuota : undefined,
       ruleSets: { own: firstRules, alertingOf: async (named) => alertingOf(rulesOf(named)) },
       clock,
       random,

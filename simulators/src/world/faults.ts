@@ -69,6 +69,11 @@ const kinds = {
   "event-poison": setting(12, "some events make a batch that the cloud cannot read"),
   "link-flaps": incident(2, "a gateway's link goes and comes while devices say much"),
   "link-slow": setting(15, "gateways' links carry a few kilobytes a second"),
+  "budget-small": setting(
+    25,
+    "gateways may send little a second, and a backlog at some times only",
+  ),
+  "quota-small": setting(20, "gateways that say much are slowed down by the cloud"),
   "stale-mark-at-start": setting(30, "the first mark that a process reads may be stale"),
 } as const satisfies Record<string, FaultKind>;
 
@@ -93,7 +98,9 @@ export type CheckName =
   | "C11"
   | "C12"
   | "C13"
-  | "C14";
+  | "C14"
+  | "C15"
+  | "C16";
 
 export type Violate = (check: CheckName, what: string) => void;
 

@@ -21,7 +21,11 @@ const calm: ReadonlySet<FaultName> = new Set([
   "reader-killed",
   "tail-given-up",
 ]);
-const freshMs = 8_000;
+const freshMs = 6_000;
+
+export function isCalm(faults: readonly FaultName[]): boolean {
+  return faults.every((name) => calm.has(name));
+}
 
 export class Freshness {
   readonly #timeline: Timeline;
@@ -30,7 +34,7 @@ export class Freshness {
 
   constructor(timeline: Timeline, faults: readonly FaultName[]) {
     this.#timeline = timeline;
-    this.#isHeld = faults.every((name) => calm.has(name));
+    this.#isHeld = isCalm(faults);
   }
 
   acknowledged(attempt: Attempt, wire: Wire): void {

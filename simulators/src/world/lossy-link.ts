@@ -27,7 +27,7 @@ export interface Server {
   readonly payloadBytesMax: number;
   readonly isUp: () => boolean;
   /** Whether it arrives or not. */
-  sent(head: ReadonlyMap<string, string>, body: Uint8Array): void;
+  sent(lane: UplinkLane, head: ReadonlyMap<string, string>, body: Uint8Array): void;
   /** Undefined once it is stored. */
   store(lane: UplinkLane, head: ReadonlyMap<string, string>, body: Uint8Array): Refusal | undefined;
   /** The mark's text as a replica has it that is `behindMs` behind. */
@@ -159,7 +159,7 @@ export class LossyLink implements Link {
     if (body.length > server.payloadBytesMax) {
       return failed("maximum payload exceeded", "split");
     }
-    server.sent(head, body);
+    server.sent(lane, head, body);
     this.sentPositions += Number(head.get("Cw-To")) - Number(head.get("Cw-From")) + 1;
     const serve: Serve<PublishOutcome> = () => {
       if (dice.hit("publish-refused")) return { answer: failed("503 no response from stream") };

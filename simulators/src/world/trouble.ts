@@ -130,19 +130,19 @@ export class Trouble {
     this.#flapping.add(wire);
     const own = devices.filter(({ name }) => name.startsWith(`${edge.name}d`));
     const count = dice.between(...this.#loudness());
-    const talk = () => {
-      if (this.#isOver || wire.isUp) return;
+    const talk = (untilMs: number) => {
+      if (this.#isOver || timeline.nowMs >= untilMs) return;
       for (const device of own) device.burst(count);
-      timeline.after(1_000, talk);
+      timeline.after(1_000, () => talk(untilMs));
     };
     const next = (left: number) => {
       if (left === 0 || this.#isOver) return void this.#flapping.delete(wire);
       const cutMs = left === times ? dice.between(20_000, 80_000) : dice.between(5_000, 40_000);
       wire.cut(cutMs);
+      talk(timeline.nowMs + cutMs);
       this.#later(cutMs + 1_000, cutMs + 70_000, () => next(left - 1));
     };
     next(times);
-    talk();
   }
 
   /** Events a second: on a slow link a backlog is to last; each that is refused costs many tries. */

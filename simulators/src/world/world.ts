@@ -6,7 +6,7 @@
 import type { JournalMessage } from "@causeway/cloud/ingest/journal.ts";
 import { MemoryReaderStore } from "@causeway/cloud/retention/memory-reader-store.ts";
 import type { OutboxBounds } from "@causeway/edge/outbox/outbox.ts";
-import type { UplinkBounds } from "@causeway/edge/uplink/uplink.ts";
+import type { UplinkBounds, UplinkLane } from "@causeway/edge/uplink/uplink.ts";
 import { MemoryAlertSubjects } from "@causeway/shared/alert/testing/memory-alert-subjects.ts";
 import { expandBody } from "@causeway/shared/batch-codec.ts";
 import { logs } from "@causeway/shared/event.ts";
@@ -32,7 +32,7 @@ import type { EnginePlant } from "./engine-process.ts";
 import { EngineProcess } from "./engine-process.ts";
 import type { CheckName, FaultName, Violate } from "./faults.ts";
 import { Dice } from "./faults.ts";
-import { Freshness } from "./freshness.ts";
+import { Freshness, isCalm } from "./freshness.ts";
 import { Historian } from "./historian.ts";
 import { History } from "./history.ts";
 import type { Refusal, Server } from "./lossy-link.ts";
@@ -45,6 +45,8 @@ import { isBehindPlaces, isBehindSnapshot } from "./needs.ts";
 import { keyOf } from "./plain-reader.ts";
 import { ProcessClock, worldBeginsMs } from "./process-clock.ts";
 import { firstRules, secondRules } from "./rules.ts";
+import { probeMs, SteppingAside } from "./stepping-aside.ts";
+import { budgetOf, Thrift } from "./thrift.ts";
 import type { Drain } from "./timeline.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
@@ -84,7 +86,6 @@ export interface WorldResult {
 
 const violationsMax = 5;
 const quietMaxMs = 90 * 60_000;
-const probeMs = 2_000;
 /** In which the reader of the last check loads what it needs. */
 const readerMs = 1_000;
 const devicesOfGatewayMax = 2;
@@ -111,6 +112,9 @@ export class World {
   readonly history: History;
   readonly historian: Historian | undefined;
   readonly #freshness: Freshness;
+  /** Of each edge, where they are calm. */
+  readonly #asides: (SteppingAside | undefined)[] = [];
+  readonly #thrifts: (Thrift | undefined)[] = [];
   readonly #violations: string[] = [];
   readonly #outboxBounds: OutboxBounds;
   readonly #payloadBytesMax: number;
@@ -210,7 +214,19 @@ export class World {
 
   #addGateway(name: string, gateway: GatewayId, disk: MemoryDisk): void {
     const devices: Device[] = [];
-    const wire = new Wire(this.timeline, this.dice, this.#server(gateway));
+    const bootBeganMs = (id: string) => edge.bootBeganMs(id);
+    const server = this.#server(gateway, (lane, epoch, body) => {
+      aside?.sent(lane, epoch, body, bootBeganMs);
+      thrift?.sent(lane, body.length);
+    });
+    const wire = new Wire(this.timeline, this.dice, server);
+    const uplinkBounds = uplinkBoundsOf(this.dice);
+    const aside = this.#newAside(uplinkBounds);
+    const budget = budgetOf(this.dice);
+    const violate: Violate = (...told) => this.violate(...told);
+    const thrift = budget && new Thrift(budget, this.timeline, this.dice, violate);
+    this.#asides.push(aside);
+    this.#thrifts.push(thrift);
     const edge = new EdgeMachine({
       name,
       gateway,
@@ -220,7 +236,9 @@ export class World {
       wire,
       disk,
       outboxBounds: this.#outboxBounds,
-      uplinkBounds: uplinkBoundsOf(this.dice),
+      uplinkBounds,
+      budget,
+      onStart: () => thrift?.started(),
       trace: this.trace,
       onInvariant: (text) => this.violate("C0", text),
       onEnd: () => {
@@ -238,7 +256,15 @@ export class World {
     this.devices.push(...devices);
   }
 
-  #server(gateway: GatewayId): Server {
+  #newAside({ freshAfterMs }: UplinkBounds): SteppingAside | undefined {
+    if (!isCalm(this.dice.active)) return undefined;
+    return new SteppingAside(freshAfterMs, this.timeline, (...told) => this.violate(...told));
+  }
+
+  #server(
+    gateway: GatewayId,
+    onSent: (lane: UplinkLane, epoch: string, body: Uint8Array) => void,
+  ): Server {
     const partition = partitions[Number(gateway.slice(1)) % partitions.length] ?? 0;
     return {
       isUp: () => this.#isServerUp,
@@ -259,7 +285,10 @@ export class World {
         this.history.stored(message, isRefused);
         return undefined;
       },
-      sent: (headers, body) => this.history.sent(gateway, headers, body),
+      sent: (lane, headers, body) => {
+        onSent(lane, headers.get("Cw-Epoch") ?? "", body);
+        this.history.sent(gateway, headers, body);
+      },
       mark: (behindMs) => this.stream.mark(gateway, behindMs),
     };
   }
@@ -365,8 +394,10 @@ export class World {
     for (const [number, { name, gateway, process }] of this.edges.entries()) {
       if (process === undefined) continue;
       checkOutbox(this.history, gateway, process.outbox, this.#outboxBounds, violate);
-      const { rollbacks, jumps } = process.gateway.status().uplink;
+      const { rollbacks, jumps, budget } = process.gateway.status().uplink;
+      if (budget.day !== undefined) this.#thrifts[number]?.counted(budget.day.usedBytes);
       this.wires[number]?.noteJumps(jumps);
+      this.#asides[number]?.jumped(process, name, jumps);
       checkRollbacks(name, rollbacks, this.history.excuse(gateway), violate);
     }
   }

@@ -15,13 +15,17 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { backtestApart } from "../../backtest/system-backtest.ts";
 import { NatsCommandStore } from "../../command/nats-command-store.ts";
 import { cloudSchema } from "../../config.ts";
+import { NatsDeadDesk } from "../../dead/nats-dead-desk.ts";
 import { NatsDeviceFacts } from "../../devices/nats-device-facts.ts";
 import { Registry } from "../../devices/registry.ts";
 import { NatsEngineStore } from "../../engine/nats-engine-store.ts";
+import { accessOf } from "../../gateways/gateway-access.ts";
+import { GatewayBook } from "../../gateways/gateway-entry.ts";
 import { SystemHistory } from "../../history/system-history.ts";
 import { NatsBucketFeed } from "../../nats-bucket-feed.ts";
 import { NatsOperationsFeed, NatsOperationsStore } from "../../operate/nats-operations.ts";
 import { keepingOperators, NatsOperatorsLog } from "../../operate/nats-operators-log.ts";
+import { quotaShown } from "../../quota/quota-shown.ts";
 import { NatsRulesDesk } from "../../rules/nats-rules-desk.ts";
 import { NatsRulesStore } from "../../rules/nats-rules-store.ts";
 import { loadedFrom } from "../../rules/rules-document.ts";
@@ -82,6 +86,9 @@ export async function wholeApi(over: Partial<HttpApiOptions> = {}): Promise<Whol
       ...{ view: spoken.operations, store: new NatsOperationsStore(client, manager) },
       newId: () => random.hex(12),
     },
+    access: (gateway) => accessOf(new GatewayBook(), gateway),
+    quota: async () =>
+      quotaShown(undefined, { eventsPerSecond: 100, bytesPerDay: undefined }, "UTC"),
     reports: { names: ["daily"], last: async () => undefined },
     commands: {
       store: new NatsCommandStore(client, manager, store, undefined),
@@ -97,6 +104,7 @@ export async function wholeApi(over: Partial<HttpApiOptions> = {}): Promise<Whol
         },
       },
     },
+    deadLetters: new NatsDeadDesk({ jetstream: client, manager, clock, random }),
     rules: {
       desk: new NatsRulesDesk({
         ...{ store: new NatsRulesStore(client, manager), config, configName: "settings" },
@@ -142,6 +150,9 @@ function fill(view: FleetView, registry: Registry): void {
     const folded = { source, taken: events, dead: [], doubt: undefined, findings: [] };
     view.applyFolded(folded, at);
     registry.take(folded, at);
+    const group = { kind: "quarantined", reason: "not-json", detail: "x", topic: "a/b" } as const;
+    const counts = { count: 1, counted: 0, firstAt: at, lastAt: at };
+    view.applyLetters(name, [{ id: `letters-${name}`, ...group, ...counts }]);
     view.applyAlert(transition({ id: `open-${name}`, gateway: name, device: "tank" }));
     view.applyAlert(transition({ id: `over-${name}`, gateway: name, device: "tank" }));
     view.applyAlert(

@@ -76,6 +76,8 @@ class Journal {
   }
 }
 
+type OwnParts = "ledgerBounds" | "leases" | "log" | "tellGap" | "ruleSets" | "store";
+
 /** Engines over a journal, a store and a clock in memory. */
 export class EngineWorld {
   readonly clock = new VirtualClock();
@@ -84,10 +86,7 @@ export class EngineWorld {
   readonly #random = seededRandom("engine");
   #tick: Tick = { n: 0, at: 0, rules: "", revision: 0 };
 
-  engine(
-    own = hotRules,
-    over: Partial<Pick<EngineParts, "ledgerBounds" | "log" | "tellGap">> = {},
-  ): Engine {
+  engine(own = hotRules, over: Partial<Pick<EngineParts, OwnParts>> = {}): Engine {
     const engine = new Engine({
       store: this.store,
       journal: (from, signal) => this.journal.read(from, signal),

@@ -7,9 +7,12 @@ import {
   decodeRecord,
 } from "@causeway/edge/outbox/layout.ts";
 import type { Change, Entry, Range, Store } from "@causeway/edge/outbox/store.ts";
+import { noUse } from "@causeway/edge/uplink/budget.ts";
+import { BudgetRecord } from "@causeway/edge/uplink/budget-record.ts";
 import { Jumps } from "@causeway/edge/uplink/jump.ts";
 import { Lanes } from "@causeway/edge/uplink/lanes.ts";
 import type { Link } from "@causeway/edge/uplink/link.ts";
+import { Pace } from "@causeway/edge/uplink/pace.ts";
 import { BlockBuilder } from "@causeway/shared/block-codec.ts";
 import { logs } from "@causeway/shared/event.ts";
 import type { Mark } from "@causeway/shared/mark.ts";
@@ -169,6 +172,38 @@ function backlogFirst(): void {
   vi.spyOn(Jumps.prototype, "stepAside").mockReturnValue("stay");
 }
 
+/** What was sent before the process began is forgotten. */
+function dayForgotten(): void {
+  vi.spyOn(BudgetRecord.prototype, "use", "get").mockReturnValue(noUse);
+}
+
+/** Nobody waits for what is to be paid for. */
+function paceForgotten(): void {
+  vi.spyOn(Pace.prototype, "freeAtMs").mockReturnValue(Number.NEGATIVE_INFINITY);
+}
+
+/** Whatever waits goes by history, and a new epoch is begun for what is fresh each time. */
+function backlogAlwaysAside(): void {
+  vi.spyOn(Jumps.prototype, "stepAside").mockReturnValue("jump");
+}
+
+/** As often as links flap. */
+function jumpsTooOften(): void {
+  const { stepAside } = Jumps.prototype;
+  vi.spyOn(Jumps.prototype, "stepAside").mockImplementation(function (this: Jumps, backlog, nowMs) {
+    return stepAside.call(this, backlog, nowMs * 3);
+  });
+}
+
+/** Live has its turn once all that is older is sent. */
+function historyFirst(): void {
+  const { room } = Lanes.prototype;
+  vi.spyOn(Lanes.prototype, "room").mockImplementation(function (this: Lanes, lane) {
+    const isBehind = this.history.cursors.some(({ next, last }) => next <= last);
+    return isBehind && lane === this.live ? 0 : room.call(this, lane);
+  });
+}
+
 /** History reads whenever there is room, and fills the window. */
 function windowShared(): void {
   const { room } = Lanes.prototype;
@@ -249,6 +284,41 @@ export const edgePlants: readonly Planted[] = [
     finds: ["C14"],
     faults: ["link-flaps"],
     sure: ["link-flaps", "link-slow"],
+  },
+  {
+    name: "history before what is fresh",
+    patch: historyFirst,
+    finds: ["C14"],
+    faults: ["link-flaps"],
+    sure: ["link-flaps", "link-slow"],
+  },
+  {
+    name: "an epoch begun twice a minute",
+    patch: jumpsTooOften,
+    finds: ["C15"],
+    faults: ["link-flaps"],
+    sure: ["link-flaps"],
+  },
+  {
+    name: "a young backlog out of its order",
+    patch: backlogAlwaysAside,
+    finds: ["C15"],
+    faults: ["link-cut"],
+    sure: ["device-burst", "link-flaps"],
+  },
+  {
+    name: "a day's bytes given anew by a restart",
+    patch: dayForgotten,
+    finds: ["C16"],
+    faults: ["link-cut"],
+    sure: ["budget-small", "edge-power-cut"],
+  },
+  {
+    name: "a bound of bytes a second that nobody keeps",
+    patch: paceForgotten,
+    finds: ["C16"],
+    faults: ["link-cut"],
+    sure: ["budget-small", "device-burst", "link-flaps"],
   },
   {
     name: "a window that history fills",
