@@ -154,3 +154,22 @@ test("while no answer comes everybody keeps what it has, and afterwards has time
   await pass(3_500);
   expect(a.engine()).toHaveLength(8);
 });
+
+test("a store that its server has lost is made anew, and the leases are held again", async () => {
+  let made = 0;
+  const prepare = async () => {
+    made += 1;
+    store.isAway = false;
+  };
+  const self = { worker: "a", name: "a", machine: "", pid: 1, groups: ["engine", "sites"] };
+  const leases = new Leases({ store, self, groups, prepare, clock, log: silentLogger });
+  leases.start();
+  await clock.advance(2 * leaseMs);
+  expect(made).toBe(0);
+  store.isAway = true;
+  await clock.advance(2 * leaseMs);
+  expect(made).toBe(1);
+  expect(leases.status()).toMatchObject({ fault: undefined });
+  expect(leases.of("engine").wanted().size).toBe(8);
+  await leases.stop();
+});

@@ -48,6 +48,8 @@ export interface LeasesParts {
   readonly groups: readonly LeaseGroup[];
   /** Whether a worker's process is known to have ended; that one is not waited for. */
   readonly isGone?: (worker: Worker) => boolean;
+  /** After a round that failed: makes the store where a server has lost it, for nobody else would. */
+  readonly prepare?: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -140,6 +142,7 @@ export class Leases {
       const pause = new AbortController();
       this.#wake = () => pause.abort();
       try {
+        if (this.#fault !== undefined) await this.#parts.prepare?.();
         await this.#round();
         if (this.#fault !== undefined) log.info({}, "leases are looked after again");
         this.#fault = undefined;

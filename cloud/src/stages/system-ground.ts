@@ -126,7 +126,7 @@ export async function openGround(given: GroundOrder): Promise<Ground | undefined
   const alerts = new NatsAlertSubjects(client, manager);
   const facts = new NatsDeviceFacts(client, manager);
   const registry = new NatsRegistry({ ...parts, book, facts, alerts });
-  const leases = openLeases(given, client, manager);
+  const leases = openLeases(given, client, manager, prepare);
   const clockLease = stages.includes("engine") ? leases.of(leaseGroups.clock.name) : undefined;
   const isClock = () => (clockLease?.wanted().size ?? 0) > 0;
   const service = new ServiceRules(book, log, () => registry.tags, gateways);
@@ -185,6 +185,7 @@ function openLeases(
   { stages, clock, random, log }: GroundOrder,
   client: JetStreamClient,
   manager: JetStreamManager,
+  prepare: () => Promise<void>,
 ): Leases {
   const groups = stages.flatMap((stage) => leasedBy[stage]);
   const self = systemWorker(
@@ -193,7 +194,7 @@ function openLeases(
     random,
   );
   const store = new NatsLeaseStore(client, manager);
-  return new Leases({ store, self, groups, isGone: isGoneBy(self), clock, log });
+  return new Leases({ store, self, groups, isGone: isGoneBy(self), prepare, clock, log });
 }
 
 /** Waits for a server that is away or has no leader; undefined where the process is to end first. */
