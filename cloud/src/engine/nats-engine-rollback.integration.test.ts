@@ -151,15 +151,14 @@ test("ENGINE put back under an idle engine: nothing is committed over what other
   expect(seq).toBe(ownSequence);
   await publishReading(connection, 7, 60);
   door.isOpen = true;
-  await until("the engine notices", () =>
-    /ENGINE_FENCED/.test(running.engine.status().lastFault ?? ""),
-  );
-  const after = await manager.streams.getMessage("ENGINE", query);
-  const found = decodeCheckpoint(after?.string() ?? "");
-  // Either nothing was written yet, or by a take-over that went on from the other's.
-  expect(found.fence).toBeGreaterThanOrEqual(written.fence);
-  expect(found.commit).toBe(written.commit);
-  await until("it goes on", async () => (await through()) === 7);
+  const fences = new Set<number>();
+  await until("it goes on", async () => {
+    const last = await manager.streams.getMessage("ENGINE", query);
+    fences.add(decodeCheckpoint(last?.string() ?? "").fence);
+    return (await through()) === 7;
+  });
+  // What the tenure of before wrote would have its own, lower fence.
+  expect(Math.min(...fences)).toBeGreaterThanOrEqual(written.fence);
   expect(await told()).toEqual(["firing"]);
 });
 
