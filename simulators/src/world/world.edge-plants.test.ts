@@ -7,7 +7,7 @@ import { findPlanted } from "./testing/planted.ts";
 afterEach(() => vi.restoreAllMocks());
 
 describe("a planted bug is found", () => {
-  test.each(edgePlants)("$name", { timeout: 120_000 }, async (planted) => {
+  test.each(edgePlants)("$name", { timeout: 300_000 }, async (planted) => {
     expect(await findPlanted(planted)).toBeGreaterThan(0);
   });
 });
